@@ -1,0 +1,327 @@
+/* SPDX-License-Identifier: (GPL-2.0 WITH Linux-syscall-note) OR MIT */
+/*
+ * shmring: message passing at shared-memory speed. The user-space ABI.
+ *
+ * Three kinds of file
+ * -------------------
+ *
+ *   control	open("/dev/shmring"). Makes and finds rings.
+ *   ring	what CREATE and OPEN return. Carries rights, holds no role.
+ *   endpoint	what ATTACH returns: one role of one ring. Maps the ring, waits,
+ *		wakes and polls.
+ *
+ *   ioctl	on		does					returns
+ *   CREATE	control		makes a ring				ring fd
+ *   OPEN	control		finds a ring by its name		ring fd
+ *   UNLINK	control		removes a name				0
+ *   ATTACH	ring, endpoint	takes a role, or narrows the rights	new fd
+ *   QUERY	ring, endpoint	geometry, offsets, state, counters	0
+ *   WAIT_DATA	consumer	sleeps until there is data		0
+ *   WAIT_SPACE	producer	sleeps until there is space		0
+ *   WAKE	endpoint	wakes the other side's sleepers		0
+ *
+ * New file descriptors are O_CLOEXEC, and cannot be reopened through /proc.
+ *
+ * Errors that every call shares: ENOTTY (no such ioctl on this kind of file),
+ * EFAULT (the argument is not readable or writable), EINVAL (an unknown flag,
+ * a reserved field that is not zero, a structure shorter than the first
+ * version), E2BIG (a longer structure whose unknown part is not zero).
+ * Structures may grow at their end: the kernel takes the caller's size from
+ * the ioctl number, so old programs and new kernels (and the reverse) agree.
+ * A call that fails has changed nothing.
+ *
+ * Memory
+ * ------
+ *
+ * A ring is mapped region by region, from the offsets that QUERY gives, each
+ * region whole, MAP_SHARED and never executable:
+ *
+ *   region	written by	producer maps	consumer maps	holds
+ *   kernel	the kernel	read-only	read-only	shmring_status,
+ *								shmring_lane
+ *   consumer	the consumer	read-only	read-write	shmring_consumer
+ *   producer	the producer	read-write	read-only	shmring_producer
+ *   data	the producer	read-write	read-only	records; the same
+ *								pages twice in a row
+ *
+ * The regions lie in this order without gaps between them today, and producer
+ * and data may be mapped as one; take the offsets from QUERY all the same.
+ *
+ * An endpoint's own writable regions (a producer's producer and data regions,
+ * a consumer's consumer region) can be mapped once. The role ends when the
+ * last of them is unmapped, which exit, exec and SIGKILL do too, or, if they
+ * were never mapped, when the endpoint's file is released. Mappings are not
+ * inherited across fork: a child that wants an endpoint attaches. Mappings
+ * cannot be split, grown, moved, made writable later or executable, and stay
+ * valid after close, UNLINK and the death of the other side.
+ *
+ * Positions
+ * ---------
+ *
+ * head (producer) and tail (consumer) count bytes since the ring was made and
+ * never wrap (2^64 bytes are out of reach). Empty: head == tail; full:
+ * head - tail == capacity. Byte n of the stream is at data[n & (capacity - 1)],
+ * and what starts there may run on into the second copy of the data.
+ *
+ * The stream consists of records, each a shmring_record header and its
+ * payload, padded to SHMRING_ALIGN; or, if slot_size is not zero, of slots
+ * without a header, slot_size bytes each, padded likewise.
+ *
+ * Ordering contract
+ * -----------------
+ *
+ *   producer				consumer
+ *
+ *   write record			load head		(B)
+ *   store head		(A)		read record
+ *   load data_wake_at	(C)		store tail		(E)
+ *   load tail		(F)		load space_wake_at	(G)
+ *   reuse the space
+ *
+ *   sleeper, in the kernel (its own wake_at, the other side's position)
+ *
+ *   store wake_at
+ *   full barrier	(D)
+ *   load position
+ *
+ * (A) pairs with (B): store-release against load-acquire. Without it the
+ *     consumer may see a position before the record below it.
+ * (E) pairs with (F): store-release against load-acquire, for the loads of the
+ *     record too. Without it the producer may overwrite what is being read.
+ * (A)-(C) pairs with (D), and (E)-(G) pairs with (D): store buffering. Both the
+ *     store of a position and the load of wake_at after it are sequentially
+ *     consistent; the sleeper has a full barrier between its store and its
+ *     load. Without either, a side may miss the sleeper that missed its
+ *     position: a lost wake-up.
+ *
+ * The wake-up guarantee: whoever stores a position, then finds it at or above
+ * the other side's wake_at and calls WAKE, loses no wake-up.
+ */
+#ifndef _UAPI_LINUX_SHMRING_H
+#define _UAPI_LINUX_SHMRING_H
+
+#include <linux/ioctl.h>
+#include <linux/types.h>
+
+#define SHMRING_MAGIC		0x53484d52u	/* "SHMR" */
+#define SHMRING_ABI		1u
+
+#define SHMRING_ALIGN		8u		/* of every record and slot */
+#define SHMRING_CAPACITY_MAX	(1ull << 30)	/* bytes */
+#define SHMRING_NAME_MAX	64u		/* with the final NUL */
+
+/* Roles: what an endpoint is. */
+#define SHMRING_ROLE_NONE	0u
+#define SHMRING_ROLE_PRODUCER	1u
+#define SHMRING_ROLE_CONSUMER	2u
+
+/* Rights: which roles the holder of a file may take. */
+#define SHMRING_RIGHT_PRODUCE	(1u << 0)	/* the write bit of the mode */
+#define SHMRING_RIGHT_CONSUME	(1u << 1)	/* the read bit of the mode */
+#define SHMRING_RIGHT_ALL	(SHMRING_RIGHT_PRODUCE | SHMRING_RIGHT_CONSUME)
+
+/* No sleeper: the value of wake_at that no position reaches. */
+#define SHMRING_NO_WAKE		(~0ull)
+
+/* Whether the role has been there: never yet, now, no more. */
+#define SHMRING_PEER_NONE	0u
+#define SHMRING_PEER_LIVE	1u
+#define SHMRING_PEER_GONE	2u
+
+/*
+ * The kernel region starts with this. Constant while the ring lives. Whoever
+ * does not know @abi, or a bit in @features, must not attach.
+ */
+struct shmring_status {
+	__u32 magic;		/* SHMRING_MAGIC */
+	__u32 abi;		/* SHMRING_ABI */
+	__u64 features;		/* none yet */
+	__u64 capacity;		/* bytes: a power of two, whole pages */
+	__u32 slot_size;	/* bytes; 0: records */
+	__u32 nr_lanes;		/* 1 */
+	__u64 reserved[12];
+};
+
+/*
+ * ... and goes on at SHMRING_LANE_OFFSET with one of these for each lane (one
+ * producer's ring; there is one). Written by the kernel alone. Each half is
+ * what one side reads in its fast path, alone in its pair of cache lines.
+ */
+struct shmring_lane {
+	/* Read by the producer. */
+	__u64 data_wake_at;	/* wake the consumer once head >= this */
+	__u32 consumer_state;	/* SHMRING_PEER_* */
+	__u32 consumer_epoch;	/* how many consumers have attached */
+	__u32 data_futex;	/* without the module: see shmring(7) */
+	__u32 reserved0;
+	__u64 reserved1[13];
+
+	/* Read by the consumer. */
+	__u64 space_wake_at;	/* wake the producer once tail >= this */
+	__u32 producer_state;	/* SHMRING_PEER_* */
+	__u32 producer_epoch;	/* how many producers have attached */
+	__u64 end;		/* producer gone: where the stream ends */
+	__u32 space_futex;	/* without the module: see shmring(7) */
+	__u32 reserved2;
+	__u64 reserved3[12];
+};
+
+#define SHMRING_LANE_OFFSET	128u
+
+/* The producer's region. Only the producer writes it; the kernel, when it dies. */
+struct shmring_producer {
+	__u64 head;		/* bytes committed since the ring was made */
+	__u64 reserved[15];
+};
+
+/* The consumer's region. Only the consumer writes it; the kernel, when it dies. */
+struct shmring_consumer {
+	__u64 tail;		/* bytes released since the ring was made */
+	__u64 reserved[15];
+};
+
+/* Before each record's payload. */
+struct shmring_record {
+	__u32 len;		/* bytes of payload */
+	__u32 flags;		/* 0 */
+};
+
+/*
+ * CREATE: make a ring and return a ring file with all rights.
+ *
+ * A ring without PERSIST goes with its last file and mapping, and its name with
+ * it. With PERSIST (named rings of the initial IPC namespace only) it stays
+ * until UNLINK.
+ *
+ * EINVAL	capacity is not a power of two of at least a page; slot_size
+ *		above the capacity; mode has other bits than 0666; PERSIST
+ *		without a name; the name has no final NUL, is "." or "..", or
+ *		has a '/' or anything but printable ASCII in it
+ * EFBIG	capacity is above SHMRING_CAPACITY_MAX
+ * EEXIST	the name is taken
+ * EDQUOT	RLIMIT_MEMLOCK would be exceeded (CAP_IPC_LOCK is exempt)
+ * ENOSPC	the module's limit for all rings (max_pages) would be exceeded
+ * ENOMEM	no memory, or the memory cgroup's limit
+ * EOPNOTSUPP	PERSIST outside the initial IPC namespace
+ * EMFILE, ENFILE	no file descriptor
+ */
+struct shmring_ioc_create {
+	__u64 capacity;		/* bytes of data */
+	__u32 slot_size;	/* bytes; 0: records */
+	__u32 mode;		/* permission bits, less the umask */
+	__u32 flags;		/* SHMRING_CREATE_F_* */
+	__u32 reserved;
+	__u8  name[SHMRING_NAME_MAX];	/* "": anonymous */
+};
+
+#define SHMRING_CREATE_F_PERSIST	(1u << 0)
+#define SHMRING_CREATE_F_ALL		SHMRING_CREATE_F_PERSIST
+
+/*
+ * OPEN: find a ring by its name in the caller's IPC namespace and return a
+ * ring file with the rights asked for.
+ *
+ * ENOENT	no such name
+ * EACCES	the mode does not grant these rights (CAP_IPC_OWNER is exempt)
+ * EINVAL	rights is 0; a bad name
+ *
+ * UNLINK (flags and rights 0): remove the name; the ring goes with its last
+ * file and mapping.
+ *
+ * ENOENT	no such name
+ * EPERM	not the owner's, nor CAP_SYS_ADMIN
+ */
+struct shmring_ioc_name {
+	__u32 rights;		/* SHMRING_RIGHT_* */
+	__u32 flags;		/* 0 */
+	__u8  name[SHMRING_NAME_MAX];
+};
+
+/*
+ * ATTACH: take a role and return its endpoint; or, with SHMRING_ROLE_NONE,
+ * return a ring file with fewer rights, to be passed on.
+ *
+ * lowat says when poll() calls the endpoint ready: this many bytes of data
+ * (default 1) or of space (default: half the capacity).
+ *
+ * EBUSY	the role is taken
+ * EACCES	this file does not carry the right, or not all of rights
+ * EINVAL	no such role; lowat above the capacity, or with ROLE_NONE
+ */
+struct shmring_ioc_attach {
+	__u32 role;		/* SHMRING_ROLE_* */
+	__u32 rights;		/* SHMRING_RIGHT_* of the new file; 0: as this */
+	__u64 lowat;		/* bytes; 0: the default */
+	__u32 flags;		/* 0 */
+	__u32 reserved;
+};
+
+/* A region to map: mmap(NULL, length, ..., fd, offset). */
+struct shmring_region {
+	__u64 offset;		/* bytes */
+	__u64 length;		/* bytes */
+};
+
+/* QUERY: everything about a ring. The caller fills in lane, all else is out. */
+struct shmring_ioc_query {
+	__u32 lane;		/* in: 0 */
+	__u32 role;		/* of this file */
+	__u32 rights;		/* of this file */
+	__u32 mode;		/* permission bits */
+	__u32 uid;		/* owner, in the caller's user namespace */
+	__u32 gid;
+	__u32 flags;		/* SHMRING_CREATE_F_* */
+	__u32 slot_size;	/* bytes; 0: records */
+	__u64 features;		/* as in shmring_status */
+	__u64 id;		/* of the ring; never reused while loaded */
+	__u64 capacity;		/* bytes */
+	struct shmring_region kernel;
+	struct shmring_region consumer;
+	struct shmring_region producer;
+	struct shmring_region data;	/* length: twice the capacity */
+	__u64 head;		/* as the producer left it: not checked */
+	__u64 tail;		/* as the consumer left it: not checked */
+	__u32 producer_state;	/* SHMRING_PEER_* */
+	__u32 consumer_state;	/* SHMRING_PEER_* */
+	__u64 data_sleeps;	/* times WAIT_DATA slept */
+	__u64 data_wakes;	/* times WAKE woke the consumer */
+	__u64 space_sleeps;	/* times WAIT_SPACE slept */
+	__u64 space_wakes;	/* times WAKE woke the producer */
+	__u8  name[SHMRING_NAME_MAX];	/* "": anonymous, or unlinked */
+};
+
+/*
+ * WAIT_DATA: return once there are @bytes of data, and earlier if there are
+ * some and the producer waits for space (it would wait for ever). WAIT_SPACE:
+ * return at once if @bytes are free; otherwise sleep until @mark bytes are, so
+ * that a full ring costs one wake-up and not one a record.
+ *
+ * ETIMEDOUT	the deadline has passed; success beats it
+ * EINTR	a signal handler has run, whatever its SA_RESTART (as for poll)
+ * EPIPE	WAIT_SPACE: the consumer is gone
+ * ENODATA	WAIT_DATA: the producer is gone and all it committed is taken
+ * EINVAL	bytes is 0; bytes or mark above the capacity
+ * ENOTTY	not a consumer's (WAIT_DATA) or producer's (WAIT_SPACE) endpoint
+ */
+struct shmring_ioc_wait {
+	__u64 bytes;		/* 1 ... capacity */
+	__u64 mark;		/* 0: bytes for data; for space, half the
+				 * capacity; never less than bytes
+				 */
+	__u64 deadline;		/* CLOCK_MONOTONIC, ns; 0: none */
+	__u32 flags;		/* 0 */
+	__u32 reserved;
+};
+
+#define SHMRING_IOC_TYPE	0xB5
+
+#define SHMRING_IOC_CREATE	_IOW(SHMRING_IOC_TYPE, 0, struct shmring_ioc_create)
+#define SHMRING_IOC_OPEN	_IOW(SHMRING_IOC_TYPE, 1, struct shmring_ioc_name)
+#define SHMRING_IOC_UNLINK	_IOW(SHMRING_IOC_TYPE, 2, struct shmring_ioc_name)
+#define SHMRING_IOC_ATTACH	_IOW(SHMRING_IOC_TYPE, 3, struct shmring_ioc_attach)
+#define SHMRING_IOC_QUERY	_IOWR(SHMRING_IOC_TYPE, 4, struct shmring_ioc_query)
+#define SHMRING_IOC_WAIT_DATA	_IOW(SHMRING_IOC_TYPE, 5, struct shmring_ioc_wait)
+#define SHMRING_IOC_WAIT_SPACE	_IOW(SHMRING_IOC_TYPE, 6, struct shmring_ioc_wait)
+#define SHMRING_IOC_WAKE	_IO(SHMRING_IOC_TYPE, 7)
+
+#endif /* _UAPI_LINUX_SHMRING_H */

@@ -1,0 +1,518 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * libshmring: message passing at shared-memory speed.
+ *
+ * One producer and one consumer, each a process (or a thread), share a ring of
+ * records. Messages move by plain loads and stores; a system call is made to
+ * set up, to sleep, and to wake a sleeper.
+ *
+ * Everywhere below
+ *
+ *   - errors are returned as negative errno values; nothing is printed, nothing
+ *     aborts, and a call that fails has changed nothing;
+ *   - sizes are in bytes, times in nanoseconds of CLOCK_MONOTONIC;
+ *   - a struct shmring belongs to one thread at a time, in the process that
+ *     attached it. A forked child inherits the descriptor, not the mapping: it
+ *     attaches for itself, and may pass the parent's object to shmring_fd() and
+ *     shmring_close() only.
+ *
+ * Contents: types, set-up, fast path (producer, consumer), slow path, queries.
+ */
+#ifndef SHMRING_H
+#define SHMRING_H
+
+#include <errno.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include <linux/shmring.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ------------------------------------------------------------------ types */
+
+enum shmring_role {
+	SHMRING_HANDLE = SHMRING_ROLE_NONE,		/* holds the ring */
+	SHMRING_PRODUCER = SHMRING_ROLE_PRODUCER,	/* writes records */
+	SHMRING_CONSUMER = SHMRING_ROLE_CONSUMER,	/* reads them */
+};
+
+/* What to do while there is nothing to do. */
+enum shmring_policy {
+	SHMRING_DEFAULT,	/* in a wait: the endpoint's; else adaptive */
+	SHMRING_ADAPTIVE,	/* spin as long as sleeping would cost, then sleep */
+	SHMRING_BLOCK,		/* sleep at once */
+	SHMRING_SPIN,		/* never sleep: burns a core */
+};
+
+/* Where the ring lives. */
+enum shmring_backend_id {
+	SHMRING_AUTO,		/* $SHMRING_BACKEND, else kmod if loaded, else memfd */
+	SHMRING_KMOD,		/* /dev/shmring */
+	SHMRING_MEMFD,		/* a memfd and futexes; shmring(7) says what is lost */
+};
+
+/* How a ring is made. All zero: an anonymous 64 KiB ring of records. */
+struct shmring_options {
+	size_t capacity;	/* rounded up to a power of two, whole pages */
+	size_t slot_size;	/* fixed-size messages without a header; 0: records */
+	size_t lowat;		/* shmring_poll_fd(): ready at; 0: any data, half the space */
+	unsigned int mode;	/* of a name: r consumes, w produces; 0: 0600 */
+	unsigned int flags;	/* SHMRING_PERSIST */
+	enum shmring_role role;	/* take this role at once */
+	enum shmring_policy policy;
+	enum shmring_backend_id backend;
+};
+
+#define SHMRING_PERSIST		SHMRING_CREATE_F_PERSIST	/* until unlinked */
+
+/* How to wait. All zero, or a null pointer: as the endpoint does, for ever. */
+struct shmring_wait {
+	uint64_t deadline;	/* absolute; 0: none */
+	size_t min_bytes;	/* wait_data: until this much is there; 0: any */
+	enum shmring_policy policy;
+	unsigned int flags;	/* SHMRING_NOWAIT */
+};
+
+#define SHMRING_NOWAIT		(1u << 0)	/* -EAGAIN instead of waiting */
+
+/*
+ * An endpoint. Public for the sake of the fast path; a program reads and writes
+ * none of it. The half of the other role stays zero, so that a call of the
+ * wrong side finds nothing there.
+ */
+struct shmring {
+	struct shmring_lane *lane;		/* what the kernel says */
+	struct shmring_producer *producer;	/* head: the producer's word */
+	struct shmring_consumer *consumer;	/* tail: the consumer's word */
+	unsigned char *data;
+	uint64_t capacity;
+	uint64_t mask;				/* capacity - 1 */
+	uint32_t slot_size;			/* 0: records */
+	uint32_t header_size;			/* 0 for slots */
+
+	struct {
+		uint64_t head;		/* where the next record goes */
+		uint64_t published;	/* what the consumer has been told */
+		uint64_t limit;		/* space known to be free ends here */
+		uint64_t len_end;	/* longest message, plus one */
+		uint64_t reserved;	/* bytes of the open record; 0: none */
+	} p;
+	struct {
+		uint64_t tail;		/* where the next record is */
+		uint64_t released;	/* what the producer has been told */
+		uint64_t limit;		/* data known to be there ends here */
+		uint64_t peeked;	/* bytes of the open record; 0: none */
+	} c;
+
+	int error;			/* -EBADMSG once the peer has lied */
+	enum shmring_role role;
+	struct shmring_private *priv;	/* the slow path's */
+};
+
+/* ----------------------------------------------------------------- set-up */
+
+/*
+ * Make a ring, and an object for it.
+ *
+ * @name: NULL for an anonymous ring, reached by passing shmring_fd() on; else
+ *	up to 63 printable characters without '/' (one in front is ignored),
+ *	unique in the IPC namespace.
+ * @opt: NULL for the defaults. With opt->role the object is an endpoint; without,
+ *	a handle that keeps the ring there for others.
+ *
+ * A ring goes with the last process that has it; with SHMRING_PERSIST, which
+ * needs a name, it stays until shmring_unlink().
+ *
+ * Returns 0 or
+ *   -EINVAL	bad name, mode, flag, role, policy or backend; slot_size or lowat
+ *		above the capacity; SHMRING_PERSIST without a name
+ *   -EFBIG	capacity above SHMRING_CAPACITY_MAX
+ *   -EEXIST	the name is taken
+ *   -EDQUOT	RLIMIT_MEMLOCK would be exceeded
+ *   -ENOSPC	the module's limit (max_pages) would be exceeded
+ *   -ENOMEM	no memory
+ *   -EACCES	no permission for /dev/shmring
+ *   -ENODEV	backend is SHMRING_KMOD and the module is not loaded
+ *   -EPROTO	the kernel speaks another version of the ABI
+ *   -EOPNOTSUPP	SHMRING_PERSIST where it cannot be had
+ *   -EMFILE, -ENFILE	no file descriptor
+ */
+int shmring_create(struct shmring **r, const char *name,
+		   const struct shmring_options *opt);
+
+/*
+ * Attach to a named ring, as producer, as consumer, or (SHMRING_HANDLE) only to
+ * hold it. A consumer goes on where the one before it stopped, and so does a
+ * producer.
+ *
+ * Returns 0 or
+ *   -ENOENT	no such name
+ *   -EACCES	the ring's mode does not let the caller take this role
+ *   -EBUSY	the role is taken
+ *   -EINVAL	bad name or role
+ *   -EPROTO	not a ring this library understands
+ *   -ENODEV, -ENOMEM, -EMFILE, -ENFILE	as above
+ */
+int shmring_attach(struct shmring **r, const char *name, enum shmring_role role);
+
+/*
+ * Attach to the ring behind a descriptor that was inherited or received
+ * (SCM_RIGHTS, pidfd_getfd). The descriptor stays the caller's.
+ *
+ * Returns as shmring_attach(), and
+ *   -EBADF	fd is not open
+ *   -EINVAL	fd is not a ring's
+ */
+int shmring_attach_fd(struct shmring **r, int fd, enum shmring_role role);
+
+/*
+ * Remove a name. Whoever has the ring keeps it.
+ *
+ * Returns 0, -ENOENT (no such name), -EPERM or -EACCES (not the caller's), or
+ * -EINVAL (bad name).
+ */
+int shmring_unlink(const char *name);
+
+/*
+ * Give up the role and free the object. What was committed stays in the ring
+ * for the consumer; what was staged and not published, or peeked and not
+ * released, counts as never written or read. NULL is ignored.
+ */
+void shmring_close(struct shmring *r);
+
+/*
+ * The descriptor to pass on. It is close-on-exec, and carries every right that
+ * the object has; see shmring_grant().
+ */
+int shmring_fd(const struct shmring *r);
+
+/*
+ * A new descriptor, close-on-exec and the caller's to close, whose holder may
+ * attach in this role and do nothing else.
+ *
+ * Returns it or -EINVAL (bad role), -EACCES (the object has no such right),
+ * -EOPNOTSUPP (the memfd backend cannot restrict anybody), -EMFILE, -ENFILE.
+ */
+int shmring_grant(const struct shmring *r, enum shmring_role role);
+
+/*
+ * The descriptor to poll: POLLIN when a consumer has data, POLLOUT when a
+ * producer has space, POLLHUP when the other side is gone. Poll it after a call
+ * has said -EAGAIN. It belongs to the object. With the module it is
+ * shmring_fd(), and works with poll, select, epoll in every mode, and io_uring;
+ * with memfd it is an inotify descriptor that becomes readable (POLLIN, for
+ * both sides) when it is time to try again, or when the other side closes.
+ *
+ * Returns it or -EBADF (a handle), -EMFILE, -ENFILE.
+ */
+int shmring_poll_fd(struct shmring *r);
+
+/* Change what SHMRING_DEFAULT means in this endpoint's waits. */
+int shmring_set_policy(struct shmring *r, enum shmring_policy policy);
+
+/* -------------------------------------------------------------- slow path */
+
+/*
+ * Sleep (or spin: the policy) until the consumer has a record, or
+ * w->min_bytes of them. Earlier too if the producer waits for space, or has
+ * gone and left something.
+ *
+ * Returns 0 or
+ *   -EAGAIN	SHMRING_NOWAIT and nothing there
+ *   -ETIMEDOUT	the deadline passed first
+ *   -EINTR	a signal handler ran
+ *   -ENODATA	end of stream: the producer is gone, and everything it committed
+ *		has been taken
+ *   -EBADMSG	the producer wrote what no producer may; the ring cannot be used
+ *   -EBADF	not a consumer
+ *   -EINVAL	bad policy or flag, or min_bytes above the capacity
+ */
+int shmring_wait_data(struct shmring *r, const struct shmring_wait *w);
+
+/*
+ * Sleep (or spin) until the producer has space for a message of @len bytes. A
+ * sleep goes on until half the ring is free (or @len, if more), so that a full
+ * ring costs one wake-up and not one a message. Publishes what is staged.
+ *
+ * Returns 0, -EAGAIN, -ETIMEDOUT, -EINTR, -EBADMSG (the consumer wrote what no
+ * consumer may), -EINVAL as above, or
+ *   -EPIPE	the consumer is gone (no signal is sent); a new one may attach
+ *   -EMSGSIZE	no message of this size fits: above shmring_max_len(), or not
+ *		the slot size
+ *   -EBADF	not a producer
+ */
+int shmring_wait_space(struct shmring *r, size_t len, const struct shmring_wait *w);
+
+/*
+ * Copy a message in and publish it, waiting for space. Returns @len, or an
+ * error as shmring_wait_space(); then nothing was sent.
+ */
+ssize_t shmring_send(struct shmring *r, const void *buf, size_t len,
+		     const struct shmring_wait *w);
+
+/*
+ * Copy the next message out and release it, waiting for one. Returns its
+ * length (0 is a message like any other), or an error as shmring_wait_data(),
+ * or -EMSGSIZE: it is longer than @size, and is still there.
+ */
+ssize_t shmring_recv(struct shmring *r, void *buf, size_t size,
+		     const struct shmring_wait *w);
+
+/* A wait's deadline, @ns from now; saturates. */
+uint64_t shmring_deadline(uint64_t ns);
+
+/* Wake the other side; shmring_publish() and shmring_release() call it. */
+void __shmring_wake(struct shmring *r);
+
+/* -------------------------------------------------------------- fast path */
+
+/*
+ * Ordering contract (the whole of it is in <linux/shmring.h>):
+ *
+ *   producer				consumer
+ *
+ *   write record			load head		(B)
+ *   store head		(A)		read record
+ *   load data_wake_at	(C)		store tail		(E)
+ *   load tail		(F)		load space_wake_at	(G)
+ *   reuse the space
+ *
+ * (A) pairs with (B), (E) with (F): publication, and giving back. (A)-(C) and
+ * (E)-(G) pair with the sleeper's full barrier (D), in shmring_wait_ready() of
+ * the module or memfd_wait() of the library: sequentially consistent on both
+ * sides, so that of a publisher and a sleeper at least one sees the other.
+ *
+ * One producer and one consumer; wait-free; no system call unless the other
+ * side sleeps and is due.
+ */
+
+#define __shmring_unlikely(x)	__builtin_expect(!!(x), 0)
+
+/* Bytes that a message of len bytes takes in the ring. */
+static inline uint64_t __shmring_footprint(const struct shmring *r, uint64_t len)
+{
+	return (r->header_size + len + SHMRING_ALIGN - 1) & ~(uint64_t)(SHMRING_ALIGN - 1);
+}
+
+/* The longest message that fits; for slots, the only length. */
+static inline size_t shmring_max_len(const struct shmring *r)
+{
+	return r->slot_size ? r->slot_size : (size_t)(r->capacity - r->header_size);
+}
+
+/*
+ * Look how far the consumer has got. It may go forward, up to what has been
+ * published; anything else is a lie.
+ */
+static inline void __shmring_refresh_space(struct shmring *r)
+{
+	uint64_t tail = __atomic_load_n(&r->consumer->tail, __ATOMIC_ACQUIRE); /* F, matches E */
+	uint64_t old = r->p.limit - r->capacity;
+
+	if (__shmring_unlikely(tail - old > r->p.published - old))
+		r->error = -EBADMSG;
+	else
+		r->p.limit = tail + r->capacity;
+}
+
+/*
+ * Producer: reserve space for a message of up to @len bytes (slots: exactly
+ * slot_size) and return where to write it, aligned to 8 bytes and contiguous.
+ * NULL: not now; shmring_wait_space() waits, or says what is wrong. Reserving
+ * again replaces the reservation.
+ */
+static inline void *shmring_reserve(struct shmring *r, size_t len)
+{
+	uint64_t need = __shmring_footprint(r, len);
+
+	if (__shmring_unlikely(len >= r->p.len_end || (r->slot_size && len != r->slot_size)))
+		return NULL;
+	/* Relaxed: only a hint that nobody will read this. */
+	if (__shmring_unlikely(__atomic_load_n(&r->lane->consumer_state, __ATOMIC_RELAXED) ==
+			       SHMRING_PEER_GONE))
+		return NULL;
+	if (__shmring_unlikely(need > r->p.limit - r->p.head)) {
+		__shmring_refresh_space(r);
+		if (r->error || need > r->p.limit - r->p.head)
+			return NULL;
+	}
+	r->p.reserved = need;
+	return r->data + (r->p.head & r->mask) + r->header_size;
+}
+
+/* Producer: drop the reservation. The record never existed. */
+static inline void shmring_discard(struct shmring *r)
+{
+	r->p.reserved = 0;
+}
+
+/*
+ * Producer: finish the reserved message, @len bytes of it, without publishing
+ * it yet: for batches. Returns 0, or -EINVAL: nothing is reserved, or less than
+ * @len, or (slots) @len is not slot_size.
+ */
+static inline int shmring_stage(struct shmring *r, size_t len)
+{
+	uint64_t need = __shmring_footprint(r, len);
+
+	if (__shmring_unlikely(!r->p.reserved || len >= r->p.len_end || need > r->p.reserved ||
+			       (r->slot_size && len != r->slot_size)))
+		return -EINVAL;
+	if (r->header_size) {
+		struct shmring_record *rec;
+
+		rec = (struct shmring_record *)(void *)(r->data + (r->p.head & r->mask));
+		rec->len = (uint32_t)len;
+		rec->flags = 0;
+	}
+	r->p.head += need;
+	r->p.reserved = 0;
+	return 0;
+}
+
+/*
+ * Producer: let the consumer see everything staged, and wake it if it sleeps
+ * and this is what it waits for.
+ */
+static inline void shmring_publish(struct shmring *r)
+{
+	if (r->p.head == r->p.published)
+		return;
+	r->p.published = r->p.head;
+	__atomic_store_n(&r->producer->head, r->p.head, __ATOMIC_SEQ_CST); /* A, matches B and D */
+	if (__shmring_unlikely(r->p.head >= __atomic_load_n(&r->lane->data_wake_at,
+							    __ATOMIC_SEQ_CST))) /* C, matches D */
+		__shmring_wake(r);
+}
+
+/*
+ * Producer: finish the reserved message and publish it, with all that is
+ * staged. Returns as shmring_stage().
+ */
+static inline int shmring_commit(struct shmring *r, size_t len)
+{
+	int ret = shmring_stage(r, len);
+
+	if (!ret)
+		shmring_publish(r);
+	return ret;
+}
+
+/*
+ * Look how far the producer has got. It may go forward, up to a full ring;
+ * anything else is a lie.
+ */
+static inline void __shmring_refresh_data(struct shmring *r)
+{
+	uint64_t head = __atomic_load_n(&r->producer->head, __ATOMIC_ACQUIRE); /* B, matches A */
+	uint64_t old = r->c.limit;
+
+	if (__shmring_unlikely(head - old > r->c.released + r->capacity - old))
+		r->error = -EBADMSG;
+	else
+		r->c.limit = head;
+}
+
+/*
+ * Consumer: return the next message, aligned to 8 bytes and contiguous, and its
+ * length. It stays valid until it is released, but not constant if the producer
+ * is hostile: copy what you check. NULL: nothing now; shmring_wait_data()
+ * waits, or says what is wrong. Peeking again returns the same message.
+ */
+static inline const void *shmring_peek(struct shmring *r, size_t *len)
+{
+	const struct shmring_record *rec;
+	uint64_t avail, need;
+	uint32_t n, flags;
+
+	if (r->c.tail == r->c.limit) {
+		if (__shmring_unlikely(r->role != SHMRING_CONSUMER || r->error))
+			return NULL;
+		__shmring_refresh_data(r);
+		if (r->c.tail == r->c.limit)
+			return NULL;
+	}
+	avail = r->c.limit - r->c.tail;
+	rec = (const struct shmring_record *)(const void *)(r->data + (r->c.tail & r->mask));
+	if (r->slot_size) {
+		n = r->slot_size;
+		flags = 0;
+	} else {
+		/* Relaxed, once each: ordered by B; the copy is what is checked. */
+		n = __atomic_load_n(&rec->len, __ATOMIC_RELAXED);
+		flags = __atomic_load_n(&rec->flags, __ATOMIC_RELAXED);
+	}
+	need = __shmring_footprint(r, n);
+	if (__shmring_unlikely(need > avail || flags)) {
+		r->error = -EBADMSG;
+		return NULL;
+	}
+	r->c.peeked = need;
+	*len = n;
+	return (const unsigned char *)rec + r->header_size;
+}
+
+/*
+ * Consumer: step past the peeked message without giving its space back yet: for
+ * batches. It stays valid until shmring_release(). Returns 0, or -EINVAL:
+ * nothing is peeked.
+ */
+static inline int shmring_advance(struct shmring *r)
+{
+	if (__shmring_unlikely(!r->c.peeked))
+		return -EINVAL;
+	r->c.tail += r->c.peeked;
+	r->c.peeked = 0;
+	return 0;
+}
+
+/*
+ * Consumer: give back the peeked message, and all that were advanced past, and
+ * wake the producer if it sleeps and this is what it waits for. Returns 0, or
+ * -EINVAL: there is nothing to give back.
+ */
+static inline int shmring_release(struct shmring *r)
+{
+	r->c.tail += r->c.peeked;
+	r->c.peeked = 0;
+	if (__shmring_unlikely(r->c.tail == r->c.released))
+		return -EINVAL;
+	r->c.released = r->c.tail;
+	__atomic_store_n(&r->consumer->tail, r->c.tail, __ATOMIC_SEQ_CST); /* E, matches F and D */
+	if (__shmring_unlikely(r->c.tail >= __atomic_load_n(&r->lane->space_wake_at,
+							    __ATOMIC_SEQ_CST))) /* G, matches D */
+		__shmring_wake(r);
+	return 0;
+}
+
+/* ---------------------------------------------------------------- queries */
+
+/* What there is to know about a ring and this end of it. */
+struct shmring_info {
+	uint64_t capacity;
+	uint64_t used;			/* bytes committed and not released */
+	uint32_t slot_size;		/* 0: records */
+	enum shmring_role role;
+	enum shmring_backend_id backend;
+	uint32_t producer_state;	/* SHMRING_PEER_* */
+	uint32_t consumer_state;	/* SHMRING_PEER_* */
+	uint64_t sleeps;		/* times this endpoint slept */
+	uint64_t wakes;			/* wake-up system calls it made */
+	char name[SHMRING_NAME_MAX];	/* "": anonymous, or unlinked */
+};
+
+/* Fill in @info. Any thread. Returns 0, or an error of the system call. */
+int shmring_get_info(const struct shmring *r, struct shmring_info *info);
+
+/* "kmod" or "memfd". */
+const char *shmring_backend_name(const struct shmring *r);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* SHMRING_H */
