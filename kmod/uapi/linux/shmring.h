@@ -47,13 +47,18 @@
  * The regions lie in this order without gaps between them today, and producer
  * and data may be mapped as one; take the offsets from QUERY all the same.
  *
- * An endpoint's own writable regions (a producer's producer and data regions,
- * a consumer's consumer region) can be mapped once. The role ends when the
- * last of them is unmapped, which exit, exec and SIGKILL do too, or, if they
- * were never mapped, when the endpoint's file is released. Mappings are not
- * inherited across fork: a child that wants an endpoint attaches. Mappings
+ * An endpoint's own regions (a producer's producer and data regions, a
+ * consumer's consumer region) can be mapped once, all by one process. The role
+ * ends when the last of them is unmapped, which exit, exec and SIGKILL do too,
+ * or, if they were never mapped, when the endpoint's file is released. Mappings
+ * are not inherited across fork: a child that wants an endpoint attaches. They
  * cannot be split, grown, moved, made writable later or executable, and stay
  * valid after close, UNLINK and the death of the other side.
+ *
+ * mmap fails with EACCES (not for this role; PROT_EXEC, for which some kernels
+ * say EPERM), EINVAL (not a whole region, or not MAP_SHARED), EBUSY (an own
+ * region, for the second time or by a second process) or ESHUTDOWN (an own
+ * region, and the role is over).
  *
  * Positions
  * ---------
@@ -301,6 +306,7 @@ struct shmring_ioc_query {
  * EPIPE	WAIT_SPACE: the consumer is gone
  * ENODATA	WAIT_DATA: the producer is gone and all it committed is taken
  * EINVAL	bytes is 0; bytes or mark above the capacity
+ * ESHUTDOWN	this endpoint's own role is over
  * ENOTTY	not a consumer's (WAIT_DATA) or producer's (WAIT_SPACE) endpoint
  */
 struct shmring_ioc_wait {

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What the supported kernels (6.1 to 7.3) call differently. Included before
+ * every file of the module, which is written for the newest.
+ */
+#ifndef SHMRING_COMPAT_H
+#define SHMRING_COMPAT_H
+
+#include <linux/version.h>
+
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 1, 0)
+#error "shmring needs Linux 6.1 or newer"
+#endif
+
+#ifndef CONFIG_64BIT
+#error "shmring needs a 64-bit kernel: positions are 64-bit words"
+#endif
+
+#include <linux/fs.h>
+#include <linux/fs_struct.h>	/* current_umask(), in <linux/fs.h> before 7.0 */
+#include <linux/ipc_namespace.h>
+#include <linux/mm.h>
+
+/* 6.3: "mm: introduce vma->vm_flags wrapper functions". */
+#ifndef SHMRING_HAS_VM_FLAGS_SET
+static inline void vm_flags_set(struct vm_area_struct *vma, vm_flags_t flags)
+{
+	vma->vm_flags |= flags;
+}
+
+static inline void vm_flags_clear(struct vm_area_struct *vma, vm_flags_t flags)
+{
+	vma->vm_flags &= ~flags;
+}
+#endif
+
+/* 6.2: "kunit: Introduce KUNIT_VISIBILITY helper". */
+#ifdef SHMRING_HAS_KUNIT_VISIBILITY
+#include <kunit/visibility.h>
+#else
+#define EXPORT_SYMBOL_IF_KUNIT(symbol)
+#endif
+
+/*
+ * 6.18: "nstree: assign fixed ids to the initial namespaces" gave namespaces an
+ * id that is never used again. Before, there is only the inode number, which a
+ * later namespace may get: a named ring that outlives its namespace (somebody
+ * holds it) may then be found in the later one, by those its mode admits.
+ */
+static inline u64 shmring_compat_ipc_ns_id(const struct ipc_namespace *ns)
+{
+#ifdef SHMRING_HAS_NS_ID
+	return ns->ns.ns_id;
+#else
+	return ns->ns.inum;
+#endif
+}
+
+#endif /* SHMRING_COMPAT_H */

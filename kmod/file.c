@@ -1,0 +1,376 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Open files and their ioctls: /dev/shmring itself (control), ring files and
+ * endpoints. Arguments are copied in before any lock is taken, and out after.
+ */
+#include <linux/anon_inodes.h>
+#include <linux/err.h>
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/module.h>
+#include <linux/seq_file.h>
+#include <linux/slab.h>
+#include <linux/string.h>
+#include <linux/uaccess.h>
+#include <linux/user_namespace.h>
+
+#include "ring.h"
+
+/* An ioctl number without the size of its structure, which may grow. */
+#define NR(cmd)		((cmd) & ~IOCSIZE_MASK)
+
+/*
+ * Copy in a structure that starts with what the first version had. Shorter:
+ * -EINVAL; longer, and not zero there: -E2BIG.
+ */
+#define copy_in(arg, cmd, uarg)								\
+	(_IOC_SIZE(cmd) < sizeof(*(arg)) ? -EINVAL :					\
+	 copy_struct_from_user(arg, sizeof(*(arg)), uarg, _IOC_SIZE(cmd)))
+
+static const struct file_operations shmring_fops;
+
+/* Ends the role, if it was taken, and drops the ring. */
+static void release_file(struct shmring_file *sf)
+{
+	if (sf->role != SHMRING_ROLE_NONE) {
+		mutex_lock(&sf->ring->lock);
+		shmring_role_end(sf);
+		mutex_unlock(&sf->ring->lock);
+	}
+	shmring_put(sf->ring);
+	kfree(sf);
+}
+
+static void undo_file(int fd, struct file *file)
+{
+	put_unused_fd(fd);
+	fput(file);
+}
+
+/*
+ * Make a file and reserve its descriptor, for fd_install() or undo_file(). Takes
+ * over the caller's reference to the ring, also when it fails. The role comes
+ * last, so that nobody sees one come and go.
+ */
+static int prepare_file(struct shmring *ring, u32 role, u32 rights, u64 lowat,
+			struct file **file)
+{
+	struct shmring_file *sf;
+	int fd, ret;
+
+	sf = kzalloc(sizeof(*sf), GFP_KERNEL_ACCOUNT);
+	if (!sf) {
+		shmring_put(ring);
+		return -ENOMEM;
+	}
+	sf->ring = ring;
+	sf->role = role;
+	sf->rights = rights;
+	sf->lowat = lowat;
+
+	fd = get_unused_fd_flags(O_CLOEXEC);
+	if (fd < 0) {
+		ret = fd;
+		goto err_fd;
+	}
+	*file = anon_inode_getfile("[shmring]", &shmring_fops, sf, O_RDWR | O_CLOEXEC);
+	if (IS_ERR(*file)) {
+		ret = PTR_ERR(*file);
+		goto err_file;
+	}
+	ret = role == SHMRING_ROLE_NONE ? 0 : shmring_role_begin(sf);
+	if (ret) {
+		undo_file(fd, *file);
+		return ret;
+	}
+	return fd;
+
+err_file:
+	put_unused_fd(fd);
+err_fd:
+	release_file(sf);
+	return ret;
+}
+
+static int install_file(struct shmring *ring, u32 role, u32 rights, u64 lowat)
+{
+	struct file *file;
+	int fd = prepare_file(ring, role, rights, lowat, &file);
+
+	if (fd >= 0)
+		fd_install(fd, file);
+	return fd;
+}
+
+static int check_create(const struct shmring_ioc_create *c)
+{
+	if ((c->flags & ~SHMRING_CREATE_F_ALL) || c->reserved || (c->mode & ~0666))
+		return -EINVAL;
+	return shmring_check_name(c->name);
+}
+
+static long do_create(unsigned int cmd, void __user *uarg)
+{
+	struct shmring_ioc_create c;
+	struct shmring *ring;
+	struct file *file;
+	int fd, ret;
+
+	ret = copy_in(&c, cmd, uarg);
+	if (!ret)
+		ret = check_create(&c);
+	if (ret)
+		return ret;
+	ring = shmring_alloc(c.capacity, c.slot_size);
+	if (IS_ERR(ring))
+		return PTR_ERR(ring);
+	fd = prepare_file(ring, SHMRING_ROLE_NONE, SHMRING_RIGHT_ALL, 0, &file);
+	if (fd < 0)
+		return fd;
+	ret = shmring_register(ring, c.name, c.mode, c.flags);
+	if (ret) {
+		undo_file(fd, file);
+		return ret;
+	}
+	fd_install(fd, file);
+	return fd;
+}
+
+static int copy_name(struct shmring_ioc_name *n, unsigned int cmd, void __user *uarg)
+{
+	int ret = copy_in(n, cmd, uarg);
+
+	if (ret)
+		return ret;
+	if (n->flags || !n->name[0])
+		return -EINVAL;
+	return shmring_check_name(n->name);
+}
+
+static long do_open(unsigned int cmd, void __user *uarg)
+{
+	struct shmring_ioc_name n;
+	struct shmring *ring;
+	int ret = copy_name(&n, cmd, uarg);
+
+	if (ret)
+		return ret;
+	if (!n.rights || (n.rights & ~SHMRING_RIGHT_ALL))
+		return -EINVAL;
+	ring = shmring_lookup(n.name, n.rights);
+	if (IS_ERR(ring))
+		return PTR_ERR(ring);
+	return install_file(ring, SHMRING_ROLE_NONE, n.rights, 0);
+}
+
+static long do_unlink(unsigned int cmd, void __user *uarg)
+{
+	struct shmring_ioc_name n;
+	int ret = copy_name(&n, cmd, uarg);
+
+	if (ret)
+		return ret;
+	return n.rights ? -EINVAL : shmring_unlink(n.name);
+}
+
+static u32 right_of(u32 role)
+{
+	switch (role) {
+	case SHMRING_ROLE_PRODUCER:
+		return SHMRING_RIGHT_PRODUCE;
+	case SHMRING_ROLE_CONSUMER:
+		return SHMRING_RIGHT_CONSUME;
+	default:
+		return 0;
+	}
+}
+
+static u64 default_lowat(const struct shmring *ring, u32 role)
+{
+	return role == SHMRING_ROLE_PRODUCER ? max_t(u64, ring->capacity / 2, ring->slot_size) : 1;
+}
+
+static long do_attach(struct shmring_file *sf, unsigned int cmd, void __user *uarg)
+{
+	struct shmring_ioc_attach a;
+	int ret = copy_in(&a, cmd, uarg);
+
+	if (ret)
+		return ret;
+	if (a.flags || a.reserved || a.role > SHMRING_ROLE_CONSUMER ||
+	    (a.rights & ~SHMRING_RIGHT_ALL) || a.lowat > sf->ring->capacity ||
+	    (a.lowat && a.role == SHMRING_ROLE_NONE))
+		return -EINVAL;
+	if ((a.rights | right_of(a.role)) & ~sf->rights)
+		return -EACCES;
+	refcount_inc(&sf->ring->ref);
+	return install_file(sf->ring, a.role, a.rights ?: sf->rights,
+			    a.lowat ?: default_lowat(sf->ring, a.role));
+}
+
+/* What has a lock of its own: the name. */
+static void query_name(struct shmring *ring, struct shmring_ioc_query *q)
+{
+	mutex_lock(&shmring_names_lock);
+	q->flags = ring->flags;
+	memcpy(q->name, ring->name, sizeof(q->name));
+	mutex_unlock(&shmring_names_lock);
+}
+
+static void query(struct shmring_file *sf, struct shmring_ioc_query *q)
+{
+	struct shmring *ring = sf->ring;
+	struct shmring_side *producer = shmring_side(ring, SHMRING_ROLE_PRODUCER);
+	struct shmring_side *consumer = shmring_side(ring, SHMRING_ROLE_CONSUMER);
+
+	*q = (struct shmring_ioc_query) {
+		.role = sf->role,
+		.rights = sf->rights,
+		.mode = ring->mode,
+		.uid = from_kuid_munged(current_user_ns(), ring->uid),
+		.gid = from_kgid_munged(current_user_ns(), ring->gid),
+		.slot_size = ring->slot_size,
+		.features = ring->status->features,
+		.id = ring->id,
+		.capacity = ring->capacity,
+		.head = READ_ONCE(*producer->position),
+		.tail = READ_ONCE(*consumer->position),
+		.producer_state = READ_ONCE(producer->half->state),
+		.consumer_state = READ_ONCE(consumer->half->state),
+		.data_sleeps = atomic64_read(&consumer->nr_sleeps),
+		.data_wakes = atomic64_read(&consumer->nr_wakes),
+		.space_sleeps = atomic64_read(&producer->nr_sleeps),
+		.space_wakes = atomic64_read(&producer->nr_wakes),
+	};
+	shmring_regions(ring, q);
+	query_name(ring, q);
+}
+
+static long do_query(struct shmring_file *sf, unsigned int cmd, void __user *uarg)
+{
+	struct shmring_ioc_query q;
+	int ret = copy_in(&q, cmd, uarg);
+
+	if (ret)
+		return ret;
+	if (q.lane)
+		return -EINVAL;
+	query(sf, &q);
+	return copy_to_user(uarg, &q, sizeof(q)) ? -EFAULT : 0;
+}
+
+static long do_wait(struct shmring_file *sf, u32 role, unsigned int cmd, void __user *uarg)
+{
+	u64 capacity = sf->ring->capacity;
+	struct shmring_ioc_wait w;
+	ktime_t deadline;
+	u64 mark;
+	int ret;
+
+	if (sf->role != role)
+		return -ENOTTY;
+	ret = copy_in(&w, cmd, uarg);
+	if (ret)
+		return ret;
+	if (w.flags || w.reserved || !w.bytes || w.bytes > capacity || w.mark > capacity)
+		return -EINVAL;
+	mark = w.mark;
+	if (!mark && role == SHMRING_ROLE_PRODUCER)
+		mark = capacity / 2;
+	mark = max(mark, w.bytes);
+	/* Beyond what a clock can show is the same as never. */
+	deadline = ns_to_ktime(min_t(u64, w.deadline, KTIME_MAX));
+	return shmring_wait(sf, w.bytes, mark,
+			    w.deadline && deadline != KTIME_MAX ? &deadline : NULL);
+}
+
+static long do_wake(struct shmring_file *sf)
+{
+	if (sf->role == SHMRING_ROLE_NONE)
+		return -ENOTTY;
+	shmring_wake(shmring_peer(sf->ring, sf->role), sf->role == SHMRING_ROLE_PRODUCER ?
+		     EPOLLIN | EPOLLRDNORM : EPOLLOUT | EPOLLWRNORM);
+	return 0;
+}
+
+static long shmring_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+{
+	struct shmring_file *sf = file->private_data;
+	void __user *uarg = (void __user *)arg;
+
+	switch (NR(cmd)) {
+	case NR(SHMRING_IOC_ATTACH):
+		return do_attach(sf, cmd, uarg);
+	case NR(SHMRING_IOC_QUERY):
+		return do_query(sf, cmd, uarg);
+	case NR(SHMRING_IOC_WAIT_DATA):
+		return do_wait(sf, SHMRING_ROLE_CONSUMER, cmd, uarg);
+	case NR(SHMRING_IOC_WAIT_SPACE):
+		return do_wait(sf, SHMRING_ROLE_PRODUCER, cmd, uarg);
+	case NR(SHMRING_IOC_WAKE):
+		return cmd == SHMRING_IOC_WAKE ? do_wake(sf) : -ENOTTY;
+	default:
+		return -ENOTTY;
+	}
+}
+
+static long control_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+{
+	void __user *uarg = (void __user *)arg;
+
+	switch (NR(cmd)) {
+	case NR(SHMRING_IOC_CREATE):
+		return do_create(cmd, uarg);
+	case NR(SHMRING_IOC_OPEN):
+		return do_open(cmd, uarg);
+	case NR(SHMRING_IOC_UNLINK):
+		return do_unlink(cmd, uarg);
+	default:
+		return -ENOTTY;
+	}
+}
+
+static int shmring_release(struct inode *inode, struct file *file)
+{
+	release_file(file->private_data);
+	return 0;
+}
+
+static void shmring_show_fdinfo(struct seq_file *m, struct file *file)
+{
+	struct shmring_file *sf = file->private_data;
+	struct shmring_ioc_query q;
+
+	query(sf, &q);
+	seq_printf(m, "ring-id:\t%llu\n", q.id);
+	seq_printf(m, "ring-name:\t%s\n", q.name[0] ? (char *)q.name : "-");
+	seq_printf(m, "role:\t%s\n", shmring_role_name(q.role));
+	seq_printf(m, "rights:\t%s%s\n", q.rights & SHMRING_RIGHT_CONSUME ? "r" : "-",
+		   q.rights & SHMRING_RIGHT_PRODUCE ? "w" : "-");
+	seq_printf(m, "capacity:\t%llu\n", q.capacity);
+	seq_printf(m, "slot-size:\t%u\n", q.slot_size);
+	seq_printf(m, "lowat:\t%llu\n", sf->lowat);
+	seq_printf(m, "head:\t%llu\n", q.head);
+	seq_printf(m, "tail:\t%llu\n", q.tail);
+	seq_printf(m, "data-sleeps:\t%llu\n", q.data_sleeps);
+	seq_printf(m, "data-wakes:\t%llu\n", q.data_wakes);
+	seq_printf(m, "space-sleeps:\t%llu\n", q.space_sleeps);
+	seq_printf(m, "space-wakes:\t%llu\n", q.space_wakes);
+}
+
+const struct file_operations shmring_control_fops = {
+	.owner = THIS_MODULE,
+	.open = nonseekable_open,
+	.unlocked_ioctl = control_ioctl,
+	.compat_ioctl = compat_ptr_ioctl,
+};
+
+static const struct file_operations shmring_fops = {
+	.owner = THIS_MODULE,
+	.release = shmring_release,
+	.unlocked_ioctl = shmring_ioctl,
+	.compat_ioctl = compat_ptr_ioctl,
+	.mmap = shmring_mmap,
+	.poll = shmring_poll,
+	.show_fdinfo = shmring_show_fdinfo,
+};

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The module: /dev/shmring and /proc/shmring. */
+#include <linux/miscdevice.h>
+#include <linux/module.h>
+
+#include "ring.h"
+
+/* Open to root alone; a udev rule gives it to a group. */
+static struct miscdevice shmring_device = {
+	.minor = MISC_DYNAMIC_MINOR,
+	.name = "shmring",
+	.fops = &shmring_control_fops,
+	.mode = 0600,
+};
+
+static int __init shmring_init(void)
+{
+	int ret;
+
+	if (!shmring_max_pages)
+		shmring_max_pages = totalram_pages() / 4;
+	ret = shmring_proc_init();
+	if (ret)
+		return ret;
+	ret = misc_register(&shmring_device);
+	if (ret)
+		goto err_misc;
+	return 0;
+
+err_misc:
+	shmring_proc_exit();
+	return ret;
+}
+
+static void __exit shmring_exit(void)
+{
+	misc_deregister(&shmring_device);
+	shmring_proc_exit();
+}
+
+module_init(shmring_init);
+module_exit(shmring_exit);
+
+MODULE_DESCRIPTION("Message passing at shared-memory speed");
+MODULE_AUTHOR("The shmring authors");
+MODULE_LICENSE("GPL");
+MODULE_ALIAS("devname:shmring");

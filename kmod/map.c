@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Regions and their mappings. Rights come from the role of the file, never from
+ * what mmap() asks for, and cannot be changed afterwards.
+ */
+#include <linux/fs.h>
+#include <linux/mm.h>
+
+#include "ring.h"
+
+/* Page offsets, in the order of ring->pages; the data twice. */
+#define KERNEL_PAGE		0
+#define CONSUMER_PAGE		1
+#define PRODUCER_PAGE		2
+#define DATA_PAGE		3
+
+#define KERNEL_BIT		BIT(0)
+#define CONSUMER_BIT		BIT(1)
+#define PRODUCER_BIT		BIT(2)
+#define DATA_BIT		BIT(3)
+
+static struct shmring_region region(unsigned long first, unsigned long nr)
+{
+	return (struct shmring_region) {
+		.offset = (u64)first << PAGE_SHIFT,
+		.length = (u64)nr << PAGE_SHIFT,
+	};
+}
+
+/* Say where the regions are. */
+void shmring_regions(const struct shmring *ring, struct shmring_ioc_query *q)
+{
+	q->kernel = region(KERNEL_PAGE, 1);
+	q->consumer = region(CONSUMER_PAGE, 1);
+	q->producer = region(PRODUCER_PAGE, 1);
+	q->data = region(DATA_PAGE, 2 * ring->nr_data);
+}
+EXPORT_SYMBOL_IF_KUNIT(shmring_regions);
+
+/**
+ * shmring_find_span - what may be mapped at once
+ * @ring: the ring
+ * @first: page offset
+ * @nr: pages
+ * @span: filled in, if there is such a span
+ *
+ * Regions are mapped whole or not at all, so there is nothing to add up and
+ * nothing to overflow: @first and @nr are looked up in a table.
+ *
+ * Return: whether there is such a span.
+ */
+bool shmring_find_span(const struct shmring *ring, unsigned long first, unsigned long nr,
+		       struct shmring_span *span)
+{
+	const struct shmring_span table[] = {
+		{ KERNEL_PAGE, 1, SHMRING_ROLE_NONE, KERNEL_BIT },
+		{ CONSUMER_PAGE, 1, SHMRING_ROLE_CONSUMER, CONSUMER_BIT },
+		{ PRODUCER_PAGE, 1, SHMRING_ROLE_PRODUCER, PRODUCER_BIT },
+		{ DATA_PAGE, 2 * ring->nr_data, SHMRING_ROLE_PRODUCER, DATA_BIT },
+		{ PRODUCER_PAGE, 1 + 2 * ring->nr_data, SHMRING_ROLE_PRODUCER,
+		  PRODUCER_BIT | DATA_BIT },
+	};
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(table); i++) {
+		if (table[i].first == first && table[i].nr == nr) {
+			*span = table[i];
+			return true;
+		}
+	}
+	return false;
+}
+EXPORT_SYMBOL_IF_KUNIT(shmring_find_span);
+
+/* Only the role's own regions are ever writable. */
+static bool holds_role(const struct vm_area_struct *vma)
+{
+	return vma->vm_flags & VM_MAYWRITE;
+}
+
+/* A second VMA for the same pages: for a moment, while mremap() is refused. */
+static void vm_open(struct vm_area_struct *vma)
+{
+	struct shmring_file *sf = vma->vm_private_data;
+
+	if (!holds_role(vma))
+		return;
+	mutex_lock(&sf->ring->lock);
+	sf->nr_vmas++;
+	mutex_unlock(&sf->ring->lock);
+}
+
+/* munmap(), exec, exit and every death come here, even if a child has the file. */
+static void vm_close(struct vm_area_struct *vma)
+{
+	struct shmring_file *sf = vma->vm_private_data;
+
+	if (!holds_role(vma))
+		return;
+	mutex_lock(&sf->ring->lock);
+	if (!--sf->nr_vmas)
+		shmring_role_end(sf);
+	mutex_unlock(&sf->ring->lock);
+}
+
+static int vm_may_split(struct vm_area_struct *vma, unsigned long addr)
+{
+	return -EINVAL;
+}
+
+static int vm_mremap(struct vm_area_struct *vma)
+{
+	return -EPERM;
+}
+
+static const struct vm_operations_struct shmring_vm_ops = {
+	.open = vm_open,
+	.close = vm_close,
+	.may_split = vm_may_split,
+	.mremap = vm_mremap,
+};
+
+static int insert(struct vm_area_struct *vma, unsigned long *addr, struct page **pages,
+		  unsigned long nr)
+{
+	unsigned long left = nr;
+	int ret = vm_insert_pages(vma, *addr, pages, &left);
+
+	*addr += nr << PAGE_SHIFT;
+	return ret;
+}
+
+/* Every page table entry holds a reference to its page; there are no faults. */
+static int populate(struct vm_area_struct *vma, struct shmring *ring,
+		    const struct shmring_span *span)
+{
+	unsigned long addr = vma->vm_start;
+	int ret;
+
+	if (span->first < DATA_PAGE) {
+		ret = insert(vma, &addr, ring->pages + span->first, 1);
+		if (ret || !(span->bits & DATA_BIT))
+			return ret;
+	}
+	ret = insert(vma, &addr, ring->pages + DATA_PAGE, ring->nr_data);
+	if (ret)
+		return ret;
+	return insert(vma, &addr, ring->pages + DATA_PAGE, ring->nr_data);
+}
+
+/* May @sf map its own @span now? Each region once, and all by one process. */
+static int may_map_own(const struct shmring_file *sf, const struct shmring_span *span,
+		       const struct mm_struct *mm)
+{
+	if (shmring_side(sf->ring, sf->role)->owner != sf)
+		return -ESHUTDOWN;
+	if ((sf->mapped & span->bits) || (sf->mm && sf->mm != mm))
+		return -EBUSY;
+	return 0;
+}
+
+static int map_own(struct shmring_file *sf, struct vm_area_struct *vma,
+		   const struct shmring_span *span)
+{
+	int ret;
+
+	mutex_lock(&sf->ring->lock);
+	ret = may_map_own(sf, span, vma->vm_mm);
+	if (ret)
+		goto out;
+	ret = populate(vma, sf->ring, span);
+	if (ret)
+		goto out;
+	sf->mapped |= span->bits;
+	sf->mm = vma->vm_mm;
+	sf->nr_vmas++;
+out:
+	mutex_unlock(&sf->ring->lock);
+	return ret;
+}
+
+/*
+ * Not executable, not grown, not dumped, not copied by fork (nor after MADV_DOFORK,
+ * which 6.1 refuses only for VM_IO), and not reached by get_user_pages(): neither
+ * /proc/PID/mem nor a long-term pin gets at what belongs to a role.
+ */
+int shmring_mmap(struct file *file, struct vm_area_struct *vma)
+{
+	struct shmring_file *sf = file->private_data;
+	struct shmring_span span;
+	bool own;
+	int ret;
+
+	if (sf->role == SHMRING_ROLE_NONE)
+		return -EACCES;
+	if (!(vma->vm_flags & VM_SHARED) ||
+	    !shmring_find_span(sf->ring, vma->vm_pgoff, vma_pages(vma), &span))
+		return -EINVAL;
+	own = span.writer == sf->role;
+	if ((vma->vm_flags & VM_EXEC) || (!own && (vma->vm_flags & VM_WRITE)))
+		return -EACCES;
+
+	vm_flags_clear(vma, VM_MAYEXEC | (own ? 0 : VM_MAYWRITE));
+	vm_flags_set(vma, VM_IO | VM_DONTCOPY | VM_DONTEXPAND | VM_DONTDUMP);
+	ret = own ? map_own(sf, vma, &span) : populate(vma, sf->ring, &span);
+	if (ret)
+		return ret;
+	vma->vm_private_data = sf;
+	vma->vm_ops = &shmring_vm_ops;
+	return 0;
+}

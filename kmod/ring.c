@@ -1,0 +1,283 @@
+// SPDX-License-Identifier: GPL-2.0
+/* A ring: its pages, their layout, who holds which role, and its limits. */
+#include <linux/build_bug.h>
+#include <linux/cred.h>
+#include <linux/log2.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/sched/signal.h>
+#include <linux/sched/user.h>
+#include <linux/slab.h>
+
+#include "ring.h"
+
+/* Before the data: the kernel's, the consumer's and the producer's page. */
+#define NR_HEADER_PAGES		3
+
+unsigned long shmring_max_pages;
+module_param_named(max_pages, shmring_max_pages, ulong, 0644);
+MODULE_PARM_DESC(max_pages, "Most pages that all rings may have (default: a quarter of memory)");
+
+static atomic_long_t shmring_total_pages = ATOMIC_LONG_INIT(0);
+static atomic64_t shmring_last_id = ATOMIC64_INIT(0);
+
+/* Add to a counter that must not go above its limit. */
+static bool charge_counter(atomic_long_t *counter, unsigned long nr, unsigned long limit)
+{
+	long old = atomic_long_read(counter);
+
+	do {
+		if ((unsigned long)old > limit || nr > limit - old)
+			return false;
+	} while (!atomic_long_try_cmpxchg(counter, &old, old + nr));
+	return true;
+}
+
+/*
+ * RLIMIT_MEMLOCK counts per user, as for io_uring and perf. The credentials hold
+ * the user: 6.1 does not export free_uid().
+ */
+static int charge(struct shmring *ring)
+{
+	unsigned long limit = rlimit(RLIMIT_MEMLOCK) >> PAGE_SHIFT;
+
+	if (!charge_counter(&shmring_total_pages, ring->nr_pages, READ_ONCE(shmring_max_pages)))
+		return -ENOSPC;
+	ring->cred = get_current_cred();
+	if (charge_counter(&ring->cred->user->locked_vm, ring->nr_pages, limit))
+		return 0;
+	if (capable(CAP_IPC_LOCK)) {
+		atomic_long_add(ring->nr_pages, &ring->cred->user->locked_vm);
+		return 0;
+	}
+	put_cred(ring->cred);
+	ring->cred = NULL;
+	atomic_long_sub(ring->nr_pages, &shmring_total_pages);
+	return -EDQUOT;
+}
+
+static void uncharge(struct shmring *ring)
+{
+	if (!ring->cred)
+		return;
+	atomic_long_sub(ring->nr_pages, &ring->cred->user->locked_vm);
+	put_cred(ring->cred);
+	atomic_long_sub(ring->nr_pages, &shmring_total_pages);
+}
+
+/*
+ * Zeroed, charged to the memory cgroup, and refused rather than bought with the
+ * life of some other process.
+ */
+static int alloc_pages_of(struct shmring *ring)
+{
+	const gfp_t gfp = GFP_KERNEL_ACCOUNT | __GFP_ZERO | __GFP_RETRY_MAYFAIL | __GFP_NOWARN;
+	unsigned long i;
+
+	ring->pages = kvcalloc(ring->nr_pages, sizeof(*ring->pages), gfp);
+	if (!ring->pages)
+		return -ENOMEM;
+	for (i = 0; i < ring->nr_pages; i++) {
+		ring->pages[i] = alloc_page(gfp);
+		if (!ring->pages[i])
+			return -ENOMEM;
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		cond_resched();
+	}
+	return 0;
+}
+
+static void init_side(struct shmring_side *side, __u64 *half, __u64 *position)
+{
+	init_waitqueue_head(&side->wait);
+	side->half = (struct shmring_half *)half;
+	side->half->wake_at = SHMRING_NO_WAKE;
+	side->position = position;
+}
+
+/* Either half of the lane starts as struct shmring_half says. */
+#define CHECK_HALF(wake, role)								\
+	static_assert(offsetof(struct shmring_lane, role##_state) -			\
+		      offsetof(struct shmring_lane, wake) ==				\
+		      offsetof(struct shmring_half, state) &&				\
+		      offsetof(struct shmring_lane, role##_epoch) -			\
+		      offsetof(struct shmring_lane, wake) ==				\
+		      offsetof(struct shmring_half, epoch))
+
+CHECK_HALF(data_wake_at, consumer);
+CHECK_HALF(space_wake_at, producer);
+static_assert(sizeof(struct shmring_status) == SHMRING_LANE_OFFSET);
+static_assert(sizeof(struct shmring_lane) == 256);
+static_assert(sizeof(struct shmring_producer) == 128);
+static_assert(sizeof(struct shmring_consumer) == 128);
+
+static void lay_out(struct shmring *ring)
+{
+	void *kernel = page_address(ring->pages[0]);
+	struct shmring_consumer *consumer = page_address(ring->pages[1]);
+	struct shmring_producer *producer = page_address(ring->pages[2]);
+
+	ring->status = kernel;
+	ring->lane = kernel + SHMRING_LANE_OFFSET;
+	*ring->status = (struct shmring_status) {
+		.magic = SHMRING_MAGIC,
+		.abi = SHMRING_ABI,
+		.capacity = ring->capacity,
+		.slot_size = ring->slot_size,
+		.nr_lanes = 1,
+	};
+	init_side(shmring_side(ring, SHMRING_ROLE_PRODUCER), &ring->lane->space_wake_at,
+		  &producer->head);
+	init_side(shmring_side(ring, SHMRING_ROLE_CONSUMER), &ring->lane->data_wake_at,
+		  &consumer->tail);
+}
+
+/**
+ * shmring_alloc - make a ring
+ * @capacity: bytes of data
+ * @slot_size: bytes of a slot, or 0 for records
+ *
+ * The caller owns the one reference, and the ring has no name yet and is on no
+ * list: shmring_register() sees to that, shmring_free() undoes it.
+ *
+ * Return: the ring, or an error pointer as CREATE in <linux/shmring.h>.
+ */
+struct shmring *shmring_alloc(u64 capacity, u32 slot_size)
+{
+	struct shmring *ring;
+	int ret;
+
+	if (capacity > SHMRING_CAPACITY_MAX)
+		return ERR_PTR(-EFBIG);
+	if (capacity < PAGE_SIZE || !is_power_of_2(capacity) || slot_size > capacity)
+		return ERR_PTR(-EINVAL);
+
+	ring = kzalloc(sizeof(*ring), GFP_KERNEL_ACCOUNT);
+	if (!ring)
+		return ERR_PTR(-ENOMEM);
+	refcount_set(&ring->ref, 1);
+	mutex_init(&ring->lock);
+	INIT_LIST_HEAD(&ring->list);
+	ring->id = atomic64_inc_return(&shmring_last_id);
+	ring->capacity = capacity;
+	ring->slot_size = slot_size;
+	ring->nr_data = capacity >> PAGE_SHIFT;
+	ring->nr_pages = ring->nr_data + NR_HEADER_PAGES;
+
+	ret = charge(ring);
+	if (ret)
+		goto err;
+	ret = alloc_pages_of(ring);
+	if (ret)
+		goto err;
+	lay_out(ring);
+	return ring;
+
+err:
+	shmring_free(ring);
+	return ERR_PTR(ret);
+}
+EXPORT_SYMBOL_IF_KUNIT(shmring_alloc);
+
+/* Free a ring that nobody can reach; half-made ones too. */
+void shmring_free(struct shmring *ring)
+{
+	unsigned long i;
+
+	for (i = 0; ring->pages && i < ring->nr_pages && ring->pages[i]; i++) {
+		put_page(ring->pages[i]);
+		cond_resched();
+	}
+	kvfree(ring->pages);
+	uncharge(ring);
+	mutex_destroy(&ring->lock);
+	kfree(ring);
+}
+EXPORT_SYMBOL_IF_KUNIT(shmring_free);
+
+/* Drop a reference. The last one takes the ring off the list, then frees it. */
+void shmring_put(struct shmring *ring)
+{
+	if (!refcount_dec_and_mutex_lock(&ring->ref, &shmring_names_lock))
+		return;
+	list_del(&ring->list);
+	mutex_unlock(&shmring_names_lock);
+	shmring_free(ring);
+}
+EXPORT_SYMBOL_IF_KUNIT(shmring_put);
+
+/*
+ * Bytes committed and not released. Each word is read once, and is whatever user
+ * space wrote: above the capacity, it is a lie, or two moments.
+ */
+u64 shmring_used(struct shmring *ring)
+{
+	u64 tail = READ_ONCE(*shmring_side(ring, SHMRING_ROLE_CONSUMER)->position);
+	struct shmring_side *producer = shmring_side(ring, SHMRING_ROLE_PRODUCER);
+
+	/* Pairs with the release in shmring_role_end(): the end is there. */
+	if (smp_load_acquire(&producer->half->state) == SHMRING_PEER_GONE)
+		return READ_ONCE(ring->lane->end) - tail;
+	return READ_ONCE(*producer->position) - tail;
+}
+EXPORT_SYMBOL_IF_KUNIT(shmring_used);
+
+/*
+ * Leave the position of a role that ends inside the window [tail, head], at most
+ * a capacity wide, for whoever comes next. What an honest process left stays.
+ */
+static u64 settle_position(struct shmring *ring, u32 role)
+{
+	u64 own = READ_ONCE(*shmring_side(ring, role)->position);
+	u64 other = READ_ONCE(*shmring_peer(ring, role)->position);
+	u64 used = role == SHMRING_ROLE_PRODUCER ? own - other : other - own;
+
+	return used <= ring->capacity ? own : other;
+}
+
+/* Take the role of @sf. -EBUSY if somebody has it. */
+int shmring_role_begin(struct shmring_file *sf)
+{
+	struct shmring *ring = sf->ring;
+	struct shmring_side *side = shmring_side(ring, sf->role);
+	int ret = 0;
+
+	mutex_lock(&ring->lock);
+	if (side->owner) {
+		ret = -EBUSY;
+	} else {
+		WRITE_ONCE(side->owner, sf);
+		WRITE_ONCE(side->half->epoch, side->half->epoch + 1);
+		smp_store_release(&side->half->state, SHMRING_PEER_LIVE);
+	}
+	mutex_unlock(&ring->lock);
+	return ret;
+}
+EXPORT_SYMBOL_IF_KUNIT(shmring_role_begin);
+
+/*
+ * End the role of @sf, if it still has it: say where the stream ends, then that
+ * it does, then wake both sides. Called with ring->lock held; nobody can write
+ * the position any more, as its mapping is gone.
+ */
+void shmring_role_end(struct shmring_file *sf)
+{
+	struct shmring *ring = sf->ring;
+	struct shmring_side *side = shmring_side(ring, sf->role);
+	u64 position;
+
+	lockdep_assert_held(&ring->lock);
+	if (side->owner != sf)
+		return;
+	position = settle_position(ring, sf->role);
+	WRITE_ONCE(*side->position, position);
+	if (sf->role == SHMRING_ROLE_PRODUCER)
+		WRITE_ONCE(ring->lane->end, position);
+	/* Pairs with the acquires in shmring_used(), shmring_ready(), and the library. */
+	smp_store_release(&side->half->state, SHMRING_PEER_GONE);
+	WRITE_ONCE(side->owner, NULL);
+	shmring_wake_all(side);
+	shmring_wake_all(shmring_peer(ring, sf->role));
+}
+EXPORT_SYMBOL_IF_KUNIT(shmring_role_end);

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The objects of shmring.
+ *
+ *   struct shmring		a ring: pages, two sides, a name. Lives as long as a
+ *			file of it does (a mapping holds its file), or, if
+ *			persistent, its name.
+ *   struct shmring_side	one per role: who holds it, who waits.
+ *   struct shmring_file	an open file: a ring file (no role) or an endpoint.
+ *
+ * Locks, outermost first:
+ *
+ *   mmap_lock		(the mm's; held when our mmap and close run)
+ *   shmring_names_lock	the list of rings, and every ring's name
+ *   ring->lock		roles and mappings
+ *   side->wait.lock	that side's wake_at
+ *
+ * User memory is never touched under any of ours.
+ */
+#ifndef SHMRING_RING_H
+#define SHMRING_RING_H
+
+#include <linux/atomic.h>
+#include <linux/ktime.h>
+#include <linux/list.h>
+#include <linux/mm_types.h>
+#include <linux/mutex.h>
+#include <linux/poll.h>
+#include <linux/refcount.h>
+#include <linux/shmring.h>
+#include <linux/uidgid.h>
+#include <linux/wait.h>
+
+struct cred;
+struct file;
+struct seq_file;
+
+/*
+ * What one side looks like to the other, as it lies in struct shmring_lane: the
+ * first words of either half.
+ */
+struct shmring_half {
+	__u64 wake_at;
+	__u32 state;
+	__u32 epoch;
+};
+
+struct shmring_side {
+	wait_queue_head_t wait;		/* this side's sleepers and pollers */
+	struct shmring_half *half;	/* in the kernel region: only we write it;
+					 * wake_at under wait.lock, the rest under
+					 * ring->lock
+					 */
+	__u64 *position;		/* head or tail; user space writes it */
+	struct shmring_file *owner;	/* the endpoint, or NULL; ring->lock */
+	atomic64_t nr_sleeps;
+	atomic64_t nr_wakes;
+};
+
+struct shmring {
+	refcount_t ref;
+	struct mutex lock;
+	u64 id;
+
+	/* Constant after creation. */
+	u64 capacity;
+	u32 slot_size;
+	unsigned long nr_data;		/* pages of data */
+	unsigned long nr_pages;		/* all pages, as charged */
+	struct page **pages;		/* kernel, consumer, producer, data ... */
+	struct shmring_status *status;
+	struct shmring_lane *lane;
+	const struct cred *cred;	/* of the creator, whose user is charged */
+
+	struct shmring_side side[2];	/* by role; see shmring_side() */
+
+	/* Naming; the list, name and PERSIST change under shmring_names_lock. */
+	struct list_head list;
+	u64 ipc_ns;
+	kuid_t uid;
+	kgid_t gid;
+	u32 mode;
+	u32 flags;			/* SHMRING_CREATE_F_* */
+	char name[SHMRING_NAME_MAX];	/* "": anonymous, or unlinked */
+};
+
+struct shmring_file {
+	struct shmring *ring;
+	u32 role;			/* SHMRING_ROLE_* */
+	u32 rights;			/* SHMRING_RIGHT_* */
+	u64 lowat;			/* poll says ready at this many bytes */
+
+	/* Of the role's own regions; under ring->lock. */
+	struct mm_struct *mm;		/* who maps them; only compared */
+	unsigned long mapped;		/* which have been */
+	unsigned int nr_vmas;		/* how many mappings there are */
+};
+
+static inline struct shmring_side *shmring_side(struct shmring *ring, u32 role)
+{
+	return &ring->side[role == SHMRING_ROLE_CONSUMER];
+}
+
+static inline struct shmring_side *shmring_peer(struct shmring *ring, u32 role)
+{
+	return &ring->side[role == SHMRING_ROLE_PRODUCER];
+}
+
+/* ring.c: pages, layout, life and limits */
+extern unsigned long shmring_max_pages;
+
+struct shmring *shmring_alloc(u64 capacity, u32 slot_size);
+void shmring_free(struct shmring *ring);
+void shmring_put(struct shmring *ring);
+u64 shmring_used(struct shmring *ring);
+int shmring_role_begin(struct shmring_file *sf);
+void shmring_role_end(struct shmring_file *sf);
+
+/* map.c: regions and mappings */
+struct shmring_span {
+	unsigned long first;		/* page offset */
+	unsigned long nr;		/* pages */
+	u32 writer;			/* role; NONE: the kernel */
+	unsigned long bits;		/* the regions in it */
+};
+
+void shmring_regions(const struct shmring *ring, struct shmring_ioc_query *q);
+bool shmring_find_span(const struct shmring *ring, unsigned long first,
+		       unsigned long nr, struct shmring_span *span);
+int shmring_mmap(struct file *file, struct vm_area_struct *vma);
+
+/* wait.c: sleeping, waking, polling */
+int shmring_ready(struct shmring_file *sf, u64 bytes);
+int shmring_wait(struct shmring_file *sf, u64 bytes, u64 mark, ktime_t *deadline);
+void shmring_wake(struct shmring_side *side, __poll_t key);
+void shmring_wake_all(struct shmring_side *side);
+__poll_t shmring_poll(struct file *file, poll_table *pt);
+
+/* name.c: names and permissions */
+extern struct mutex shmring_names_lock;
+extern struct list_head shmring_rings;
+
+int shmring_check_name(const __u8 *name);
+u32 shmring_granted(const struct shmring *ring);
+bool shmring_in_this_ns(const struct shmring *ring);
+int shmring_register(struct shmring *ring, const char *name, u32 mode, u32 flags);
+struct shmring *shmring_lookup(const char *name, u32 rights);
+int shmring_unlink(const char *name);
+
+/* file.c: open files and ioctls */
+extern const struct file_operations shmring_control_fops;
+
+/* proc.c: /proc/shmring */
+int shmring_proc_init(void);
+void shmring_proc_exit(void);
+const char *shmring_role_name(u32 role);
+
+#endif /* SHMRING_RING_H */

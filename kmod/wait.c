@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Sleeping, waking and polling.
+ *
+ * A sleeper says at which position of the other side it wants to be woken, in
+ * the wake_at of its own side, where the other side sees it:
+ *
+ *   publisher (user space)		sleeper (here)
+ *
+ *   store own position	(A) or (E)	queue on side->wait
+ *   load peer's wake_at	(C) or (G)	store wake_at
+ *   if position >= wake_at		full barrier		(D)
+ *	WAKE				load position
+ *					sleep if it is below
+ *
+ * (A)-(C), and (E)-(G), pair with (D): of a publisher and a sleeper, at least
+ *     one sees what the other has stored. If neither did, the sleeper would
+ *     sleep on a position that is there, and nobody would wake it.
+ *
+ * The letters are those of the contract in <linux/shmring.h>; the user side is
+ * shmring_publish() and shmring_release() in the library's shmring.h.
+ *
+ * WAKE resets wake_at under the queue's lock and wakes everybody on the queue:
+ * each looks for itself, and says again what it waits for. As every sleeper
+ * queues before it stores wake_at, a reset that it does not survive wakes it.
+ */
+#include <linux/fs.h>
+#include <linux/hrtimer.h>
+#include <linux/poll.h>
+#include <linux/sched/signal.h>
+
+#include "ring.h"
+
+static bool waits(const struct shmring_side *side)
+{
+	return READ_ONCE(side->half->wake_at) != SHMRING_NO_WAKE;
+}
+
+/* How the side of @sf finds the other one: lying or gone or there. */
+static bool peer_gone(struct shmring_file *sf)
+{
+	/* Pairs with the release in shmring_role_end(). */
+	return smp_load_acquire(&shmring_peer(sf->ring, sf->role)->half->state) ==
+	       SHMRING_PEER_GONE;
+}
+
+static int data_ready(struct shmring_file *sf, u64 bytes)
+{
+	bool gone = peer_gone(sf);
+	u64 used = shmring_used(sf->ring);
+
+	if (used >= bytes)
+		return 1;
+	if (gone)
+		return used ? 1 : -ENODATA;
+	/* It would wait for ever: the producer waits for what we hold. */
+	return used && waits(shmring_peer(sf->ring, sf->role));
+}
+
+static int space_ready(struct shmring_file *sf, u64 bytes)
+{
+	u64 capacity = sf->ring->capacity;
+	u64 used = shmring_used(sf->ring);
+
+	if (peer_gone(sf))
+		return -EPIPE;
+	/* A lie counts as ready: the library looks for itself, and says so. */
+	return used > capacity || capacity - used >= bytes;
+}
+
+/**
+ * shmring_ready - is there something to do?
+ * @sf: an endpoint
+ * @bytes: how much data, or space, would do
+ *
+ * Return: 1: yes; 0: not yet; -EPIPE, -ENODATA: the other side is gone;
+ * -ESHUTDOWN: this endpoint's role is over.
+ */
+int shmring_ready(struct shmring_file *sf, u64 bytes)
+{
+	if (READ_ONCE(shmring_side(sf->ring, sf->role)->owner) != sf)
+		return -ESHUTDOWN;
+	return sf->role == SHMRING_ROLE_CONSUMER ? data_ready(sf, bytes) : space_ready(sf, bytes);
+}
+EXPORT_SYMBOL_IF_KUNIT(shmring_ready);
+
+/* Have the other side call WAKE once its position reaches @at. */
+static void arm(struct shmring_side *side, u64 at)
+{
+	spin_lock_irq(&side->wait.lock);
+	if (at < side->half->wake_at)
+		WRITE_ONCE(side->half->wake_at, at);
+	spin_unlock_irq(&side->wait.lock);
+	smp_mb(); /* D, matches A-C and E-G */
+}
+
+/*
+ * The position of the other side at which @bytes are there. Space that is there
+ * from the start gives a position below zero, that is: a huge one. No matter,
+ * whoever arms looks again.
+ */
+static u64 target(struct shmring_file *sf, u64 bytes)
+{
+	u64 own = READ_ONCE(*shmring_side(sf->ring, sf->role)->position);
+
+	return sf->role == SHMRING_ROLE_CONSUMER ? own + bytes : own + bytes - sf->ring->capacity;
+}
+
+/*
+ * Arm for @bytes. A consumer that waits for more than there is must hear of a
+ * producer that waits for space; data_ready() then calls it ready. Both arm
+ * first and look at the other's wake_at after (D), so one of them sees it.
+ */
+static void arm_for(struct shmring_file *sf, u64 bytes)
+{
+	struct shmring_side *peer = shmring_peer(sf->ring, sf->role);
+
+	arm(shmring_side(sf->ring, sf->role), target(sf, bytes));
+	if (sf->role == SHMRING_ROLE_PRODUCER && waits(peer) && shmring_used(sf->ring))
+		shmring_wake(peer, EPOLLIN | EPOLLRDNORM);
+}
+
+/* Nobody is left on the queue: spare the other side a WAKE. */
+static void disarm(struct shmring_side *side)
+{
+	spin_lock_irq(&side->wait.lock);
+	if (!waitqueue_active(&side->wait))
+		WRITE_ONCE(side->half->wake_at, SHMRING_NO_WAKE);
+	spin_unlock_irq(&side->wait.lock);
+}
+
+/* Sleep until @bytes are there, or a signal or the deadline. */
+static int sleep_for(struct shmring_file *sf, u64 bytes, ktime_t *deadline)
+{
+	struct shmring_side *side = shmring_side(sf->ring, sf->role);
+	DEFINE_WAIT(wait);
+	int ret;
+
+	for (;;) {
+		prepare_to_wait(&side->wait, &wait, TASK_INTERRUPTIBLE);
+		arm_for(sf, bytes);
+		ret = shmring_ready(sf, bytes);
+		if (ret)
+			break;
+		if (signal_pending(current)) {
+			ret = -ERESTARTNOHAND;
+			break;
+		}
+		atomic64_inc(&side->nr_sleeps);
+		if (!schedule_hrtimeout_range(deadline, 0, HRTIMER_MODE_ABS)) {
+			ret = -ETIMEDOUT;
+			break;
+		}
+	}
+	finish_wait(&side->wait, &wait);
+	disarm(side);
+	return ret;
+}
+
+/**
+ * shmring_wait - WAIT_DATA and WAIT_SPACE
+ * @sf: an endpoint
+ * @bytes: return at once if these are there, 1 to the capacity
+ * @mark: else sleep until these are, @bytes to the capacity
+ * @deadline: CLOCK_MONOTONIC, or NULL
+ *
+ * Return: 0, or as in <linux/shmring.h>.
+ */
+int shmring_wait(struct shmring_file *sf, u64 bytes, u64 mark, ktime_t *deadline)
+{
+	int ret = shmring_ready(sf, bytes);
+	int now;
+
+	if (!ret)
+		ret = sleep_for(sf, mark, deadline);
+	if (ret == -ETIMEDOUT || ret == -ERESTARTNOHAND) {
+		now = shmring_ready(sf, bytes);
+		if (now)
+			ret = now;
+	}
+	return min(ret, 0);
+}
+EXPORT_SYMBOL_IF_KUNIT(shmring_wait);
+
+/* Wake whoever waits on @side. Nobody: one load. */
+void shmring_wake(struct shmring_side *side, __poll_t key)
+{
+	if (!waits(side))
+		return;
+	spin_lock_irq(&side->wait.lock);
+	if (waits(side)) {
+		WRITE_ONCE(side->half->wake_at, SHMRING_NO_WAKE);
+		atomic64_inc(&side->nr_wakes);
+		wake_up_locked_poll(&side->wait, key);
+	}
+	spin_unlock_irq(&side->wait.lock);
+}
+EXPORT_SYMBOL_IF_KUNIT(shmring_wake);
+
+/* A role has ended: wake everybody on @side, whatever they wait for. */
+void shmring_wake_all(struct shmring_side *side)
+{
+	spin_lock_irq(&side->wait.lock);
+	WRITE_ONCE(side->half->wake_at, SHMRING_NO_WAKE);
+	spin_unlock_irq(&side->wait.lock);
+	wake_up_all(&side->wait);
+}
+
+static __poll_t poll_mask(struct shmring_file *sf)
+{
+	bool consumer = sf->role == SHMRING_ROLE_CONSUMER;
+	__poll_t mask = 0;
+	int ret = shmring_ready(sf, sf->lowat);
+
+	if (ret == -ESHUTDOWN || ret == -EPIPE)
+		return EPOLLERR | EPOLLHUP;
+	if (ret)
+		mask = consumer ? EPOLLIN | EPOLLRDNORM : EPOLLOUT | EPOLLWRNORM;
+	if (consumer && peer_gone(sf))
+		mask |= EPOLLHUP | EPOLLRDHUP;
+	return mask;
+}
+
+/*
+ * Level-triggered: arm only if not ready; whoever asked looks again before it
+ * sleeps the next time. Edge-triggered, it does not: it wants to hear of whatever
+ * comes after what is there now, so always arm, for the next position.
+ */
+__poll_t shmring_poll(struct file *file, poll_table *pt)
+{
+	struct shmring_file *sf = file->private_data;
+	struct shmring_side *side;
+	__poll_t events = poll_requested_events(pt);
+	__poll_t mask;
+	u64 seen;
+
+	if (sf->role == SHMRING_ROLE_NONE)
+		return EPOLLERR;
+	side = shmring_side(sf->ring, sf->role);
+	poll_wait(file, &side->wait, pt);
+
+	seen = READ_ONCE(*shmring_peer(sf->ring, sf->role)->position);
+	mask = poll_mask(sf);
+	if (!mask)
+		arm_for(sf, sf->lowat);
+	else if ((events & EPOLLET) && !(events & EPOLLONESHOT))
+		arm(side, seen + 1);
+	else
+		return mask;
+	return poll_mask(sf);
+}

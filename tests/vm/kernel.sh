@@ -1,0 +1,213 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+# Makes sure that a test kernel is in the cache, and tells where it is.
+#
+#   eval "$(tests/vm/kernel.sh NAME)"
+#   make -C "$KDIR" M=... ARCH="$ARCH" modules
+#
+# NAME      what                                                   boots
+# uml        newest Debian source as User Mode Linux, two CPUs      yes
+# uml-debug  the same with every checker, one CPU                   yes
+# debian-6.1 stock kernel of Debian 12                              yes
+# debian-6.12 cloud kernel of Debian 12 backports                   yes
+# src-7.3    that source prepared for x86-64 modules                no
+#
+# Prints KDIR, IMAGE (empty: cannot be booted), ARCH and RELEASE for eval.
+# The second call for a NAME prints the same at once, without the network.
+# A folder in the cache is complete if it holds the file `ready`.
+# To look for newer packages: remove the folder `apt` from the cache.
+# shellcheck source-path=SCRIPTDIR disable=SC1091,SC2154
+set -eu
+here=$(cd "$(dirname "$0")" && pwd)
+. "$here/common.sh"
+. "$here/apt.sh"
+
+usage() {
+	say "usage: kernel.sh uml | uml-debug | debian-6.1 | debian-6.12 | src-X.Y"
+	exit 2
+}
+
+need() {
+	for tool; do
+		command -v "$tool" >/dev/null ||
+			die "$tool is missing; run $here/deps.sh build kernel"
+	done
+}
+
+# lock NAME: one at a time; released at exit
+lock() {
+	mkdir -p "$cache/lock"
+	exec 9>"$cache/lock/$1"
+	flock -n 9 || {
+		say "waiting for another process that prepares $1"
+		flock 9
+	}
+}
+
+# choose WHAT SUITE REGEX: newest package of that kind; remembered
+choose() {
+	mkdir -p "$cache/apt"
+	if [ ! -s "$cache/apt/$1" ]; then
+		need apt-get apt-cache dpkg
+		apt_open "$2"
+		apt_newest "$2" "$3" >"$cache/apt/$1.new"
+		[ -s "$cache/apt/$1.new" ] ||
+			die "suite $2 has no package like $3;" \
+				"remove $cache/apt to fetch its list again"
+		mv "$cache/apt/$1.new" "$cache/apt/$1"
+	fi
+	cat "$cache/apt/$1"
+}
+
+# begin DIR: true if DIR is still to be made; then it is empty and locked
+begin() {
+	[ ! -e "$1/ready" ] || return 1
+	lock "$(basename "$1")"
+	[ ! -e "$1/ready" ] || return 1
+	rm -rf "$1"
+	mkdir -p "$1"
+}
+
+# source_tree PACKAGE: unpacks it to $src and sets $src
+source_tree() {
+	src=$cache/src/$1
+	(
+		begin "$src" || exit 0
+		apt_open trixie-backports
+		apt_unpack trixie-backports "$src/deb" "$1"
+		stage "unpack the source of $1" tar -x -f \
+			"$src/deb/usr/src/$1.tar.xz" -C "$src" \
+			--strip-components=1
+		rm -r "$src/deb"
+		touch "$src/ready"
+	)
+}
+
+show() {
+	printf 'KDIR=%s\nIMAGE=%s\nARCH=%s\nRELEASE=%s\n' \
+		"'$1'" "'$2'" "'$3'" "'$4'"
+}
+
+# config_lost CONFIG FRAGMENT...: what the fragments ask for (the last one
+# that names an option decides) and CONFIG does not have
+config_lost() {
+	awk -F= '
+	/^CONFIG_/ && FILENAME == ARGV[1] { have[$1] = $2; next }
+	/^CONFIG_/ { want[$1] = $2 }
+	END {
+		for (o in want)
+			if ((o in have ? have[o] : "n") != want[o])
+				print o "=" want[o]
+	}' "$@"
+}
+
+# configure DIR ARCH BASE FRAGMENT...: .config in DIR, fragments over BASE
+configure() {
+	dir=$1 arch=$2 base=$3
+	shift 3
+	make -C "$src" ARCH="$arch" O="$dir" "$base" &&
+		(cd "$src" && scripts/kconfig/merge_config.sh -m -O "$dir" \
+			"$dir/.config" "$@") &&
+		make -C "$src" ARCH="$arch" O="$dir" olddefconfig || return 1
+	config_lost "$dir/.config" "$@" >"$dir/refused"
+	[ -s "$dir/refused" ] || return 0
+	echo "options that the kernel refused:"
+	cat "$dir/refused"
+	return 1
+}
+
+# The tools must match too: a module wants the compiler of its kernel.
+fingerprint() {
+	{
+		echo "$1" "$(gcc -dumpfullversion)"
+		shift
+		cat "$@"
+	} | sha256sum | cut -c 1-12
+}
+
+need_build() {
+	need gcc make flex bison bc xz ld pkg-config
+	for header in libelf openssl; do
+		pkg-config --exists $header ||
+			die "the headers of $header are missing;" \
+				"run $here/deps.sh build kernel"
+	done
+}
+
+# uml NAME FRAGMENT...
+uml() {
+	name=$1
+	shift
+	need gcc
+	package=$(choose linux-source trixie-backports \
+		'linux-source-[0-9]+\.[0-9]+')
+	dir=$cache/kernel/$name-$(fingerprint "$package" "$@")
+	(
+		begin "$dir" || exit 0
+		need_build
+		source_tree "$package"
+		stage "configure $name" configure "$dir" um tinyconfig "$@"
+		stage "build $name" make -C "$src" ARCH=um O="$dir" \
+			-j"$(nproc)" linux modules
+		touch "$dir/ready"
+	)
+	show "$dir" "$dir/linux" um "$(cat "$dir/include/config/kernel.release")"
+}
+
+# source_x86 VERSION: prepared for modules, not built; so modpost knows no
+# symbols and wants KBUILD_MODPOST_WARN=1
+source_x86() {
+	need gcc
+	dir=$cache/kernel/src-$1-$(fingerprint "$1" "$here/x86.config")
+	(
+		begin "$dir" || exit 0
+		need_build
+		package=$(choose "linux-source-$1" trixie-backports \
+			"linux-source-$1")
+		source_tree "$package"
+		stage "configure src-$1" configure "$dir" x86_64 defconfig \
+			"$here/x86.config"
+		stage "prepare src-$1" make -C "$src" ARCH=x86_64 O="$dir" \
+			-j"$(nproc)" modules_prepare
+		touch "$dir/ready"
+	)
+	show "$dir" '' x86_64 "$(cat "$dir/include/config/kernel.release")"
+}
+
+# debian NAME SUITE REGEX: a stock kernel and its headers, unpacked; REGEX is
+# for the image's package without `linux-image-`
+debian() {
+	image=$(choose "linux-image-$1" "$2" "linux-image-$3")
+	release=${image#linux-image-}
+	dir=$cache/kernel/$image
+	kdir=$dir/usr/src/linux-headers-$release
+	(
+		begin "$dir" || exit 0
+		need apt-get apt-cache dpkg
+		apt_open "$2"
+		helpers=$(apt_in "$2" apt-cache depends \
+			"linux-headers-$release" | awk '
+			/Depends: linux-(headers-.*-common|kbuild-)/ { print $2 }')
+		# shellcheck disable=SC2086 # several packages
+		apt_unpack "$2" "$dir" "$image" "linux-headers-$release" \
+			$helpers
+		# the only absolute path: `include /usr/src/...-common/Makefile`
+		sed -i "s,/usr/src/,$dir/usr/src/," "$kdir/Makefile"
+		# most of its size, and no guest loads any
+		rm -rf "$dir/lib/modules/$release/kernel/drivers"
+		touch "$dir/ready"
+	)
+	show "$kdir" "$dir/boot/vmlinuz-$release" x86_64 "$release"
+}
+
+[ $# -eq 1 ] || usage
+case $1 in
+uml) uml uml "$here/uml.config" ;;
+uml-debug) uml uml-debug "$here/uml.config" "$here/debug.config" ;;
+debian-6.1) debian "$1" bookworm '6\.1\.[0-9.]+-[0-9]+-amd64' ;;
+debian-6.12)
+	debian "$1" bookworm-backports '6\.12\.[0-9.]+[^-]*-cloud-amd64'
+	;;
+src-[0-9]*.*[0-9]) source_x86 "${1#src-}" ;;
+*) usage ;;
+esac
