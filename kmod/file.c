@@ -23,9 +23,12 @@
  * Copy in a structure that starts with what the first version had. Shorter:
  * -EINVAL; longer, and not zero there: -E2BIG.
  */
-#define copy_in(arg, cmd, uarg)								\
-	(_IOC_SIZE(cmd) < sizeof(*(arg)) ? -EINVAL :					\
-	 copy_struct_from_user(arg, sizeof(*(arg)), uarg, _IOC_SIZE(cmd)))
+static int copy_in(void *arg, size_t size, unsigned int cmd, const void __user *uarg)
+{
+	if (_IOC_SIZE(cmd) < size)
+		return -EINVAL;
+	return copy_struct_from_user(arg, size, uarg, _IOC_SIZE(cmd));
+}
 
 static const struct file_operations shmring_fops;
 
@@ -58,7 +61,7 @@ static int prepare_file(struct shmring *ring, u32 role, u32 rights, u64 lowat,
 	struct shmring_file *sf;
 	int fd, ret;
 
-	sf = kzalloc(sizeof(*sf), GFP_KERNEL_ACCOUNT);
+	sf = kzalloc_obj(*sf, GFP_KERNEL_ACCOUNT);
 	if (!sf) {
 		shmring_put(ring);
 		return -ENOMEM;
@@ -116,7 +119,7 @@ static long do_create(unsigned int cmd, void __user *uarg)
 	struct file *file;
 	int fd, ret;
 
-	ret = copy_in(&c, cmd, uarg);
+	ret = copy_in(&c, sizeof(c), cmd, uarg);
 	if (!ret)
 		ret = check_create(&c);
 	if (ret)
@@ -138,7 +141,7 @@ static long do_create(unsigned int cmd, void __user *uarg)
 
 static int copy_name(struct shmring_ioc_name *n, unsigned int cmd, void __user *uarg)
 {
-	int ret = copy_in(n, cmd, uarg);
+	int ret = copy_in(n, sizeof(*n), cmd, uarg);
 
 	if (ret)
 		return ret;
@@ -193,7 +196,7 @@ static u64 default_lowat(const struct shmring *ring, u32 role)
 static long do_attach(struct shmring_file *sf, unsigned int cmd, void __user *uarg)
 {
 	struct shmring_ioc_attach a;
-	int ret = copy_in(&a, cmd, uarg);
+	int ret = copy_in(&a, sizeof(a), cmd, uarg);
 
 	if (ret)
 		return ret;
@@ -249,7 +252,7 @@ static void query(struct shmring_file *sf, struct shmring_ioc_query *q)
 static long do_query(struct shmring_file *sf, unsigned int cmd, void __user *uarg)
 {
 	struct shmring_ioc_query q;
-	int ret = copy_in(&q, cmd, uarg);
+	int ret = copy_in(&q, sizeof(q), cmd, uarg);
 
 	if (ret)
 		return ret;
@@ -269,7 +272,7 @@ static long do_wait(struct shmring_file *sf, u32 role, unsigned int cmd, void __
 
 	if (sf->role != role)
 		return -ENOTTY;
-	ret = copy_in(&w, cmd, uarg);
+	ret = copy_in(&w, sizeof(w), cmd, uarg);
 	if (ret)
 		return ret;
 	if (w.flags || w.reserved || !w.bytes || w.bytes > capacity || w.mark > capacity)

@@ -12,9 +12,11 @@
 
 #include "ring.h"
 
-DEFINE_MUTEX(shmring_names_lock);
+/* The list of rings, and the name and flags of every ring on it. */
+struct mutex shmring_names_lock = __MUTEX_INITIALIZER(shmring_names_lock);
 EXPORT_SYMBOL_IF_KUNIT(shmring_names_lock);
-LIST_HEAD(shmring_rings);
+
+struct list_head shmring_rings = LIST_HEAD_INIT(shmring_rings);
 EXPORT_SYMBOL_IF_KUNIT(shmring_rings);
 
 static struct ipc_namespace *this_ns(void)

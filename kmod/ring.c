@@ -97,16 +97,14 @@ static void init_side(struct shmring_side *side, __u64 *half, __u64 *position)
 }
 
 /* Either half of the lane starts as struct shmring_half says. */
-#define CHECK_HALF(wake, role)								\
-	static_assert(offsetof(struct shmring_lane, role##_state) -			\
-		      offsetof(struct shmring_lane, wake) ==				\
-		      offsetof(struct shmring_half, state) &&				\
-		      offsetof(struct shmring_lane, role##_epoch) -			\
-		      offsetof(struct shmring_lane, wake) ==				\
-		      offsetof(struct shmring_half, epoch))
-
-CHECK_HALF(data_wake_at, consumer);
-CHECK_HALF(space_wake_at, producer);
+static_assert(offsetof(struct shmring_lane, consumer_state) ==
+	      offsetof(struct shmring_lane, data_wake_at) + offsetof(struct shmring_half, state));
+static_assert(offsetof(struct shmring_lane, consumer_epoch) ==
+	      offsetof(struct shmring_lane, data_wake_at) + offsetof(struct shmring_half, epoch));
+static_assert(offsetof(struct shmring_lane, producer_state) ==
+	      offsetof(struct shmring_lane, space_wake_at) + offsetof(struct shmring_half, state));
+static_assert(offsetof(struct shmring_lane, producer_epoch) ==
+	      offsetof(struct shmring_lane, space_wake_at) + offsetof(struct shmring_half, epoch));
 static_assert(sizeof(struct shmring_status) == SHMRING_LANE_OFFSET);
 static_assert(sizeof(struct shmring_lane) == 256);
 static_assert(sizeof(struct shmring_producer) == 128);
@@ -153,7 +151,7 @@ struct shmring *shmring_alloc(u64 capacity, u32 slot_size)
 	if (capacity < PAGE_SIZE || !is_power_of_2(capacity) || slot_size > capacity)
 		return ERR_PTR(-EINVAL);
 
-	ring = kzalloc(sizeof(*ring), GFP_KERNEL_ACCOUNT);
+	ring = kzalloc_obj(*ring, GFP_KERNEL_ACCOUNT);
 	if (!ring)
 		return ERR_PTR(-ENOMEM);
 	refcount_set(&ring->ref, 1);
@@ -249,6 +247,7 @@ int shmring_role_begin(struct shmring_file *sf)
 	} else {
 		WRITE_ONCE(side->owner, sf);
 		WRITE_ONCE(side->half->epoch, side->half->epoch + 1);
+		/* Pairs with the acquires named in shmring_role_end(). */
 		smp_store_release(&side->half->state, SHMRING_PEER_LIVE);
 	}
 	mutex_unlock(&ring->lock);

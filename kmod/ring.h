@@ -59,7 +59,7 @@ struct shmring_side {
 
 struct shmring {
 	refcount_t ref;
-	struct mutex lock;
+	struct mutex lock;		/* roles and mappings */
 	u64 id;
 
 	/* Constant after creation. */

@@ -124,6 +124,7 @@ static void arm_for(struct shmring_file *sf, u64 bytes)
 static void disarm(struct shmring_side *side)
 {
 	spin_lock_irq(&side->wait.lock);
+	/* No barrier: whoever queues later does so under this lock. */
 	if (!waitqueue_active(&side->wait))
 		WRITE_ONCE(side->half->wake_at, SHMRING_NO_WAKE);
 	spin_unlock_irq(&side->wait.lock);

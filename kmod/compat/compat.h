@@ -8,7 +8,7 @@
 
 #include <linux/version.h>
 
-#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 1, 0)
+#if KERNEL_VERSION(6, 1, 0) > LINUX_VERSION_CODE
 #error "shmring needs Linux 6.1 or newer"
 #endif
 
@@ -20,6 +20,12 @@
 #include <linux/fs_struct.h>	/* current_umask(), in <linux/fs.h> before 7.0 */
 #include <linux/ipc_namespace.h>
 #include <linux/mm.h>
+#include <linux/slab.h>
+
+/* 7.0: "slab: Introduce kmalloc_obj() and family". */
+#ifndef kzalloc_obj
+#define kzalloc_obj(obj, gfp)	kzalloc(sizeof(obj), gfp)
+#endif
 
 /* 6.3: "mm: introduce vma->vm_flags wrapper functions". */
 #ifndef SHMRING_HAS_VM_FLAGS_SET

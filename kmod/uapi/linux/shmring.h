@@ -112,7 +112,7 @@
 #define SHMRING_ABI		1u
 
 #define SHMRING_ALIGN		8u		/* of every record and slot */
-#define SHMRING_CAPACITY_MAX	(1ull << 30)	/* bytes */
+#define SHMRING_CAPACITY_MAX	0x40000000ull	/* bytes: 1 GiB */
 #define SHMRING_NAME_MAX	64u		/* with the final NUL */
 
 /* Roles: what an endpoint is. */
@@ -121,8 +121,8 @@
 #define SHMRING_ROLE_CONSUMER	2u
 
 /* Rights: which roles the holder of a file may take. */
-#define SHMRING_RIGHT_PRODUCE	(1u << 0)	/* the write bit of the mode */
-#define SHMRING_RIGHT_CONSUME	(1u << 1)	/* the read bit of the mode */
+#define SHMRING_RIGHT_PRODUCE	0x1u	/* the write bit of the mode */
+#define SHMRING_RIGHT_CONSUME	0x2u	/* the read bit of the mode */
 #define SHMRING_RIGHT_ALL	(SHMRING_RIGHT_PRODUCE | SHMRING_RIGHT_CONSUME)
 
 /* No sleeper: the value of wake_at that no position reaches. */
@@ -219,7 +219,7 @@ struct shmring_ioc_create {
 	__u8  name[SHMRING_NAME_MAX];	/* "": anonymous */
 };
 
-#define SHMRING_CREATE_F_PERSIST	(1u << 0)
+#define SHMRING_CREATE_F_PERSIST	0x1u
 #define SHMRING_CREATE_F_ALL		SHMRING_CREATE_F_PERSIST
 
 /*
