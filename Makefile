@@ -1,24 +1,54 @@
 # SPDX-License-Identifier: MIT
 #
-# What people type. `make help` says what there is; kbuild reads Kbuild.
+# What people type; kbuild reads Kbuild. Everything built lands under build/,
+# kernels for the tests in the user's cache folder.
 
 KDIR	?= /lib/modules/$(shell uname -r)/build
 ARCH	?= $(shell uname -m)
 PREFIX	?= /usr/local
-O	?= build
+PARTS	?= all
 
+BUILD	:= $(CURDIR)/build
 release	= $(shell sed -n 's/.*UTS_RELEASE "\(.*\)"/\1/p' $(KDIR)/include/generated/utsrelease.h 2>/dev/null)
-kbuild	= $(O)/kmod-$(release)-$(ARCH)
+kbuild	= $(BUILD)/kmod-$(release)-$(ARCH)
+
+all: lib tools		## the library and the tools
 
 help:		## this list
-	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 24
+	@sed -n 's/^\([a-z_-]*\):[^#]*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 24
+
+run:		## stream this tree through /dev/shmring in a VM, compare, measure (HOST=1, BACKEND=memfd, KERNEL=...)
+	@KERNEL='$(KERNEL)' HOST='$(HOST)' BACKEND='$(BACKEND)' tools/run.sh
+
+test:		## everything that is tested (PARTS="unit kunit ...": some of it)
+	@tests/all.sh $(PARTS)
+
+check:		## static checks alone
+	@tests/all.sh static
+
+lib:		## libshmring, static and shared
+	@$(MAKE) --no-print-directory -C libuser O=$(BUILD)/libuser
+
+tools: lib	## the command and the benchmark
+	@$(MAKE) --no-print-directory -C tools O=$(BUILD)/tools
 
 # kbuild leaves its objects beside the sources: let it do so in a copy.
-modules:	## the module, for KDIR (default: the running kernel)
-	@test -n "$(release)" || { echo "$(KDIR): no kernel headers there; install linux-headers-$$(uname -r), or say KDIR=..." >&2; exit 1; }
+modules:	## the module, for the running kernel (KDIR=..., ARCH=..., W=1)
+	@test -n "$(release)" || { echo "$(KDIR): no kernel headers there: apt install linux-headers-$$(uname -r), or say KDIR=..." >&2; exit 1; }
 	@mkdir -p $(kbuild)/tests
 	@cp -ruT kmod $(kbuild)/kmod && cp -u Kbuild $(kbuild)/ && cp -ruT tests/kunit $(kbuild)/tests/kunit
-	@$(MAKE) -C $(KDIR) M=$(abspath $(kbuild)) ARCH=$(ARCH) $(if $(W),W=$(W)) $(if $(C),C=$(C)) modules
+	@$(MAKE) --no-print-directory -C $(KDIR) M=$(kbuild) ARCH=$(ARCH) $(if $(W),W=$(W)) $(if $(C),C=$(C)) modules
 	@cp -u $(kbuild)/kmod/shmring.ko $(kbuild)/
 
-.PHONY: help modules
+modules_install: modules	## the module and the udev rule, for KDIR's kernel
+	@$(MAKE) --no-print-directory -C $(KDIR) M=$(kbuild) modules_install
+	install -Dm644 kmod/60-shmring.rules $(DESTDIR)/etc/udev/rules.d/60-shmring.rules
+
+install: all	## library, header, command and man pages (PREFIX, DESTDIR)
+	@$(MAKE) --no-print-directory -C libuser O=$(BUILD)/libuser PREFIX=$(PREFIX) DESTDIR=$(DESTDIR) install
+	@$(MAKE) --no-print-directory -C tools O=$(BUILD)/tools PREFIX=$(PREFIX) DESTDIR=$(DESTDIR) install
+
+clean:		## what was built; the kernels in the cache stay
+	rm -rf $(BUILD)
+
+.PHONY: all help run test check lib tools modules modules_install install clean

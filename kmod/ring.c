@@ -15,6 +15,7 @@
 #define NR_HEADER_PAGES		3
 
 unsigned long shmring_max_pages;
+EXPORT_SYMBOL_IF_KUNIT(shmring_max_pages);
 module_param_named(max_pages, shmring_max_pages, ulong, 0644);
 MODULE_PARM_DESC(max_pages, "Most pages that all rings may have (default: a quarter of memory)");
 

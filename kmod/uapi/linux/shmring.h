@@ -158,8 +158,8 @@ struct shmring_lane {
 	__u32 consumer_state;	/* SHMRING_PEER_* */
 	__u32 consumer_epoch;	/* how many consumers have attached */
 	__u32 data_futex;	/* without the module: see shmring(7) */
-	__u32 reserved0;
-	__u64 reserved1[13];
+	__u32 data_poll;	/* likewise */
+	__u64 reserved0[13];
 
 	/* Read by the consumer. */
 	__u64 space_wake_at;	/* wake the producer once tail >= this */
@@ -167,8 +167,8 @@ struct shmring_lane {
 	__u32 producer_epoch;	/* how many producers have attached */
 	__u64 end;		/* producer gone: where the stream ends */
 	__u32 space_futex;	/* without the module: see shmring(7) */
-	__u32 reserved2;
-	__u64 reserved3[12];
+	__u32 space_poll;	/* likewise */
+	__u64 reserved1[12];
 };
 
 #define SHMRING_LANE_OFFSET	128u

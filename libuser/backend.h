@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a backend does for the library: where a ring lives, how it is found,
+ * mapped and waited for. The messages themselves move in shmring.h.
+ */
+#ifndef SHMRING_BACKEND_H
+#define SHMRING_BACKEND_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "shmring.h"
+
+#define SHMRING_CHECK_NS	50000000	/* without the module: for a death, this often */
+
+/* How long to spin before sleeping; see wait.c. */
+struct shmring_spin {
+	uint64_t budget;	/* ns; 0: sleep at once */
+	uint64_t cost;		/* ns that a short sleep takes, as seen so far */
+};
+
+struct shmring_private {
+	const struct shmring_backend *backend;
+	pid_t pid;		/* who attached, and may unmap */
+	bool alone;		/* one CPU: whoever spins keeps the other side off it */
+	int fd;			/* the ring's file */
+	int poll_fd;		/* -1: none of its own */
+	int lock_fd;		/* memfd: a description for the locks; else -1 */
+	uint64_t pid_ns;	/* memfd: where our pid means something; 0: nowhere */
+	uint64_t checked;	/* when the peer was last seen alive, ns */
+	void *base;		/* the mapping */
+	size_t size;		/* and its bytes */
+	size_t lowat;
+	enum shmring_policy policy;
+	struct shmring_spin spin;
+	uint64_t sleeps;	/* times this endpoint slept */
+	uint64_t wakes;		/* wake-up system calls it made */
+	char name[SHMRING_NAME_MAX];	/* memfd: goes with the last holder */
+};
+
+/* All return 0 (or a descriptor, where said) or a negative errno. */
+struct shmring_backend {
+	const char *name;
+	enum shmring_backend_id id;
+
+	/* Make a ring, or find one by its name or descriptor: fills p->fd. */
+	int (*create)(struct shmring_private *p, const char *name,
+		      const struct shmring_options *opt);
+	int (*open)(struct shmring_private *p, const char *name, enum shmring_role role);
+	int (*adopt)(struct shmring_private *p, int fd);
+	int (*unlink)(const char *name);
+
+	/* Take a role: map, and shmring_bind(). */
+	int (*attach)(struct shmring *r, enum shmring_role role);
+
+	/*
+	 * Sleep until @bytes of data or space may be there (then up to @mark), or
+	 * the other side is gone, or the deadline (0: none). 0: look again.
+	 */
+	int (*wait)(struct shmring *r, uint64_t bytes, uint64_t mark, uint64_t deadline);
+	void (*wake)(struct shmring *r);
+
+	/* See whether the other side has died without a word; NULL: it cannot. */
+	void (*check_peer)(struct shmring *r);
+
+	/* About to say -EAGAIN: have the poll descriptor tell what comes next. */
+	void (*arm_poll)(struct shmring *r, uint64_t bytes);	/* NULL: it does */
+	int (*poll_fd)(struct shmring *r);			/* a descriptor */
+	int (*grant)(const struct shmring_private *p, enum shmring_role role);	/* a descriptor */
+	int (*info)(const struct shmring *r, struct shmring_info *info);
+
+	/* End the role and close the files; the mapping is unmapped after. */
+	void (*close)(struct shmring *r);
+};
+
+extern const struct shmring_backend shmring_backend_kmod;
+extern const struct shmring_backend shmring_backend_memfd;
+
+/* ring.c */
+int shmring_bind(struct shmring *r, enum shmring_role role, struct shmring_status *status,
+		 struct shmring_consumer *consumer, struct shmring_producer *producer,
+		 unsigned char *data, uint64_t capacity, uint32_t slot_size);
+int shmring_map_reserve(struct shmring_private *p, size_t size);
+int shmring_map_at(struct shmring_private *p, size_t where, size_t len, int prot, off_t offset);
+
+/* wait.c */
+void shmring_spin_init(struct shmring_private *p);
+
+#endif /* SHMRING_BACKEND_H */

@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: MIT
+/* Rings of the kernel module: thin over the ioctls of /dev/shmring. */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "backend.h"
+
+/* The one place where errno becomes a return value. */
+static int call(int fd, unsigned long request, void *arg)
+{
+	int ret = ioctl(fd, request, arg);
+
+	return ret < 0 ? -errno : ret;
+}
+
+/* One ioctl on /dev/shmring. -ENODEV: the module is not loaded. */
+static int control(unsigned long request, void *arg)
+{
+	int fd = open("/dev/shmring", O_RDWR | O_CLOEXEC);
+	int ret;
+
+	if (fd < 0)
+		return errno == ENOENT || errno == ENXIO ? -ENODEV : -errno;
+	ret = call(fd, request, arg);
+	close(fd);
+	/* Some other device by that name. */
+	return ret == -ENOTTY ? -ENODEV : ret;
+}
+
+static uint32_t right_of(enum shmring_role role)
+{
+	return role == SHMRING_PRODUCER ? SHMRING_RIGHT_PRODUCE : SHMRING_RIGHT_CONSUME;
+}
+
+static int kmod_create(struct shmring_private *p, const char *name,
+		       const struct shmring_options *opt)
+{
+	struct shmring_ioc_create c = {
+		.capacity = opt->capacity,
+		.slot_size = (uint32_t)opt->slot_size,
+		.mode = opt->mode,
+		.flags = opt->flags,
+	};
+
+	memcpy(c.name, name, sizeof(c.name));
+	p->fd = control(SHMRING_IOC_CREATE, &c);
+	return p->fd < 0 ? p->fd : 0;
+}
+
+static int open_with(const char *name, uint32_t rights)
+{
+	struct shmring_ioc_name n = { .rights = rights };
+
+	memcpy(n.name, name, sizeof(n.name));
+	return control(SHMRING_IOC_OPEN, &n);
+}
+
+/* A handle gets whatever rights there are to be had. */
+static int kmod_open(struct shmring_private *p, const char *name, enum shmring_role role)
+{
+	static const uint32_t rights[] = {
+		SHMRING_RIGHT_ALL, SHMRING_RIGHT_CONSUME, SHMRING_RIGHT_PRODUCE,
+	};
+	size_t i;
+
+	if (role != SHMRING_HANDLE) {
+		p->fd = open_with(name, right_of(role));
+		return p->fd < 0 ? p->fd : 0;
+	}
+	for (i = 0; i < sizeof(rights) / sizeof(*rights); i++) {
+		p->fd = open_with(name, rights[i]);
+		if (p->fd != -EACCES)
+			break;
+	}
+	return p->fd < 0 ? p->fd : 0;
+}
+
+/* -EINVAL: not a ring of the module. */
+static int kmod_adopt(struct shmring_private *p, int fd)
+{
+	struct shmring_ioc_query q = { 0 };
+	int ret = call(fd, SHMRING_IOC_QUERY, &q);
+
+	if (ret)
+		return ret == -ENOMEM || ret == -EBADF ? ret : -EINVAL;
+	p->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	return p->fd < 0 ? -errno : 0;
+}
+
+static int kmod_unlink(const char *name)
+{
+	struct shmring_ioc_name n = { 0 };
+
+	memcpy(n.name, name, sizeof(n.name));
+	return control(SHMRING_IOC_UNLINK, &n);
+}
+
+/* A region goes to where its offset says, so that neighbours stay neighbours. */
+static int map_region(struct shmring_private *p, const struct shmring_region *region, int prot)
+{
+	return shmring_map_at(p, region->offset, region->length, prot, (off_t)region->offset);
+}
+
+static int map_all(struct shmring_private *p, const struct shmring_ioc_query *q,
+		   enum shmring_role role)
+{
+	int producer = role == SHMRING_PRODUCER ? PROT_READ | PROT_WRITE : PROT_READ;
+	int consumer = role == SHMRING_CONSUMER ? PROT_READ | PROT_WRITE : PROT_READ;
+	int ret = shmring_map_reserve(p, q->data.offset + q->data.length);
+
+	if (!ret)
+		ret = map_region(p, &q->kernel, PROT_READ);
+	if (!ret)
+		ret = map_region(p, &q->consumer, consumer);
+	if (!ret)
+		ret = map_region(p, &q->producer, producer);
+	if (!ret)
+		ret = map_region(p, &q->data, producer);
+	return ret;
+}
+
+static int kmod_attach(struct shmring *r, enum shmring_role role)
+{
+	struct shmring_private *p = r->priv;
+	struct shmring_ioc_attach a = { .role = role, .lowat = p->lowat };
+	struct shmring_ioc_query q = { 0 };
+	int fd = call(p->fd, SHMRING_IOC_ATTACH, &a);
+	char *base;
+	int ret;
+
+	if (fd < 0)
+		return fd;
+	close(p->fd);
+	p->fd = fd;
+	ret = call(fd, SHMRING_IOC_QUERY, &q);
+	if (!ret)
+		ret = map_all(p, &q, role);
+	if (ret)
+		return ret;
+	base = p->base;
+	return shmring_bind(r, role, (void *)(base + q.kernel.offset),
+			    (void *)(base + q.consumer.offset), (void *)(base + q.producer.offset),
+			    (unsigned char *)base + q.data.offset, q.capacity, q.slot_size);
+}
+
+static int kmod_wait(struct shmring *r, uint64_t bytes, uint64_t mark, uint64_t deadline)
+{
+	struct shmring_ioc_wait w = { .bytes = bytes, .mark = mark, .deadline = deadline };
+
+	return call(r->priv->fd, r->role == SHMRING_CONSUMER ? SHMRING_IOC_WAIT_DATA :
+		    SHMRING_IOC_WAIT_SPACE, &w);
+}
+
+static void kmod_wake(struct shmring *r)
+{
+	call(r->priv->fd, SHMRING_IOC_WAKE, NULL);
+}
+
+static int kmod_poll_fd(struct shmring *r)
+{
+	return r->priv->fd;
+}
+
+static int kmod_grant(const struct shmring_private *p, enum shmring_role role)
+{
+	struct shmring_ioc_attach a = { .role = SHMRING_ROLE_NONE, .rights = right_of(role) };
+
+	return call(p->fd, SHMRING_IOC_ATTACH, &a);
+}
+
+static int kmod_info(const struct shmring *r, struct shmring_info *info)
+{
+	struct shmring_ioc_query q = { 0 };
+	int ret = call(r->priv->fd, SHMRING_IOC_QUERY, &q);
+
+	if (ret)
+		return ret;
+	info->capacity = q.capacity;
+	info->used = q.head - q.tail;
+	info->slot_size = q.slot_size;
+	info->producer_state = q.producer_state;
+	info->consumer_state = q.consumer_state;
+	memcpy(info->name, q.name, sizeof(info->name));
+	return 0;
+}
+
+/* The kernel sees the unmapping and the last close, however they come. */
+static void kmod_close(struct shmring *r)
+{
+	(void)r;
+}
+
+const struct shmring_backend shmring_backend_kmod = {
+	.name = "kmod",
+	.id = SHMRING_KMOD,
+	.create = kmod_create,
+	.open = kmod_open,
+	.adopt = kmod_adopt,
+	.unlink = kmod_unlink,
+	.attach = kmod_attach,
+	.wait = kmod_wait,
+	.wake = kmod_wake,
+	.poll_fd = kmod_poll_fd,
+	.grant = kmod_grant,
+	.info = kmod_info,
+	.close = kmod_close,
+};

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: MIT
+/* producer NAME: put the lines of standard input into a ring, one a message. */
+#include <stdio.h>
+#include <string.h>
+
+#include <shmring.h>
+
+int main(int argc, char **argv)
+{
+	struct shmring_options opt = { .role = SHMRING_PRODUCER };
+	struct shmring *ring;
+	char line[4096];
+	ssize_t ret = shmring_create(&ring, argc > 1 ? argv[1] : "/lines", &opt);
+
+	while (ret >= 0 && fgets(line, sizeof(line), stdin))
+		ret = shmring_send(ring, line, strlen(line), NULL);	/* sleeps while full */
+	if (ret < 0)
+		fprintf(stderr, "producer: %s\n", strerror((int)-ret));
+	return ret < 0;		/* the consumer gets what is there, then end of stream */
+}

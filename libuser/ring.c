@@ -1,0 +1,377 @@
+// SPDX-License-Identifier: MIT
+/* Making, finding, attaching to and closing rings: what all backends share. */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "backend.h"
+
+#define DEFAULT_CAPACITY	65536
+
+/* In the order in which they are tried. */
+static const struct shmring_backend *const backends[] = {
+	&shmring_backend_kmod,
+	&shmring_backend_memfd,
+};
+
+/* ---------------------------------------------------------------- choosing */
+
+/* The backend that the caller or $SHMRING_BACKEND insists on; AUTO: neither. */
+static int insisted_on(enum shmring_backend_id *id)
+{
+	const char *name;
+	size_t i;
+
+	if ((unsigned int)*id > SHMRING_MEMFD)
+		return -EINVAL;
+	name = *id == SHMRING_AUTO ? getenv("SHMRING_BACKEND") : NULL;
+	if (!name || !*name || !strcmp(name, "auto"))
+		return 0;
+	for (i = 0; i < sizeof(backends) / sizeof(*backends); i++) {
+		if (!strcmp(name, backends[i]->name)) {
+			*id = backends[i]->id;
+			return 0;
+		}
+	}
+	return -EINVAL;
+}
+
+/*
+ * The backend to try after @b said @ret, or, with @b NULL, the first; NULL: no
+ * more. On to the next only if this one is not there, or not for us, or does not
+ * know the name.
+ */
+static const struct shmring_backend *next_backend(const struct shmring_backend *b,
+						  enum shmring_backend_id id, int ret)
+{
+	if (!b)
+		return id == SHMRING_MEMFD ? &shmring_backend_memfd : &shmring_backend_kmod;
+	if (b->id == SHMRING_KMOD && id == SHMRING_AUTO &&
+	    (ret == -ENODEV || ret == -EACCES || ret == -EPERM || ret == -ENOENT))
+		return &shmring_backend_memfd;
+	return NULL;
+}
+
+/* Of two backends that failed, what the first said, if it was there to say it. */
+static int first_error(int first, int second)
+{
+	return second && first && first != -ENODEV ? first : second;
+}
+
+/* ---------------------------------------------------------------- checking */
+
+/* Copy a name without the slash in front; -EINVAL: no ring can be called so. */
+static int clean_name(char to[SHMRING_NAME_MAX], const char *name)
+{
+	size_t i, len;
+
+	if (!name)
+		return -EINVAL;
+	if (*name == '/')
+		name++;
+	len = strnlen(name, SHMRING_NAME_MAX);
+	if (!len || len == SHMRING_NAME_MAX || !strcmp(name, ".") || !strcmp(name, ".."))
+		return -EINVAL;
+	for (i = 0; i < len; i++)
+		if (name[i] <= ' ' || name[i] > '~' || name[i] == '/')
+			return -EINVAL;
+	memset(to, 0, SHMRING_NAME_MAX);
+	memcpy(to, name, len);
+	return 0;
+}
+
+static bool bad_role(enum shmring_role role)
+{
+	return (unsigned int)role > SHMRING_CONSUMER;
+}
+
+/* Fill in what was left out, and check the rest. */
+static int clean_options(struct shmring_options *opt, bool named)
+{
+	size_t capacity = (size_t)sysconf(_SC_PAGESIZE);
+
+	if (bad_role(opt->role) || (unsigned int)opt->policy > SHMRING_SPIN ||
+	    (opt->mode & ~0666u) || (opt->flags & ~SHMRING_PERSIST) ||
+	    ((opt->flags & SHMRING_PERSIST) && !named))
+		return -EINVAL;
+	if (opt->capacity > SHMRING_CAPACITY_MAX)
+		return -EFBIG;
+	if (!opt->capacity)
+		opt->capacity = DEFAULT_CAPACITY;
+	while (capacity < opt->capacity)
+		capacity *= 2;
+	opt->capacity = capacity;
+	if (!opt->mode)
+		opt->mode = 0600;
+	if (opt->slot_size > capacity || opt->lowat > capacity)
+		return -EINVAL;
+	return insisted_on(&opt->backend);
+}
+
+/* ------------------------------------------------------- mapping, for backends */
+
+/* Addresses for @size bytes, for shmring_map_at() to fill. */
+int shmring_map_reserve(struct shmring_private *p, size_t size)
+{
+	p->base = mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (p->base == MAP_FAILED) {
+		p->base = NULL;
+		return -errno;
+	}
+	p->size = size;
+	return 0;
+}
+
+/* Map @len bytes of the ring's file at @where bytes into the reservation. */
+int shmring_map_at(struct shmring_private *p, size_t where, size_t len, int prot, off_t offset)
+{
+	void *at = (char *)p->base + where;
+
+	return mmap(at, len, prot, MAP_SHARED | MAP_FIXED, p->fd, offset) == at ? 0 : -errno;
+}
+
+static void unmap(struct shmring_private *p)
+{
+	if (p->base && p->pid == getpid())
+		munmap(p->base, p->size);
+	p->base = NULL;
+}
+
+static bool understood(const struct shmring_status *status, uint64_t capacity, uint32_t slot_size)
+{
+	return status->magic == SHMRING_MAGIC && status->abi == SHMRING_ABI &&
+	       !status->features && status->nr_lanes == 1 &&
+	       status->capacity == capacity && status->slot_size == slot_size;
+}
+
+/*
+ * Make @r an endpoint over a mapped ring of @capacity and @slot_size, which the
+ * caller has from a source that it trusts. Goes on at the ring's own position.
+ * -EPROTO: not a ring this library understands.
+ */
+int shmring_bind(struct shmring *r, enum shmring_role role, struct shmring_status *status,
+		 struct shmring_consumer *consumer, struct shmring_producer *producer,
+		 unsigned char *data, uint64_t capacity, uint32_t slot_size)
+{
+	if (!understood(status, capacity, slot_size))
+		return -EPROTO;
+	r->lane = (struct shmring_lane *)(void *)((char *)status + SHMRING_LANE_OFFSET);
+	r->producer = producer;
+	r->consumer = consumer;
+	r->data = data;
+	r->capacity = capacity;
+	r->mask = capacity - 1;
+	r->slot_size = slot_size;
+	r->header_size = slot_size ? 0 : sizeof(struct shmring_record);
+	r->role = role;
+	if (role == SHMRING_PRODUCER) {
+		/* As if the ring were full: the first look finds out. */
+		r->p.head = __atomic_load_n(&producer->head, __ATOMIC_RELAXED);
+		r->p.published = r->p.head;
+		r->p.limit = r->p.head;
+		r->p.len_end = (uint64_t)shmring_max_len(r) + 1;
+	} else {
+		r->c.tail = __atomic_load_n(&consumer->tail, __ATOMIC_RELAXED);
+		r->c.released = r->c.tail;
+		r->c.limit = r->c.tail;
+	}
+	return 0;
+}
+
+/* ------------------------------------------------------------------ objects */
+
+static struct shmring *new_object(void)
+{
+	struct shmring *r = calloc(1, sizeof(*r));
+
+	if (!r)
+		return NULL;
+	r->priv = calloc(1, sizeof(*r->priv));
+	if (!r->priv) {
+		free(r);
+		return NULL;
+	}
+	r->priv->fd = -1;
+	r->priv->poll_fd = -1;
+	r->priv->lock_fd = -1;
+	r->priv->pid = getpid();
+	r->priv->policy = SHMRING_ADAPTIVE;
+	shmring_spin_init(r->priv);
+	return r;
+}
+
+void shmring_close(struct shmring *r)
+{
+	if (!r)
+		return;
+	if (r->priv->backend)
+		r->priv->backend->close(r);
+	unmap(r->priv);
+	if (r->priv->poll_fd >= 0)
+		close(r->priv->poll_fd);
+	if (r->priv->fd >= 0)
+		close(r->priv->fd);
+	free(r->priv);
+	free(r);
+}
+
+/* Take the role, if one is wanted, and hand the object out; or free it. */
+static int finish(struct shmring **out, struct shmring *r, enum shmring_role role, int ret)
+{
+	if (!ret && role != SHMRING_HANDLE)
+		ret = r->priv->backend->attach(r, role);
+	if (ret)
+		shmring_close(r);
+	else
+		*out = r;
+	return ret;
+}
+
+int shmring_create(struct shmring **out, const char *name, const struct shmring_options *opt)
+{
+	struct shmring_options o = opt ? *opt : (struct shmring_options){ 0 };
+	const struct shmring_backend *b = NULL;
+	char clean[SHMRING_NAME_MAX] = "";
+	struct shmring *r;
+	int ret = name ? clean_name(clean, name) : 0;
+
+	if (!ret)
+		ret = clean_options(&o, name);
+	if (ret)
+		return ret;
+	r = new_object();
+	if (!r)
+		return -ENOMEM;
+	if (o.policy)
+		r->priv->policy = o.policy;
+	r->priv->lowat = o.lowat;
+	while ((b = next_backend(b, o.backend, ret))) {
+		ret = b->create(r->priv, clean, &o);
+		if (!ret) {
+			r->priv->backend = b;
+			break;
+		}
+	}
+	ret = finish(out, r, o.role, ret);
+	if (ret && b && *clean && (o.flags & SHMRING_PERSIST))
+		b->unlink(clean);	/* made, but no role to be had: nothing half-made */
+	return ret;
+}
+
+int shmring_attach(struct shmring **out, const char *name, enum shmring_role role)
+{
+	enum shmring_backend_id id = SHMRING_AUTO;
+	const struct shmring_backend *b = NULL;
+	char clean[SHMRING_NAME_MAX];
+	struct shmring *r;
+	int first = 0, ret;
+
+	ret = clean_name(clean, name);
+	if (!ret)
+		ret = bad_role(role) ? -EINVAL : insisted_on(&id);
+	if (ret)
+		return ret;
+	r = new_object();
+	if (!r)
+		return -ENOMEM;
+	while ((b = next_backend(b, id, ret))) {
+		first = ret;
+		ret = b->open(r->priv, clean, role);
+		if (!ret) {
+			r->priv->backend = b;
+			break;
+		}
+	}
+	return finish(out, r, role, first_error(first, ret));
+}
+
+int shmring_attach_fd(struct shmring **out, int fd, enum shmring_role role)
+{
+	struct shmring *r;
+	size_t i;
+	int ret = -EINVAL;
+
+	if (bad_role(role))
+		return -EINVAL;
+	if (fcntl(fd, F_GETFD) < 0)
+		return -errno;
+	r = new_object();
+	if (!r)
+		return -ENOMEM;
+	for (i = 0; ret == -EINVAL && i < sizeof(backends) / sizeof(*backends); i++) {
+		ret = backends[i]->adopt(r->priv, fd);
+		if (!ret)
+			r->priv->backend = backends[i];
+	}
+	return finish(out, r, role, ret);
+}
+
+int shmring_unlink(const char *name)
+{
+	enum shmring_backend_id id = SHMRING_AUTO;
+	const struct shmring_backend *b = NULL;
+	char clean[SHMRING_NAME_MAX];
+	int first = 0, ret = clean_name(clean, name);
+
+	if (!ret)
+		ret = insisted_on(&id);
+	if (ret)
+		return ret;
+	while ((b = next_backend(b, id, ret))) {
+		first = ret;
+		ret = b->unlink(clean);
+		if (!ret)
+			break;
+	}
+	return first_error(first, ret);
+}
+
+/* ------------------------------------------------------------------ queries */
+
+int shmring_fd(const struct shmring *r)
+{
+	return r->priv->fd;
+}
+
+int shmring_grant(const struct shmring *r, enum shmring_role role)
+{
+	if (role != SHMRING_PRODUCER && role != SHMRING_CONSUMER)
+		return -EINVAL;
+	return r->priv->backend->grant(r->priv, role);
+}
+
+int shmring_poll_fd(struct shmring *r)
+{
+	return r->role == SHMRING_HANDLE ? -EBADF : r->priv->backend->poll_fd(r);
+}
+
+int shmring_set_policy(struct shmring *r, enum shmring_policy policy)
+{
+	if ((unsigned int)policy > SHMRING_SPIN)
+		return -EINVAL;
+	r->priv->policy = policy ? policy : SHMRING_ADAPTIVE;
+	return 0;
+}
+
+int shmring_get_info(const struct shmring *r, struct shmring_info *info)
+{
+	struct shmring_info i = {
+		.role = r->role,
+		.backend = r->priv->backend->id,
+		.sleeps = r->priv->sleeps,
+		.wakes = r->priv->wakes,
+	};
+	int ret = r->priv->backend->info(r, &i);
+
+	if (!ret)
+		*info = i;
+	return ret;
+}
+
+const char *shmring_backend_name(const struct shmring *r)
+{
+	return r->priv->backend->name;
+}

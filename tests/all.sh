@@ -1,0 +1,128 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# Runs the parts of the test suite that are named, and adds up what they say.
+#
+#   all.sh PART...	"all": every part, in the order below
+#
+# A part is a function; it ends with a line "N passed, N failed[, N skipped]",
+# and one that does not has failed. Logs are left in build/log.
+set -u
+cd "$(dirname "$0")/.." || exit 1
+log=build/log
+
+parts=(unit memfd docs static model harness kunit
+	system-uml system-debug system-6.1 system-6.12)
+
+say() { printf '\n=== %s\n' "$*"; }
+
+deps() { tests/vm/deps.sh "$@"; }
+
+# kernel NAME: KDIR, IMAGE, ARCH and RELEASE, and the module for it
+kernel() {
+	local vars
+
+	deps kernel vm || return
+	vars=$(tests/vm/kernel.sh "$1") || return
+	eval "$vars"
+	make -s modules KDIR="$KDIR" ARCH="$ARCH" W=1 || return
+	ko=build/kmod-$RELEASE-$ARCH
+}
+
+part_unit() { # the fast path and the memfd backend, under every sanitizer
+	deps build && make -s -C tests/unit check
+}
+
+part_memfd() { # the system tests that need no module, here
+	deps build && make -s lib && make -s -C tests/system &&
+		SHMRING_BACKEND=memfd tests/runtests.sh build/tests/system/lib_*
+}
+
+part_docs() { # man pages and README say what is so
+	deps build check && make -s lib && tests/docs/check.sh
+}
+
+part_static() { # warnings, sparse, checkpatch, shellcheck, codespell
+	deps build kernel check && tests/static.sh
+}
+
+part_model() { # litmus tests and the wake-up model
+	deps model && tests/vm/kernel.sh src-7.3 >/dev/null && tests/model/run.sh
+}
+
+part_harness() { # what the guests' harness must catch, it catches
+	kernel uml && tests/vm/selftest.sh uml
+}
+
+part_kunit() { # inside the module
+	kernel uml &&
+		tests/vm/boot.sh -t 300 -k uml -l "$log/kunit.kernel" -- \
+			"tests/kunit/run.sh $ko/kmod/shmring.ko $ko/tests/kunit/shmring_kunit.ko"
+}
+
+# system_uml NAME: user-mode Linux runs the host's programs on the host's files
+system_uml() {
+	kernel "$1" && make -s lib && make -s -C tests/system &&
+		tests/vm/boot.sh -t 1200 -k "$1" -l "$log/system-$1.kernel" -- \
+			"tests/system/guest.sh $ko/shmring.ko build/tests/system"
+}
+
+# system_qemu NAME: stock kernels get static programs in their initramfs
+system_qemu() {
+	kernel "$1" && make -s lib &&
+		make -s -C tests/system STATIC=1 O=../../build/tests/system-static &&
+		tests/vm/boot.sh -t 1200 -k "$1" -l "$log/system-$1.kernel" \
+			-i "$ko/shmring.ko:/tmp/shmring.ko" \
+			-i build/tests/system-static:/tmp/system \
+			-i tests/runtests.sh:/tmp/tests/runtests.sh \
+			-i tests/system/guest.sh:/tmp/tests/system/guest.sh -- \
+			"SHMRING_MESSAGES=1000000 tests/system/guest.sh shmring.ko system"
+}
+
+part_system-uml() { system_uml uml; }		# Linux 7.3, two CPUs, native speed
+part_system-debug() { # 7.3 with KASAN, UBSAN, lockdep, kmemleak
+	SHMRING_MESSAGES=200000 system_uml uml-debug
+}
+part_system-6.1() { system_qemu debian-6.1; }	# Debian 12's kernel
+part_system-6.12() { system_qemu debian-6.12; }	# Debian 13's kernel
+
+# run PART: its output, a copy of it, and its row in the table
+run() {
+	local start=$SECONDS passed=0 failed=0 skipped=0 status line re
+
+	say "$1"
+	"part_$1" 2>&1 | tee "$log/$1.log"
+	status=${PIPESTATUS[0]}
+	re='^([0-9]+) passed, ([0-9]+) failed(, ([0-9]+) skipped)?$'
+	line=$(grep -E "$re" "$log/$1.log" | tail -n 1)
+	if [[ $line =~ $re ]]; then
+		passed=${BASH_REMATCH[1]} failed=${BASH_REMATCH[2]}
+		skipped=${BASH_REMATCH[4]:-0}
+	fi
+	# No totals, nothing run, or a bad end that no test owned up to.
+	if ((passed + failed == 0 || (status && !failed))); then
+		echo "not ok - $1 (status $status; see $log/$1.log)"
+		((failed++))
+	fi
+	rows+=("$(printf '%-14s %7d %7d %8d %6d s' "$1" "$passed" "$failed" \
+		"$skipped" $((SECONDS - start)))")
+	((all_passed += passed, all_failed += failed, all_skipped += skipped))
+}
+
+mkdir -p "$log"
+[ "${1:-all}" = all ] && set -- "${parts[@]}"
+for part; do
+	declare -F "part_$part" >/dev/null || {
+		echo "all.sh: no part $part; there are: ${parts[*]}" >&2
+		exit 2
+	}
+done
+rows=() all_passed=0 all_failed=0 all_skipped=0
+for part; do
+	run "$part"
+done
+say "totals"
+printf '%-14s %7s %7s %8s %8s\n' part passed failed skipped time
+printf '%s\n' "${rows[@]}"
+echo
+echo "$all_passed passed, $all_failed failed, $all_skipped skipped"
+((all_failed == 0))
