@@ -7,7 +7,7 @@
 
 int main(int argc, char **argv)
 {
-	struct shmring *ring;
+	struct shmring *ring = NULL;
 	char line[4096];
 	ssize_t ret = shmring_attach(&ring, argc > 1 ? argv[1] : "/lines", SHMRING_CONSUMER);
 
@@ -15,5 +15,6 @@ int main(int argc, char **argv)
 		fwrite(line, 1, (size_t)ret, stdout);			/* sleeps while empty */
 	if (ret != -ENODATA)	/* not the end of the stream */
 		fprintf(stderr, "consumer: %s\n", strerror((int)-ret));
+	shmring_close(ring);
 	return ret != -ENODATA;
 }

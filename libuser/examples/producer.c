@@ -8,7 +8,7 @@
 int main(int argc, char **argv)
 {
 	struct shmring_options opt = { .role = SHMRING_PRODUCER };
-	struct shmring *ring;
+	struct shmring *ring = NULL;
 	char line[4096];
 	ssize_t ret = shmring_create(&ring, argc > 1 ? argv[1] : "/lines", &opt);
 
@@ -16,5 +16,6 @@ int main(int argc, char **argv)
 		ret = shmring_send(ring, line, strlen(line), NULL);	/* sleeps while full */
 	if (ret < 0)
 		fprintf(stderr, "producer: %s\n", strerror((int)-ret));
-	return ret < 0;		/* the consumer gets what is there, then end of stream */
+	shmring_close(ring);	/* the consumer gets what is there, then end of stream */
+	return ret < 0;
 }
