@@ -34,7 +34,7 @@ bool shmring_in_this_ns(const struct shmring *ring)
  * shmring_check_name - is this a name that a ring may have?
  * @name: SHMRING_NAME_MAX bytes
  *
- * Printable ASCII without '/', so that it can be printed in a table and be a
+ * Visible ASCII without '/', so that it can be printed in a table and be a
  * file name. The empty name is none, and passes.
  *
  * Return: 0 or -EINVAL.

@@ -35,7 +35,8 @@ struct shmring_private {
 	struct shmring_spin spin;
 	uint64_t sleeps;	/* times this endpoint slept */
 	uint64_t wakes;		/* wake-up system calls it made */
-	char name[SHMRING_NAME_MAX];	/* memfd: goes with the last holder */
+	char name[SHMRING_NAME_MAX];	/* memfd: of the file in /dev/shm */
+	bool persists;		/* memfd: the name stays when the last holder goes */
 };
 
 /* All return 0 (or a descriptor, where said) or a negative errno. */

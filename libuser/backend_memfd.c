@@ -147,10 +147,13 @@ static long futex(uint32_t *word, int op, uint32_t value, const struct timespec 
 	return syscall(SYS_futex, word, op, value, until, NULL, FUTEX_BITSET_MATCH_ANY);
 }
 
-/* Whoever polls watches the file: write to it, where nobody reads. */
+/*
+ * Whoever polls watches the file: write to it, where nobody reads. Not through
+ * the memfd's first description, of which inotify tells nothing (seen on 6.18).
+ */
 static void poke(const struct shmring_private *p)
 {
-	ssize_t ret = pwrite(p->fd, "", 1, POKE_OFFSET);
+	ssize_t ret = pwrite(p->lock_fd, "", 1, POKE_OFFSET);
 
 	(void)ret;
 }
@@ -479,8 +482,8 @@ static int create_named(struct shmring_private *p, const char *name,
 		if (ret)
 			return ret;
 	}
-	if (!persist)
-		strcpy(p->name, name);
+	strcpy(p->name, name);
+	p->persists = persist;
 	return 0;
 }
 
@@ -520,11 +523,13 @@ static int memfd_open(struct shmring_private *p, const char *name, enum shmring_
 		ret = fstat(p->fd, &st) ? -errno : 0;
 	if (!ret && !st.st_nlink)
 		ret = -ENOENT;	/* unlinked in between */
-	if (!ret && !(st.st_mode & S_ISVTX))
-		strcpy(p->name, name);
-	if (ret)
+	if (ret) {
 		forget(p);
-	return ret;
+		return ret;
+	}
+	strcpy(p->name, name);
+	p->persists = st.st_mode & S_ISVTX;
+	return 0;
 }
 
 /* What the size of the file and its first page say, if they agree. */
@@ -640,7 +645,7 @@ static void remove_name(struct shmring_private *p)
 	struct stat ours, named;
 	char path[PATH_SIZE];
 
-	if (!*p->name || lock(p->lock_fd, LOCK_HOLDERS, F_WRLCK, F_OFD_SETLK))
+	if (!*p->name || p->persists || lock(p->lock_fd, LOCK_HOLDERS, F_WRLCK, F_OFD_SETLK))
 		return;
 	path_of(path, p->name);
 	if (!fstat(p->fd, &ours) && !lstat(path, &named) && ours.st_ino == named.st_ino &&

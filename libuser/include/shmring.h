@@ -45,12 +45,14 @@ enum shmring_policy {
 	SHMRING_DEFAULT,	/* in a wait: the endpoint's; else adaptive */
 	SHMRING_ADAPTIVE,	/* spin as long as sleeping would cost, then sleep */
 	SHMRING_BLOCK,		/* sleep at once */
-	SHMRING_SPIN,		/* never sleep: burns a core */
+	SHMRING_SPIN,		/* never sleep, never -EINTR: burns a core */
 };
 
 /* Where the ring lives. */
 enum shmring_backend_id {
-	SHMRING_AUTO,		/* $SHMRING_BACKEND, else kmod if loaded, else memfd */
+	SHMRING_AUTO,		/* $SHMRING_BACKEND, else kmod where /dev/shmring can be
+				 * opened, else memfd
+				 */
 	SHMRING_KMOD,		/* /dev/shmring */
 	SHMRING_MEMFD,		/* a memfd and futexes; shmring(7) says what is lost */
 };
@@ -119,7 +121,7 @@ struct shmring {
  * Make a ring, and an object for it.
  *
  * @name: NULL for an anonymous ring, reached by passing shmring_fd() on; else
- *	up to 63 printable characters without '/' (one in front is ignored),
+ *	up to 63 visible ASCII characters without '/' (one in front is ignored),
  *	unique in the IPC namespace.
  * @opt: NULL for the defaults. With opt->role the object is an endpoint; without,
  *	a handle that keeps the ring there for others.
@@ -172,8 +174,8 @@ int shmring_attach_fd(struct shmring **r, int fd, enum shmring_role role);
 /*
  * Remove a name. Whoever has the ring keeps it.
  *
- * Returns 0, -ENOENT (no such name), -EPERM or -EACCES (not the caller's), or
- * -EINVAL (bad name).
+ * Returns 0, -ENOENT (no such name), -EPERM or -EACCES (not the caller's),
+ * -EINVAL (bad name) or -ENODEV (SHMRING_BACKEND=kmod, and no module).
  */
 int shmring_unlink(const char *name);
 
@@ -211,7 +213,10 @@ int shmring_grant(const struct shmring *r, enum shmring_role role);
  */
 int shmring_poll_fd(struct shmring *r);
 
-/* Change what SHMRING_DEFAULT means in this endpoint's waits. */
+/*
+ * Change what SHMRING_DEFAULT means in this endpoint's waits; SHMRING_DEFAULT:
+ * adaptive. Returns 0 or -EINVAL (no such policy).
+ */
 int shmring_set_policy(struct shmring *r, enum shmring_policy policy);
 
 /* -------------------------------------------------------------- slow path */
@@ -227,6 +232,8 @@ int shmring_set_policy(struct shmring *r, enum shmring_policy policy);
  *   -EINTR	a signal handler ran
  *   -ENODATA	end of stream: the producer is gone, and everything it committed
  *		has been taken
+ *   -EDEADLK	the producer waits for space that this side holds: everything in
+ *		the ring has been advanced past and not released
  *   -EBADMSG	the producer wrote what no producer may; the ring cannot be used
  *   -EBADF	not a consumer
  *   -EINVAL	bad policy or flag, or min_bytes above the capacity
@@ -282,9 +289,9 @@ void __shmring_wake(struct shmring *r);
  *   reuse the space
  *
  * (A) pairs with (B), (E) with (F): publication, and giving back. (A)-(C) and
- * (E)-(G) pair with the sleeper's full barrier (D), in shmring_wait_ready() of
- * the module or memfd_wait() of the library: sequentially consistent on both
- * sides, so that of a publisher and a sleeper at least one sees the other.
+ * (E)-(G) pair with the sleeper's full barrier (D), in arm() of the module or of
+ * the memfd backend: sequentially consistent on both sides, so that of a
+ * publisher and a sleeper at least one sees the other.
  *
  * One producer and one consumer; wait-free; no system call unless the other
  * side sleeps and is due.

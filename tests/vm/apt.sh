@@ -36,18 +36,23 @@ apt_in() {
 # apt_open SUITE: makes sure that the package list of SUITE is there
 apt_open() {
 	[ ! -e "$cache/apt/$1/ready" ] || return 0
-	apt_uri=$(apt_mirror)
-	[ -n "$apt_uri" ] ||
-		die "no Debian mirror in this machine's apt configuration;" \
-			"add one to /etc/apt/sources.list"
-	[ -e $apt_keyring ] ||
-		die "$apt_keyring is missing; install debian-archive-keyring"
-	mkdir -p "$cache/apt/$1/lists/partial" \
-		"$cache/apt/$1/cache/archives/partial"
-	echo "deb [signed-by=$apt_keyring] $apt_uri $1 main" \
-		>"$cache/apt/$1/sources.list"
-	stage "package list of $1" apt_in "$1" apt-get update
-	touch "$cache/apt/$1/ready"
+	(
+		lock "apt-$1"
+		[ ! -e "$cache/apt/$1/ready" ] || exit 0
+		apt_uri=$(apt_mirror)
+		[ -n "$apt_uri" ] ||
+			die "no Debian mirror in this machine's apt" \
+				"configuration; add one to /etc/apt/sources.list"
+		[ -e $apt_keyring ] ||
+			die "$apt_keyring is missing;" \
+				"install debian-archive-keyring"
+		mkdir -p "$cache/apt/$1/lists/partial" \
+			"$cache/apt/$1/cache/archives/partial"
+		echo "deb [signed-by=$apt_keyring] $apt_uri $1 main" \
+			>"$cache/apt/$1/sources.list"
+		stage "package list of $1" apt_in "$1" apt-get update
+		touch "$cache/apt/$1/ready"
+	)
 }
 
 # apt_newest SUITE REGEX: the package with the highest version in its name
@@ -63,7 +68,8 @@ apt_unpack() {
 	shift 2
 	mkdir -p "$apt_dest" "$apt_dest.debs"
 	(cd "$apt_dest.debs" && stage "download $*" \
-		apt_in "$apt_suite" apt-get download "$@")
+		apt_in "$apt_suite" apt-get download "$@") ||
+		die "if the mirror has newer packages now, remove $cache/apt"
 	for apt_deb in "$apt_dest.debs"/*.deb; do
 		stage "unpack $(basename "$apt_deb")" \
 			dpkg -x "$apt_deb" "$apt_dest"

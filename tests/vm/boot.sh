@@ -91,7 +91,7 @@ trap 'exit 130' INT
 trap 'exit 143' TERM
 mkfifo "$run/out" "$run/console.pipe"
 cp "$here/guest.sh" "$run/init"
-echo "$limit $scan" >"$run/settings"
+echo "$(($(date +%s) + limit)) $scan" >"$run/settings"
 echo "$*" >"$run/command"
 arguments="panic=-1 oops=panic printk.devkmsg=on"
 

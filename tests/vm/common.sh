@@ -23,6 +23,16 @@ die() {
 	exit 1
 }
 
+# lock NAME: one at a time; released when this (sub)shell ends
+lock() {
+	mkdir -p "$cache/lock"
+	exec 9>"$cache/lock/$1"
+	flock -n 9 || {
+		say "waiting for another process that prepares $1"
+		flock 9
+	}
+}
+
 # stage TEXT COMMAND...: runs COMMAND with its output in a log file; says what
 # it is doing, that it is still alive every 15 s, and how long it took.
 stage() {

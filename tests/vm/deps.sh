@@ -2,26 +2,28 @@
 # SPDX-License-Identifier: GPL-2.0
 # Installs the Debian packages that a kind of work needs and that are missing.
 #
-#   deps.sh build | kernel | vm | check ...
+#   deps.sh build | kernel | vm | check | model ...
 #
 #   build   the library, the tools and their tests
 #   kernel  kernel.sh: kernels and modules
 #   vm      boot.sh: guests
 #   check   static checks
+#   model   the models of the protocol
 set -eu
 
 packages() {
 	case $1 in
 	build) echo gcc g++ clang make pkg-config libc6-dev libcmocka-dev ;;
 	kernel)
-		echo gcc make flex bison bc cpio kmod xz-utils rsync \
+		echo gcc make flex bison bc cpio kmod xz-utils \
 			pkg-config libelf-dev libssl-dev libc6-dev \
 			ca-certificates debian-archive-keyring
 		;;
 	vm) echo qemu-system-x86 seabios busybox-static cpio kmod ;;
-	check) echo sparse shellcheck codespell coccinelle mandoc ;;
+	model) echo spin gcc libc6-dev ;;
+	check) echo perl sparse shellcheck codespell groff-base ;;
 	*)
-		echo "deps.sh: no group $1; there are build, kernel, vm, check" >&2
+		echo "deps.sh: no group $1; there are build, kernel, vm, check, model" >&2
 		return 2
 		;;
 	esac
@@ -45,7 +47,7 @@ installed() {
 }
 
 [ $# -gt 0 ] || {
-	echo "usage: deps.sh build | kernel | vm | check ..." >&2
+	echo "usage: deps.sh build | kernel | vm | check | model ..." >&2
 	exit 2
 }
 command -v dpkg-query >/dev/null || {

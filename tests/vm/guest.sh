@@ -60,12 +60,14 @@ start_log() {
 	echo "<5>shmring-vm: command starts" >/dev/kmsg
 }
 
-# Two seconds before boot.sh gives up: what is everybody waiting for?
+# Shortly before boot.sh gives up: what is everybody waiting for?
 explain_hang() {
-	read -r up _ </proc/uptime
-	sleep $(($1 - 2 - ${up%.*}))
+	left=$(($1 - $(date +%s) - 3))
+	sleep $((left > 0 ? left : 0))
 	busybox ps -o pid,stat,args | grep -v '\[' | head -n 50 |
-		sed 's/^/<5>shmring-vm: hang: /' >/dev/kmsg
+		while read -r process; do
+			echo "<5>shmring-vm: hang: $process" >/dev/kmsg
+		done
 	echo w >/proc/sysrq-trigger
 }
 
@@ -100,8 +102,8 @@ fi
 exec </dev/null >$out 2>&1
 stty -opost <$out
 start_log
-read -r limit scan <"$run/settings"
-explain_hang "$limit" >/dev/null &
+read -r end scan <"$run/settings"
+explain_hang "$end" >/dev/null &
 cd "$(cat "$run/directory")" || exit 1
 sh "$run/command"
 status=$?

@@ -22,6 +22,9 @@ here=$(cd "$(dirname "$0")" && pwd)
 . "$here/common.sh"
 . "$here/apt.sh"
 
+# a make that calls this script must not steer the kernel's own make
+unset MAKEFLAGS MFLAGS MAKELEVEL KBUILD_OUTPUT KBUILD_EXTMOD CROSS_COMPILE O M
+
 usage() {
 	say "usage: kernel.sh uml | uml-debug | debian-6.1 | debian-6.12 | src-X.Y"
 	exit 2
@@ -34,27 +37,18 @@ need() {
 	done
 }
 
-# lock NAME: one at a time; released at exit
-lock() {
-	mkdir -p "$cache/lock"
-	exec 9>"$cache/lock/$1"
-	flock -n 9 || {
-		say "waiting for another process that prepares $1"
-		flock 9
-	}
-}
-
 # choose WHAT SUITE REGEX: newest package of that kind; remembered
 choose() {
 	mkdir -p "$cache/apt"
 	if [ ! -s "$cache/apt/$1" ]; then
 		need apt-get apt-cache dpkg
 		apt_open "$2"
-		apt_newest "$2" "$3" >"$cache/apt/$1.new"
-		[ -s "$cache/apt/$1.new" ] ||
+		chosen=$(apt_newest "$2" "$3")
+		[ -n "$chosen" ] ||
 			die "suite $2 has no package like $3;" \
 				"remove $cache/apt to fetch its list again"
-		mv "$cache/apt/$1.new" "$cache/apt/$1"
+		echo "$chosen" >"$cache/apt/$1.$$"
+		mv "$cache/apt/$1.$$" "$cache/apt/$1"
 	fi
 	cat "$cache/apt/$1"
 }

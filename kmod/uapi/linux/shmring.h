@@ -201,7 +201,7 @@ struct shmring_record {
  * EINVAL	capacity is not a power of two of at least a page; slot_size
  *		above the capacity; mode has other bits than 0666; PERSIST
  *		without a name; the name has no final NUL, is "." or "..", or
- *		has a '/' or anything but printable ASCII in it
+ *		has a '/' or anything but visible ASCII in it
  * EFBIG	capacity is above SHMRING_CAPACITY_MAX
  * EEXIST	the name is taken
  * EDQUOT	RLIMIT_MEMLOCK would be exceeded (CAP_IPC_LOCK is exempt)

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Which capacities and slot sizes a ring may have. */
+#include "rig.h"
+
+/* What shmring_alloc() says; a ring it makes is freed at once. */
+static int try_alloc(u64 capacity, u32 slot_size)
+{
+	struct shmring *ring = shmring_alloc(capacity, slot_size);
+
+	if (IS_ERR(ring))
+		return PTR_ERR(ring);
+	shmring_free(ring);
+	return 0;
+}
+
+static void capacity_refused(struct kunit *test)
+{
+	static const struct {
+		u64 capacity;
+		int ret;
+	} table[] = {
+		{ 0, -EINVAL },
+		{ 1, -EINVAL },
+		{ 2, -EINVAL },
+		{ PAGE_SIZE / 2, -EINVAL },
+		{ PAGE_SIZE - 1, -EINVAL },
+		{ PAGE_SIZE + 1, -EINVAL },
+		{ 3 * PAGE_SIZE, -EINVAL },
+		{ 6 * PAGE_SIZE, -EINVAL },
+		{ SHMRING_CAPACITY_MAX - 1, -EINVAL },
+		{ SHMRING_CAPACITY_MAX - PAGE_SIZE, -EINVAL },
+		{ SHMRING_CAPACITY_MAX + 1, -EFBIG },
+		{ 2 * SHMRING_CAPACITY_MAX, -EFBIG },
+		{ 1ull << 32, -EFBIG },
+		{ (1ull << 32) + PAGE_SIZE, -EFBIG },
+		{ 1ull << 63, -EFBIG },
+		{ U64_MAX, -EFBIG },
+	};
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(table); i++)
+		KUNIT_EXPECT_EQ_MSG(test, try_alloc(table[i].capacity, 0), table[i].ret,
+				    "capacity %#llx", table[i].capacity);
+}
+
+static void capacity_allowed(struct kunit *test)
+{
+	u64 capacity;
+
+	for (capacity = PAGE_SIZE; capacity <= 256 * PAGE_SIZE; capacity *= 2)
+		KUNIT_EXPECT_EQ_MSG(test, try_alloc(capacity, 0), 0, "capacity %#llx", capacity);
+}
+
+/* More than the test machine may have; but not for its size. */
+static void capacity_max_not_refused(struct kunit *test)
+{
+	unsigned long old = shmring_max_pages;
+	int ret;
+
+	WRITE_ONCE(shmring_max_pages, 0);
+	ret = try_alloc(SHMRING_CAPACITY_MAX, 0);
+	WRITE_ONCE(shmring_max_pages, old);
+	KUNIT_EXPECT_EQ(test, ret, -ENOSPC);
+}
+
+static void slot_size_within_capacity(struct kunit *test)
+{
+	static const struct {
+		u32 slot_size;
+		int ret;
+	} table[] = {
+		{ 0, 0 },
+		{ 1, 0 },
+		{ 8, 0 },
+		{ PAGE_SIZE - 1, 0 },
+		{ PAGE_SIZE, 0 },
+		{ PAGE_SIZE + 1, -EINVAL },
+		{ 2 * PAGE_SIZE, -EINVAL },
+		{ 1u << 31, -EINVAL },
+		{ U32_MAX, -EINVAL },
+	};
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(table); i++)
+		KUNIT_EXPECT_EQ_MSG(test, try_alloc(PAGE_SIZE, table[i].slot_size), table[i].ret,
+				    "slot_size %u", table[i].slot_size);
+}
+
+static void geometry_remembered(struct kunit *test)
+{
+	struct shmring *ring = shmring_alloc(4 * PAGE_SIZE, 24);
+
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, ring);
+	KUNIT_EXPECT_EQ(test, ring->capacity, 4 * PAGE_SIZE);
+	KUNIT_EXPECT_EQ(test, ring->slot_size, 24);
+	KUNIT_EXPECT_EQ(test, ring->nr_data, 4);
+	KUNIT_EXPECT_EQ(test, ring->nr_pages, 3 + 4);
+	KUNIT_EXPECT_EQ(test, refcount_read(&ring->ref), 1);
+	shmring_free(ring);
+}
+
+static void id_never_reused(struct kunit *test)
+{
+	struct shmring *ring;
+	u64 last = 0;
+	int i;
+
+	for (i = 0; i < 4; i++) {
+		ring = shmring_alloc(PAGE_SIZE, 0);
+		KUNIT_ASSERT_NOT_ERR_OR_NULL(test, ring);
+		KUNIT_EXPECT_GT(test, ring->id, last);
+		last = ring->id;
+		shmring_free(ring);
+	}
+}
+
+static struct kunit_case cases[] = {
+	KUNIT_CASE(capacity_refused),
+	KUNIT_CASE(capacity_allowed),
+	KUNIT_CASE(capacity_max_not_refused),
+	KUNIT_CASE(slot_size_within_capacity),
+	KUNIT_CASE(geometry_remembered),
+	KUNIT_CASE(id_never_reused),
+	{}
+};
+
+static struct kunit_suite suite = {
+	.name = "geometry",
+	.test_cases = cases,
+};
+
+kunit_test_suite(suite);

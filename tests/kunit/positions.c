@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Head and tail wherever they may be, or are said to be. */
+#include "rig.h"
+
+#define SOME	(1ull << 20)
+#define B32	(1ull << 32)
+#define B63	(1ull << 63)
+
+/* Where an honest pair may stand, seen from the consumer. */
+static const u64 tails[] = {
+	0, 8, CAPACITY - 8, CAPACITY, SOME, B32 - CAPACITY, B32 - 8, B32, B63 - CAPACITY,
+	B63 - 8, B63, B63 + 8,
+};
+
+static const u64 fills[] = { 0, 8, CAPACITY / 2, CAPACITY - 8, CAPACITY };
+
+/* What no honest pair shows, at whatever moment. */
+static const struct {
+	u64 head;
+	u64 tail;
+} lies[] = {
+	{ 0, 8 },			/* released before it was committed */
+	{ SOME, SOME + 1 },
+	{ 0, U64_MAX - CAPACITY },
+	{ 0, B63 },
+	{ CAPACITY + 1, 0 },		/* more than there is room for */
+	{ CAPACITY + 8, 0 },
+	{ B32 + SOME, SOME },
+	{ B63, 0 },
+	{ U64_MAX, 0 },
+	{ U64_MAX, B63 },
+	{ SOME + CAPACITY + 1, SOME },
+};
+
+static void used_for_honest(struct kunit *test)
+{
+	struct shmring *ring = make_ring(test, CAPACITY);
+	int i, j;
+
+	for (i = 0; i < ARRAY_SIZE(tails); i++) {
+		for (j = 0; j < ARRAY_SIZE(fills); j++) {
+			set_positions(ring, tails[i] + fills[j], tails[i]);
+			KUNIT_EXPECT_EQ(test, shmring_used(ring), fills[j]);
+		}
+	}
+}
+
+static void used_for_liars_above_capacity(struct kunit *test)
+{
+	struct shmring *ring = make_ring(test, CAPACITY);
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(lies); i++) {
+		set_positions(ring, lies[i].head, lies[i].tail);
+		KUNIT_EXPECT_GT_MSG(test, shmring_used(ring), CAPACITY, "head %#llx tail %#llx",
+				    lies[i].head, lies[i].tail);
+	}
+}
+
+/* The stream ends where it ended, whoever may write head afterwards. */
+static void used_after_end_ignores_head(struct kunit *test)
+{
+	struct shmring *ring = make_ring(test, CAPACITY);
+	struct shmring_file *producer = attach(test, ring, PRODUCER);
+
+	set_positions(ring, 64, 16);
+	detach(producer);
+	set_positions(ring, 4096, 16);
+	KUNIT_EXPECT_EQ(test, shmring_used(ring), 48);
+}
+
+static void ready_for_honest(struct kunit *test)
+{
+	struct shmring *ring = make_ring(test, CAPACITY);
+	struct shmring_file *producer = attach(test, ring, PRODUCER);
+	struct shmring_file *consumer = attach(test, ring, CONSUMER);
+	static const u64 wants[] = { 1, 8, CAPACITY / 2, CAPACITY };
+	int i, j, k;
+
+	for (i = 0; i < ARRAY_SIZE(tails); i++) {
+		for (j = 0; j < ARRAY_SIZE(fills); j++) {
+			set_positions(ring, tails[i] + fills[j], tails[i]);
+			for (k = 0; k < ARRAY_SIZE(wants); k++) {
+				KUNIT_EXPECT_EQ_MSG(test, shmring_ready(consumer, wants[k]),
+						    fills[j] >= wants[k],
+						    "tail %#llx used %#llx wants %#llx",
+						    tails[i], fills[j], wants[k]);
+				KUNIT_EXPECT_EQ_MSG(test, shmring_ready(producer, wants[k]),
+						    CAPACITY - fills[j] >= wants[k],
+						    "tail %#llx used %#llx wants %#llx",
+						    tails[i], fills[j], wants[k]);
+			}
+		}
+	}
+}
+
+/* Nobody sleeps on a lie: the library is to look, and to say EBADMSG. */
+static void ready_for_liars(struct kunit *test)
+{
+	struct shmring *ring = make_ring(test, CAPACITY);
+	struct shmring_file *producer = attach(test, ring, PRODUCER);
+	struct shmring_file *consumer = attach(test, ring, CONSUMER);
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(lies); i++) {
+		set_positions(ring, lies[i].head, lies[i].tail);
+		KUNIT_EXPECT_EQ_MSG(test, shmring_ready(producer, CAPACITY), 1, "lie %d", i);
+		KUNIT_EXPECT_EQ_MSG(test, shmring_ready(consumer, CAPACITY), 1, "lie %d", i);
+	}
+}
+
+static void settle_leaves_honest(struct kunit *test, u32 role)
+{
+	int i, j;
+
+	for (i = 0; i < ARRAY_SIZE(tails); i++) {
+		for (j = 0; j < ARRAY_SIZE(fills); j++) {
+			struct shmring *ring = make_ring(test, CAPACITY);
+			struct shmring_file *sf = attach(test, ring, role);
+
+			set_positions(ring, tails[i] + fills[j], tails[i]);
+			detach(sf);
+			KUNIT_EXPECT_EQ(test, head_of(ring), tails[i] + fills[j]);
+			KUNIT_EXPECT_EQ(test, tail_of(ring), tails[i]);
+			if (role == PRODUCER)
+				KUNIT_EXPECT_EQ(test, ring->lane->end, tails[i] + fills[j]);
+		}
+	}
+}
+
+static void settle_leaves_honest_producer(struct kunit *test)
+{
+	settle_leaves_honest(test, PRODUCER);
+}
+
+static void settle_leaves_honest_consumer(struct kunit *test)
+{
+	settle_leaves_honest(test, CONSUMER);
+}
+
+/* Whoever comes next finds a window; the other side's word is not touched. */
+static void settle_ends_lies(struct kunit *test, u32 role)
+{
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(lies); i++) {
+		struct shmring *ring = make_ring(test, CAPACITY);
+		struct shmring_file *sf = attach(test, ring, role);
+
+		set_positions(ring, lies[i].head, lies[i].tail);
+		detach(sf);
+		KUNIT_EXPECT_LE_MSG(test, head_of(ring) - tail_of(ring), CAPACITY, "lie %d", i);
+		KUNIT_EXPECT_LE_MSG(test, shmring_used(ring), CAPACITY, "lie %d", i);
+		if (role == PRODUCER) {
+			KUNIT_EXPECT_EQ(test, tail_of(ring), lies[i].tail);
+			KUNIT_EXPECT_EQ(test, ring->lane->end, head_of(ring));
+		} else {
+			KUNIT_EXPECT_EQ(test, head_of(ring), lies[i].head);
+		}
+	}
+}
+
+static void settle_ends_lies_of_producer(struct kunit *test)
+{
+	settle_ends_lies(test, PRODUCER);
+}
+
+static void settle_ends_lies_of_consumer(struct kunit *test)
+{
+	settle_ends_lies(test, CONSUMER);
+}
+
+static struct kunit_case cases[] = {
+	KUNIT_CASE(used_for_honest),
+	KUNIT_CASE(used_for_liars_above_capacity),
+	KUNIT_CASE(used_after_end_ignores_head),
+	KUNIT_CASE(ready_for_honest),
+	KUNIT_CASE(ready_for_liars),
+	KUNIT_CASE(settle_leaves_honest_producer),
+	KUNIT_CASE(settle_leaves_honest_consumer),
+	KUNIT_CASE(settle_ends_lies_of_producer),
+	KUNIT_CASE(settle_ends_lies_of_consumer),
+	{}
+};
+
+static struct kunit_suite suite = {
+	.name = "positions",
+	.test_cases = cases,
+};
+
+kunit_test_suite(suite);

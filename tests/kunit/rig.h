@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What every suite needs: rings and endpoints that go with the test case,
+ * positions to write as user space would, other people's credentials, and
+ * kernel threads that sleep.
+ *
+ * An assertion ends the thread of a test case there and then: never assert with
+ * a lock held or with borrowed credentials.
+ */
+#ifndef RIG_H
+#define RIG_H
+
+#include <kunit/test.h>
+#include <linux/completion.h>
+#include <linux/cred.h>
+#include <linux/sched.h>
+
+#include "ring.h"
+
+#define PRODUCER	SHMRING_ROLE_PRODUCER
+#define CONSUMER	SHMRING_ROLE_CONSUMER
+
+/* Only to tell a hang from a slow machine. */
+#define HANG_MS		(120 * MSEC_PER_SEC)
+
+#define CAPACITY	((u64)PAGE_SIZE)	/* of rings where it does not matter */
+
+/* A ring and an endpoint; the case asserts that they were to be had. */
+struct shmring *make_ring(struct kunit *test, u64 capacity);
+struct shmring_file *attach(struct kunit *test, struct shmring *ring, u32 role);
+
+/* As the last close of an endpoint does. */
+void detach(struct shmring_file *sf);
+
+static inline void set_positions(struct shmring *ring, u64 head, u64 tail)
+{
+	WRITE_ONCE(*shmring_side(ring, PRODUCER)->position, head);
+	WRITE_ONCE(*shmring_side(ring, CONSUMER)->position, tail);
+}
+
+static inline u64 head_of(struct shmring *ring)
+{
+	return READ_ONCE(*shmring_side(ring, PRODUCER)->position);
+}
+
+static inline u64 tail_of(struct shmring *ring)
+{
+	return READ_ONCE(*shmring_side(ring, CONSUMER)->position);
+}
+
+static inline u64 wake_at(struct shmring *ring, u32 role)
+{
+	return READ_ONCE(shmring_side(ring, role)->half->wake_at);
+}
+
+bool is_listed(struct shmring *ring);
+
+/* Pages of all rings, as the module counts them. */
+unsigned long total_pages(struct kunit *test);
+
+/* Somebody without capabilities, in one more group. */
+struct cred *make_cred(struct kunit *test, u32 uid, u32 gid, u32 group);
+
+/* A thread that calls shmring_wait(). */
+struct sleeper {
+	struct shmring_file *sf;
+	u64 bytes;
+	u64 mark;
+	ktime_t deadline;		/* 0: none */
+	struct task_struct *task;
+	struct completion done;
+	int ret;			/* once done */
+};
+
+struct sleeper *start_sleeper(struct kunit *test, struct shmring_file *sf, u64 bytes,
+			      u64 mark, ktime_t deadline);
+
+/* A thread for anything else: gets the sleeper, allows SIGKILL, completes done. */
+struct sleeper *start_helper(struct kunit *test, int (*fn)(void *), struct shmring_file *sf);
+
+/* Wait until the sleepers of @sf's side have gone to sleep @times altogether. */
+void await_sleeps(struct kunit *test, struct shmring_file *sf, u64 times);
+
+/* Wait until @s is back, and return what it got. */
+int result_of(struct kunit *test, struct sleeper *s);
+
+static inline bool sleeps(struct sleeper *s)
+{
+	return !completion_done(&s->done);
+}
+
+#endif /* RIG_H */

@@ -1,0 +1,438 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Sleeping and waking. A side that has slept n times and is not back yet sleeps:
+ * nobody has to wait for a while to see that nothing happens. Only deadlines are
+ * times, and where one must not pass too early, the case tries again with more.
+ */
+#include <linux/sched/signal.h>
+
+#include "rig.h"
+
+struct pair {
+	struct shmring *ring;
+	struct shmring_file *producer;
+	struct shmring_file *consumer;
+};
+
+static struct pair make_pair(struct kunit *test, u64 head, u64 tail)
+{
+	struct pair p = { .ring = make_ring(test, CAPACITY) };
+
+	p.producer = attach(test, p.ring, PRODUCER);
+	p.consumer = attach(test, p.ring, CONSUMER);
+	set_positions(p.ring, head, tail);
+	return p;
+}
+
+/* As the other side's WAKE does. */
+static void wake(struct pair *p, u32 role)
+{
+	shmring_wake(shmring_side(p->ring, role), 0);
+}
+
+static u64 nr_wakes(struct pair *p, u32 role)
+{
+	return atomic64_read(&shmring_side(p->ring, role)->nr_wakes);
+}
+
+static ktime_t in_ms(u64 ms)
+{
+	return ktime_add_ms(ktime_get(), ms);
+}
+
+static void wait_returns_at_once_if_ready(struct kunit *test)
+{
+	struct pair p = make_pair(test, 64, 0);
+
+	KUNIT_EXPECT_EQ(test, shmring_wait(p.consumer, 64, 64, NULL), 0);
+	KUNIT_EXPECT_EQ(test, shmring_wait(p.producer, 8, CAPACITY, NULL), 0);
+	KUNIT_EXPECT_EQ(test, atomic64_read(&shmring_side(p.ring, CONSUMER)->nr_sleeps), 0);
+	KUNIT_EXPECT_EQ(test, atomic64_read(&shmring_side(p.ring, PRODUCER)->nr_sleeps), 0);
+	KUNIT_EXPECT_EQ(test, wake_at(p.ring, CONSUMER), SHMRING_NO_WAKE);
+	KUNIT_EXPECT_EQ(test, wake_at(p.ring, PRODUCER), SHMRING_NO_WAKE);
+}
+
+static void consumer_sleeps_until_woken(struct kunit *test)
+{
+	struct pair p = make_pair(test, 1000, 1000);
+	struct sleeper *s = start_sleeper(test, p.consumer, 64, 64, 0);
+
+	await_sleeps(test, p.consumer, 1);
+	KUNIT_EXPECT_EQ(test, wake_at(p.ring, CONSUMER), 1064);
+	KUNIT_EXPECT_TRUE(test, sleeps(s));
+
+	set_positions(p.ring, 1064, 1000);
+	wake(&p, CONSUMER);
+	KUNIT_EXPECT_EQ(test, result_of(test, s), 0);
+	KUNIT_EXPECT_EQ(test, nr_wakes(&p, CONSUMER), 1);
+}
+
+static void producer_sleeps_until_mark(struct kunit *test)
+{
+	struct pair p = make_pair(test, 1000 + CAPACITY, 1000);
+	struct sleeper *s = start_sleeper(test, p.producer, 8, CAPACITY / 2, 0);
+
+	await_sleeps(test, p.producer, 1);
+	KUNIT_EXPECT_EQ(test, wake_at(p.ring, PRODUCER), 1000 + CAPACITY / 2);
+
+	/* Enough for it, but not what it was to sleep for. */
+	set_positions(p.ring, 1000 + CAPACITY, 1008);
+	wake(&p, PRODUCER);
+	await_sleeps(test, p.producer, 2);
+	KUNIT_EXPECT_TRUE(test, sleeps(s));
+	KUNIT_EXPECT_EQ(test, wake_at(p.ring, PRODUCER), 1000 + CAPACITY / 2);
+
+	set_positions(p.ring, 1000 + CAPACITY, 1000 + CAPACITY / 2);
+	wake(&p, PRODUCER);
+	KUNIT_EXPECT_EQ(test, result_of(test, s), 0);
+}
+
+/* Woken for nothing, it sleeps again, and says again for what. */
+static void sleeper_survives_wake_below_position(struct kunit *test)
+{
+	struct pair p = make_pair(test, 0, 0);
+	struct sleeper *s = start_sleeper(test, p.consumer, 512, 512, 0);
+	int i;
+
+	for (i = 1; i <= 10; i++) {
+		await_sleeps(test, p.consumer, i);
+		KUNIT_EXPECT_EQ(test, wake_at(p.ring, CONSUMER), 512);
+		set_positions(p.ring, 8 * i, 0);
+		wake(&p, CONSUMER);
+	}
+	await_sleeps(test, p.consumer, i);
+	KUNIT_EXPECT_TRUE(test, sleeps(s));
+	set_positions(p.ring, 512, 0);
+	wake(&p, CONSUMER);
+	KUNIT_EXPECT_EQ(test, result_of(test, s), 0);
+}
+
+static void positions_beyond_32_and_63_bits(struct kunit *test)
+{
+	static const u64 bases[] = { (1ull << 32) - 8, (1ull << 63) - 8, 1ull << 63 };
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(bases); i++) {
+		struct pair p = make_pair(test, bases[i], bases[i]);
+		struct sleeper *s = start_sleeper(test, p.consumer, 16, 16, 0);
+
+		await_sleeps(test, p.consumer, 1);
+		KUNIT_EXPECT_EQ(test, wake_at(p.ring, CONSUMER), bases[i] + 16);
+		set_positions(p.ring, bases[i] + 16, bases[i]);
+		wake(&p, CONSUMER);
+		KUNIT_EXPECT_EQ(test, result_of(test, s), 0);
+	}
+}
+
+static void wake_with_nobody_changes_nothing(struct kunit *test)
+{
+	struct pair p = make_pair(test, 8, 0);
+
+	wake(&p, CONSUMER);
+	wake(&p, PRODUCER);
+	KUNIT_EXPECT_EQ(test, nr_wakes(&p, CONSUMER), 0);
+	KUNIT_EXPECT_EQ(test, nr_wakes(&p, PRODUCER), 0);
+	KUNIT_EXPECT_EQ(test, wake_at(p.ring, CONSUMER), SHMRING_NO_WAKE);
+	KUNIT_EXPECT_EQ(test, wake_at(p.ring, PRODUCER), SHMRING_NO_WAKE);
+	KUNIT_EXPECT_EQ(test, head_of(p.ring), 8);
+	KUNIT_EXPECT_EQ(test, tail_of(p.ring), 0);
+}
+
+static void wake_is_for_one_side(struct kunit *test)
+{
+	struct pair p = make_pair(test, 0, 0);
+	struct sleeper *s = start_sleeper(test, p.consumer, 8, 8, 0);
+
+	await_sleeps(test, p.consumer, 1);
+	set_positions(p.ring, 8, 0);
+	wake(&p, PRODUCER);
+	KUNIT_EXPECT_TRUE(test, sleeps(s));
+	KUNIT_EXPECT_EQ(test, wake_at(p.ring, CONSUMER), 8);
+	wake(&p, CONSUMER);
+	KUNIT_EXPECT_EQ(test, result_of(test, s), 0);
+}
+
+/* The nearest position counts; who is not satisfied there says its own. */
+static void two_sleepers_each_at_its_position(struct kunit *test)
+{
+	struct pair p = make_pair(test, 0, 0);
+	struct sleeper *far = start_sleeper(test, p.consumer, 512, 512, 0);
+	struct sleeper *near;
+
+	await_sleeps(test, p.consumer, 1);
+	near = start_sleeper(test, p.consumer, 64, 64, 0);
+	await_sleeps(test, p.consumer, 2);
+	KUNIT_EXPECT_EQ(test, wake_at(p.ring, CONSUMER), 64);
+
+	set_positions(p.ring, 64, 0);
+	wake(&p, CONSUMER);
+	KUNIT_EXPECT_EQ(test, result_of(test, near), 0);
+	await_sleeps(test, p.consumer, 3);
+	KUNIT_EXPECT_TRUE(test, sleeps(far));
+	KUNIT_EXPECT_EQ(test, wake_at(p.ring, CONSUMER), 512);
+
+	set_positions(p.ring, 512, 0);
+	wake(&p, CONSUMER);
+	KUNIT_EXPECT_EQ(test, result_of(test, far), 0);
+}
+
+static void last_sleeper_disarms(struct kunit *test)
+{
+	struct pair p = make_pair(test, CAPACITY, 0);
+	struct sleeper *s = start_sleeper(test, p.producer, 8, 8, 0);
+
+	await_sleeps(test, p.producer, 1);
+	KUNIT_EXPECT_EQ(test, wake_at(p.ring, PRODUCER), 8);
+	send_sig(SIGUSR1, s->task, 1);
+	KUNIT_EXPECT_EQ(test, result_of(test, s), -ERESTARTNOHAND);
+	KUNIT_EXPECT_EQ(test, wake_at(p.ring, PRODUCER), SHMRING_NO_WAKE);
+}
+
+/* Spurious for the one that is left, but never missing. */
+static void other_sleeper_stays_armed(struct kunit *test)
+{
+	struct pair p = make_pair(test, 0, 0);
+	struct sleeper *stays = start_sleeper(test, p.consumer, 512, 512, 0);
+	struct sleeper *leaves;
+
+	await_sleeps(test, p.consumer, 1);
+	leaves = start_sleeper(test, p.consumer, 64, 64, 0);
+	await_sleeps(test, p.consumer, 2);
+	send_sig(SIGUSR1, leaves->task, 1);
+	KUNIT_EXPECT_EQ(test, result_of(test, leaves), -ERESTARTNOHAND);
+
+	KUNIT_EXPECT_LE(test, wake_at(p.ring, CONSUMER), 512);
+	set_positions(p.ring, 512, 0);
+	wake(&p, CONSUMER);
+	KUNIT_EXPECT_EQ(test, result_of(test, stays), 0);
+}
+
+static void deadline_passes(struct kunit *test)
+{
+	struct pair p = make_pair(test, CAPACITY, CAPACITY);
+	ktime_t deadline = in_ms(20);
+
+	KUNIT_EXPECT_EQ(test, shmring_wait(p.consumer, 8, 8, &deadline), -ETIMEDOUT);
+	KUNIT_EXPECT_GE(test, ktime_get(), deadline);
+	KUNIT_EXPECT_EQ(test, wake_at(p.ring, CONSUMER), SHMRING_NO_WAKE);
+
+	set_positions(p.ring, CAPACITY, 0);
+	KUNIT_EXPECT_EQ(test, shmring_wait(p.producer, 8, 8, &deadline), -ETIMEDOUT);
+	KUNIT_EXPECT_EQ(test, wake_at(p.ring, PRODUCER), SHMRING_NO_WAKE);
+}
+
+static void deadline_passed_long_ago(struct kunit *test)
+{
+	struct pair p = make_pair(test, 0, 0);
+	ktime_t deadline = 1;
+
+	KUNIT_EXPECT_EQ(test, shmring_wait(p.consumer, 8, 8, &deadline), -ETIMEDOUT);
+	set_positions(p.ring, 8, 0);
+	KUNIT_EXPECT_EQ(test, shmring_wait(p.consumer, 8, 8, &deadline), 0);
+}
+
+static void death_beats_deadline(struct kunit *test)
+{
+	struct pair p = make_pair(test, 0, 0);
+	ktime_t deadline = 1;
+
+	detach(p.producer);
+	KUNIT_EXPECT_EQ(test, shmring_wait(p.consumer, 8, 8, &deadline), -ENODATA);
+}
+
+/* Enough for it, if less than its mark, when the deadline passes. */
+static void success_beats_deadline(struct kunit *test)
+{
+	struct sleeper *s;
+	bool in_time;
+	u64 ms;
+
+	for (ms = 100; ms <= 60 * MSEC_PER_SEC; ms *= 2) {
+		struct pair p = make_pair(test, CAPACITY, 0);
+
+		s = start_sleeper(test, p.producer, 8, CAPACITY, in_ms(ms));
+		while (sleeps(s) && !atomic64_read(&shmring_side(p.ring, PRODUCER)->nr_sleeps))
+			cond_resched();
+		set_positions(p.ring, CAPACITY, 8);
+		in_time = ktime_before(ktime_get(), s->deadline);
+		if (in_time) {
+			KUNIT_EXPECT_EQ(test, result_of(test, s), 0);
+			return;
+		}
+	}
+	KUNIT_FAIL(test, "no time-out was long enough to do anything before it");
+}
+
+static void success_beats_signal(struct kunit *test)
+{
+	struct pair p = make_pair(test, CAPACITY, 0);
+	struct sleeper *s = start_sleeper(test, p.producer, 8, CAPACITY, 0);
+
+	await_sleeps(test, p.producer, 1);
+	set_positions(p.ring, CAPACITY, 8);
+	send_sig(SIGUSR1, s->task, 1);
+	KUNIT_EXPECT_EQ(test, result_of(test, s), 0);
+}
+
+static void signal_ends_wait(struct kunit *test)
+{
+	struct pair p = make_pair(test, 0, 0);
+	struct sleeper *s = start_sleeper(test, p.consumer, 8, 8, 0);
+
+	await_sleeps(test, p.consumer, 1);
+	send_sig(SIGUSR1, s->task, 1);
+	KUNIT_EXPECT_EQ(test, result_of(test, s), -ERESTARTNOHAND);
+}
+
+static void kill_ends_wait(struct kunit *test)
+{
+	struct pair p = make_pair(test, CAPACITY, 0);
+	struct sleeper *s = start_sleeper(test, p.producer, 8, 8, 0);
+
+	await_sleeps(test, p.producer, 1);
+	send_sig(SIGKILL, s->task, 1);
+	KUNIT_EXPECT_EQ(test, result_of(test, s), -ERESTARTNOHAND);
+}
+
+/* Each would wait for what the other has. */
+static void consumer_released_when_producer_arms(struct kunit *test)
+{
+	struct pair p = make_pair(test, 8, 0);
+	struct sleeper *consumer, *producer;
+
+	consumer = start_sleeper(test, p.consumer, 1024, 1024, 0);
+	await_sleeps(test, p.consumer, 1);
+	producer = start_sleeper(test, p.producer, CAPACITY, CAPACITY, 0);
+	KUNIT_EXPECT_EQ(test, result_of(test, consumer), 0);
+
+	await_sleeps(test, p.producer, 1);
+	KUNIT_EXPECT_TRUE(test, sleeps(producer));
+	set_positions(p.ring, 8, 8);
+	wake(&p, PRODUCER);
+	KUNIT_EXPECT_EQ(test, result_of(test, producer), 0);
+}
+
+static void consumer_not_held_if_producer_waits(struct kunit *test)
+{
+	struct pair p = make_pair(test, 8, 0);
+	struct sleeper *producer = start_sleeper(test, p.producer, CAPACITY, CAPACITY, 0);
+
+	await_sleeps(test, p.producer, 1);
+	KUNIT_EXPECT_EQ(test, shmring_wait(p.consumer, 1024, 1024, NULL), 0);
+	KUNIT_EXPECT_TRUE(test, sleeps(producer));
+}
+
+/* With nothing to take, it is the consumer that has to wait. */
+static void empty_consumer_sleeps_though_producer_is_armed(struct kunit *test)
+{
+	struct pair p = make_pair(test, 0, 0);
+	ktime_t deadline = 1;
+
+	WRITE_ONCE(p.ring->lane->space_wake_at, 8);
+	KUNIT_EXPECT_EQ(test, shmring_wait(p.consumer, 1024, 1024, &deadline), -ETIMEDOUT);
+}
+
+static void peer_gone(struct kunit *test)
+{
+	struct pair p = make_pair(test, 48, 0);
+
+	detach(p.producer);
+	KUNIT_EXPECT_EQ(test, shmring_ready(p.producer, 1), -ESHUTDOWN);
+	/* What is left is all there will be, be it less than asked for. */
+	KUNIT_EXPECT_EQ(test, shmring_wait(p.consumer, 1024, 1024, NULL), 0);
+	set_positions(p.ring, 48, 48);
+	KUNIT_EXPECT_EQ(test, shmring_wait(p.consumer, 1, 1, NULL), -ENODATA);
+
+	p = make_pair(test, 0, 0);
+	detach(p.consumer);
+	KUNIT_EXPECT_EQ(test, shmring_ready(p.consumer, 1), -ESHUTDOWN);
+	KUNIT_EXPECT_EQ(test, shmring_wait(p.producer, 1, 1, NULL), -EPIPE);
+}
+
+static void peer_not_there_yet_is_not_gone(struct kunit *test)
+{
+	struct shmring *ring = make_ring(test, CAPACITY);
+	struct shmring_file *consumer = attach(test, ring, CONSUMER);
+	ktime_t deadline = 1;
+
+	KUNIT_EXPECT_EQ(test, shmring_ready(consumer, 1), 0);
+	KUNIT_EXPECT_EQ(test, shmring_wait(consumer, 1, 1, &deadline), -ETIMEDOUT);
+}
+
+#define ROUNDS	20000
+
+/* The consumer's half of no_wakeup_lost(): takes what it waited for. */
+static int consume(void *data)
+{
+	struct sleeper *s = data;
+	struct shmring *ring = s->sf->ring;
+	u64 tail;
+
+	allow_signal(SIGKILL);
+	for (tail = 0; tail < 8 * ROUNDS && !s->ret; tail += 8) {
+		s->ret = shmring_wait(s->sf, 8, 8, NULL);
+		smp_store_mb(*shmring_side(ring, CONSUMER)->position, tail + 8);
+		if (tail + 8 >= wake_at(ring, PRODUCER))
+			shmring_wake(shmring_side(ring, PRODUCER), 0);
+	}
+	complete_all(&s->done);
+	return 0;
+}
+
+/*
+ * Either side publishes and looks at the other's wake_at as the library does, in
+ * step, so that both sleep often: a lost wake-up is a hang.
+ */
+static void no_wakeup_lost(struct kunit *test)
+{
+	struct pair p = make_pair(test, 0, 0);
+	struct sleeper *s = start_helper(test, consume, p.consumer);
+	ktime_t deadline = in_ms(HANG_MS);
+	u64 head;
+	int ret = 0;
+
+	for (head = 8; head <= 8 * ROUNDS && !ret; head += 8) {
+		smp_store_mb(*shmring_side(p.ring, PRODUCER)->position, head);
+		if (head >= wake_at(p.ring, CONSUMER))
+			wake(&p, CONSUMER);
+		ret = shmring_wait(p.producer, CAPACITY, CAPACITY, &deadline);
+	}
+	KUNIT_EXPECT_EQ_MSG(test, ret, 0, "at %llu: a lost wake-up", head);
+	KUNIT_ASSERT_EQ(test, ret, 0);
+	KUNIT_EXPECT_EQ(test, result_of(test, s), 0);
+	KUNIT_EXPECT_EQ(test, tail_of(p.ring), 8 * ROUNDS);
+}
+
+static struct kunit_case cases[] = {
+	KUNIT_CASE(wait_returns_at_once_if_ready),
+	KUNIT_CASE(consumer_sleeps_until_woken),
+	KUNIT_CASE(producer_sleeps_until_mark),
+	KUNIT_CASE(sleeper_survives_wake_below_position),
+	KUNIT_CASE(positions_beyond_32_and_63_bits),
+	KUNIT_CASE(wake_with_nobody_changes_nothing),
+	KUNIT_CASE(wake_is_for_one_side),
+	KUNIT_CASE(two_sleepers_each_at_its_position),
+	KUNIT_CASE(last_sleeper_disarms),
+	KUNIT_CASE(other_sleeper_stays_armed),
+	KUNIT_CASE(deadline_passes),
+	KUNIT_CASE(deadline_passed_long_ago),
+	KUNIT_CASE(death_beats_deadline),
+	KUNIT_CASE(success_beats_deadline),
+	KUNIT_CASE(success_beats_signal),
+	KUNIT_CASE(signal_ends_wait),
+	KUNIT_CASE(kill_ends_wait),
+	KUNIT_CASE(consumer_released_when_producer_arms),
+	KUNIT_CASE(consumer_not_held_if_producer_waits),
+	KUNIT_CASE(empty_consumer_sleeps_though_producer_is_armed),
+	KUNIT_CASE(peer_gone),
+	KUNIT_CASE(peer_not_there_yet_is_not_gone),
+	KUNIT_CASE(no_wakeup_lost),
+	{}
+};
+
+static struct kunit_suite suite = {
+	.name = "wait",
+	.test_cases = cases,
+};
+
+kunit_test_suite(suite);

@@ -1,0 +1,363 @@
+// SPDX-License-Identifier: MIT
+#include "abi.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/ioctl.h>
+#include <sys/wait.h>
+
+int control(void)
+{
+	const char *require = getenv("SHMRING_REQUIRE");
+	static int fd = -1;
+
+	if (fd >= 0)
+		return fd;
+	fd = open("/dev/shmring", O_RDWR | O_CLOEXEC);
+	if (fd >= 0)
+		return fd;
+	if (require && !strcmp(require, "kmod")) {
+		printf("/dev/shmring: %s, and SHMRING_REQUIRE=kmod\n", strerror(errno));
+		exit(TEST_FAIL);
+	}
+	skip("/dev/shmring: %s", strerror(errno));
+}
+
+long call(int fd, unsigned long cmd, const void *arg)
+{
+	long ret;
+
+	errno = 0;
+	ret = ioctl(fd, cmd, arg);
+	if (ret >= 0)
+		return ret;
+	CHECK_EQ(ret, -1);
+	return -errno;
+}
+
+unsigned long resized(unsigned long cmd, size_t size)
+{
+	return (cmd & ~(unsigned long)IOCSIZE_MASK) | ((unsigned long)size << IOCSIZE_SHIFT);
+}
+
+static void set_name(__u8 *to, const char *name)
+{
+	CHECK(strlen(name) < SHMRING_NAME_MAX);
+	memcpy(to, name, strlen(name));
+}
+
+int create(const char *name, uint64_t capacity, uint32_t mode, uint32_t flags)
+{
+	struct shmring_ioc_create c = { .capacity = capacity, .mode = mode, .flags = flags };
+
+	set_name(c.name, name);
+	return (int)call(control(), SHMRING_IOC_CREATE, &c);
+}
+
+int open_ring(const char *name, uint32_t rights)
+{
+	struct shmring_ioc_name n = { .rights = rights };
+
+	set_name(n.name, name);
+	return (int)call(control(), SHMRING_IOC_OPEN, &n);
+}
+
+int unlink_ring(const char *name)
+{
+	struct shmring_ioc_name n = { .rights = 0 };
+
+	set_name(n.name, name);
+	return (int)call(control(), SHMRING_IOC_UNLINK, &n);
+}
+
+int make_ring(uint64_t capacity)
+{
+	int fd = create("", capacity, 0600, 0);
+
+	CHECK(fd >= 0);
+	return fd;
+}
+
+int attach_lowat(int ring, uint32_t role, uint64_t lowat)
+{
+	struct shmring_ioc_attach a = { .role = role, .lowat = lowat };
+
+	return (int)call(ring, SHMRING_IOC_ATTACH, &a);
+}
+
+int attach(int ring, uint32_t role)
+{
+	return attach_lowat(ring, role, 0);
+}
+
+int narrow(int ring, uint32_t rights)
+{
+	struct shmring_ioc_attach a = { .rights = rights };
+
+	return (int)call(ring, SHMRING_IOC_ATTACH, &a);
+}
+
+struct shmring_ioc_query query(int fd)
+{
+	struct shmring_ioc_query q;
+
+	memset(&q, 0xcc, sizeof(q));
+	q.lane = 0;
+	CHECK_EQ(call(fd, SHMRING_IOC_QUERY, &q), 0);
+	return q;
+}
+
+static int wait_for(int fd, unsigned long cmd, uint64_t bytes, uint64_t mark, uint64_t deadline)
+{
+	struct shmring_ioc_wait w = { .bytes = bytes, .mark = mark, .deadline = deadline };
+
+	return (int)call(fd, cmd, &w);
+}
+
+int wait_data(int fd, uint64_t bytes, uint64_t mark, uint64_t deadline)
+{
+	return wait_for(fd, SHMRING_IOC_WAIT_DATA, bytes, mark, deadline);
+}
+
+int wait_space(int fd, uint64_t bytes, uint64_t mark, uint64_t deadline)
+{
+	return wait_for(fd, SHMRING_IOC_WAIT_SPACE, bytes, mark, deadline);
+}
+
+void *map_region(int fd, const struct shmring_region *region, int prot)
+{
+	void *p = mmap(NULL, region->length, prot, MAP_SHARED, fd, (off_t)region->offset);
+
+	CHECK(p != MAP_FAILED);
+	return p;
+}
+
+struct endpoint endpoint_lowat(int ring, uint32_t role, uint64_t lowat)
+{
+	const int rw = PROT_READ | PROT_WRITE;
+	const int producer = role == PRODUCER ? rw : PROT_READ;
+	const int consumer = role == CONSUMER ? rw : PROT_READ;
+	struct endpoint e = { .fd = attach_lowat(ring, role, lowat), .role = role };
+
+	CHECK(e.fd >= 0);
+	e.q = query(e.fd);
+	e.status = map_region(e.fd, &e.q.kernel, PROT_READ);
+	e.lane = (const void *)((const char *)e.status + SHMRING_LANE_OFFSET);
+	e.producer = map_region(e.fd, &e.q.producer, producer);
+	e.consumer = map_region(e.fd, &e.q.consumer, consumer);
+	e.data = map_region(e.fd, &e.q.data, producer);
+	return e;
+}
+
+struct endpoint endpoint(int ring, uint32_t role)
+{
+	return endpoint_lowat(ring, role, 0);
+}
+
+void unmap(struct endpoint *e)
+{
+	CHECK(!munmap((void *)e->status, e->q.kernel.length));
+	CHECK(!munmap(e->producer, e->q.producer.length));
+	CHECK(!munmap(e->consumer, e->q.consumer.length));
+	CHECK(!munmap(e->data, e->q.data.length));
+}
+
+void drop(struct endpoint *e)
+{
+	unmap(e);
+	CHECK(!close(e->fd));
+}
+
+static __u64 *own_position(struct endpoint *e)
+{
+	return e->role == PRODUCER ? &e->producer->head : &e->consumer->tail;
+}
+
+static uint64_t peer_wake_at(const struct endpoint *e)
+{
+	return __atomic_load_n(e->role == PRODUCER ? &e->lane->data_wake_at :
+						     &e->lane->space_wake_at, __ATOMIC_SEQ_CST);
+}
+
+void set_position(struct endpoint *e, uint64_t position)
+{
+	__atomic_store_n(own_position(e), position, __ATOMIC_SEQ_CST);
+}
+
+void move(struct endpoint *e, uint64_t bytes)
+{
+	uint64_t position = *own_position(e) + bytes;
+
+	set_position(e, position);
+	if (position >= peer_wake_at(e))
+		CHECK_EQ(call(e->fd, SHMRING_IOC_WAKE, NULL), 0);
+}
+
+struct order {
+	enum verb verb;
+	uint64_t x, y, z;
+};
+
+struct part {
+	int ring;
+	int end;	/* an endpoint that is there, or -1 */
+	uint32_t role;
+	bool mapped;
+	int orders;
+	int answers;
+};
+
+static void on_signal(int sig)
+{
+	(void)sig;
+}
+
+static int do_poll(int fd, uint64_t events, uint64_t timeout)
+{
+	struct pollfd p = { .fd = fd, .events = (short)events };
+	int ret = poll(&p, 1, (int)timeout);
+
+	return ret < 0 ? -errno : ret ? p.revents : 0;
+}
+
+static int obey(struct endpoint *e, const struct order *o)
+{
+	switch (o->verb) {
+	case VERB_WAIT:
+		return e->role == PRODUCER ? wait_space(e->fd, o->x, o->y, o->z) :
+					     wait_data(e->fd, o->x, o->y, o->z);
+	case VERB_MOVE:
+		move(e, o->x);
+		return 0;
+	case VERB_SET:
+		set_position(e, o->x);
+		return 0;
+	case VERB_WAKE:
+		return (int)call(e->fd, SHMRING_IOC_WAKE, NULL);
+	case VERB_UNMAP:
+		unmap(e);
+		return 0;
+	case VERB_CLOSE:
+		CHECK(!close(e->fd));
+		return 0;
+	case VERB_POLL:
+		return do_poll(e->fd, o->x, o->y);
+	case VERB_EXIT:
+		break;
+	}
+	return 0;
+}
+
+static struct endpoint endpoint_for(const struct part *part)
+{
+	struct endpoint e = { .fd = part->end, .role = part->role };
+
+	if (part->mapped)
+		return endpoint(part->ring, part->role);
+	if (e.fd < 0)
+		e.fd = attach(part->ring, part->role);
+	CHECK(e.fd >= 0);
+	return e;
+}
+
+static int play(void *arg)
+{
+	struct part *part = arg;
+	struct endpoint e;
+	struct order o;
+	int answer = 0;
+
+	/* With and without SA_RESTART: both must end a wait. */
+	sigaction(SIGUSR1, &(struct sigaction){ .sa_handler = on_signal }, NULL);
+	sigaction(SIGUSR2, &(struct sigaction){ .sa_handler = on_signal, .sa_flags = SA_RESTART },
+		  NULL);
+	e = endpoint_for(part);
+	for (;;) {
+		CHECK_EQ(write(part->answers, &answer, sizeof(answer)), sizeof(answer));
+		CHECK_EQ(read(part->orders, &o, sizeof(o)), sizeof(o));
+		if (o.verb == VERB_EXIT)
+			return TEST_PASS;
+		context("an actor, verb %d", o.verb);
+		answer = obey(&e, &o);
+	}
+}
+
+static struct actor engage(struct part part)
+{
+	struct actor a = { .role = part.role };
+	int orders[2], answers[2];
+
+	CHECK(!pipe2(orders, O_CLOEXEC) && !pipe2(answers, O_CLOEXEC));
+	part.orders = orders[0];
+	part.answers = answers[1];
+	a.to = orders[1];
+	a.from = answers[0];
+	a.pid = start(play, &part);
+	close(orders[0]);
+	close(answers[1]);
+	CHECK_EQ(hear(&a), 0);
+	return a;
+}
+
+struct actor actor(int ring, uint32_t role, bool mapped)
+{
+	return engage((struct part){ .ring = ring, .end = -1, .role = role, .mapped = mapped });
+}
+
+struct actor actor_on(int fd, uint32_t role)
+{
+	return engage((struct part){ .ring = -1, .end = fd, .role = role });
+}
+
+void tell(struct actor *a, enum verb verb, uint64_t x, uint64_t y, uint64_t z)
+{
+	struct order o = { verb, x, y, z };
+
+	CHECK_EQ(write(a->to, &o, sizeof(o)), sizeof(o));
+}
+
+int hear(struct actor *a)
+{
+	int answer;
+
+	CHECK_EQ(read(a->from, &answer, sizeof(answer)), sizeof(answer));
+	return answer;
+}
+
+int ask(struct actor *a, enum verb verb, uint64_t x, uint64_t y, uint64_t z)
+{
+	tell(a, verb, x, y, z);
+	return hear(a);
+}
+
+static void forget(struct actor *a)
+{
+	close(a->to);
+	close(a->from);
+}
+
+void dismiss(struct actor *a)
+{
+	tell(a, VERB_EXIT, 0, 0, 0);
+	CHECK_EQ(end_of(a->pid), 0);
+	forget(a);
+}
+
+void murder(struct actor *a)
+{
+	kill_child(a->pid);
+	forget(a);
+}
+
+uint64_t sleeps(int ring, uint32_t role)
+{
+	struct shmring_ioc_query q = query(ring);
+
+	return role == PRODUCER ? q.space_sleeps : q.data_sleeps;
+}
+
+void await_sleep(struct actor *a, int ring, uint64_t sleeps_before)
+{
+	AWAIT(sleeps(ring, a->role) > sleeps_before && state_of(a->pid) == 'S');
+	CHECK(!has_input(a->from));
+}

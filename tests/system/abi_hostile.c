@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Positions that no honest process writes. The kernel may answer anything but
+ * must answer: each wait here ends, by the lie, a WAKE, the peer's death or the
+ * deadline, and the ring can be used by those who come after.
+ */
+#include "abi.h"
+
+#include <poll.h>
+
+static const uint64_t lies[] = { 0, 1, 7, 8, 4095, 4096, 4097, 1ull << 31, 1ull << 32,
+				 1ull << 62, 1ull << 63, (1ull << 63) + 1, ~0ull - 4096,
+				 ~0ull - 4095, ~0ull - 1, ~0ull };
+
+static bool is_answer(int ret, uint32_t role)
+{
+	return ret == 0 || ret == -ETIMEDOUT || ret == (role == PRODUCER ? -EPIPE : -ENODATA);
+}
+
+static int wait_as(struct endpoint *e, uint64_t bytes, uint64_t deadline)
+{
+	return e->role == PRODUCER ? wait_space(e->fd, bytes, 0, deadline) :
+				     wait_data(e->fd, bytes, 0, deadline);
+}
+
+static void test_every_pair_of_lies(void)
+{
+	const uint64_t capacity = page_size();
+	int ring = make_ring(capacity);
+	struct endpoint p = endpoint(ring, PRODUCER);
+	struct endpoint c = endpoint(ring, CONSUMER);
+	struct pollfd fds[] = { { .fd = p.fd, .events = POLLOUT },
+				{ .fd = c.fd, .events = POLLIN } };
+	size_t i, j;
+
+	for (i = 0; i < ARRAY_SIZE(lies); i++) {
+		for (j = 0; j < ARRAY_SIZE(lies); j++) {
+			context("head %#llx, tail %#llx", (unsigned long long)lies[i],
+				(unsigned long long)lies[j]);
+			set_position(&p, lies[i]);
+			set_position(&c, lies[j]);
+			EXPECT(is_answer(wait_as(&p, 1, 1), PRODUCER));
+			EXPECT(is_answer(wait_as(&p, capacity, now_ns() + 1000), PRODUCER));
+			EXPECT(is_answer(wait_as(&c, 1, 1), CONSUMER));
+			EXPECT(is_answer(wait_as(&c, capacity, now_ns() + 1000), CONSUMER));
+			EXPECT(poll(fds, 2, 0) >= 0);
+			EXPECT_EQ(call(p.fd, SHMRING_IOC_WAKE, NULL), 0);
+			EXPECT_EQ(call(c.fd, SHMRING_IOC_WAKE, NULL), 0);
+			EXPECT_EQ(query(ring).head, lies[i]);
+			EXPECT_EQ(query(ring).tail, lies[j]);
+			EXPECT_EQ(p.lane->data_wake_at, SHMRING_NO_WAKE);
+			EXPECT_EQ(c.lane->space_wake_at, SHMRING_NO_WAKE);
+		}
+	}
+	drop(&p);
+	drop(&c);
+	CHECK(!close(ring));
+}
+
+/* Neither the liar's peer nor its successor is worse off than by a silent peer. */
+static void test_wake_into_lies(uint32_t role)
+{
+	struct endpoint liar;
+	struct actor victim;
+	uint64_t seed = 1;
+	int ring, i, ret;
+
+	for (i = 0; i < 40; i++) {
+		ring = make_ring(page_size());
+		liar = endpoint(ring, other_role(role));
+		victim = actor(ring, role, true);
+		if (role == PRODUCER)
+			ask(&victim, VERB_MOVE, page_size(), 0, 0);
+		tell(&victim, VERB_WAIT, 8, 0, 0);
+		await_sleep(&victim, ring, 0);
+		set_position(&liar, i < (int)ARRAY_SIZE(lies) ? lies[i] : random_u64(&seed));
+		CHECK_EQ(call(liar.fd, SHMRING_IOC_WAKE, NULL), 0);
+		drop(&liar);
+		ret = hear(&victim);
+		context("%s is woken into lie %d, returns %d", role_name(role), i, ret);
+		EXPECT(is_answer(ret, role));
+		dismiss(&victim);
+		CHECK(!close(ring));
+	}
+}
+
+static void flip(struct endpoint *liar, struct actor *victim, uint64_t *seed)
+{
+	while (!has_input(victim->from)) {
+		set_position(liar, random_u64(seed));
+		if (random_u64(seed) % 4 == 0)
+			CHECK_EQ(call(liar->fd, SHMRING_IOC_WAKE, NULL), 0);
+	}
+}
+
+/* The next two find a ring that works. */
+static void expect_usable(int ring)
+{
+	struct endpoint p = endpoint(ring, PRODUCER);
+	struct endpoint c = endpoint(ring, CONSUMER);
+
+	EXPECT(p.producer->head - c.consumer->tail <= page_size());
+	move(&c, p.producer->head - c.consumer->tail);
+	EXPECT_EQ(wait_data(c.fd, 1, 0, 1), -ETIMEDOUT);
+	move(&p, 8);
+	EXPECT_EQ(wait_data(c.fd, 8, 0, 1), 0);
+	EXPECT_EQ(wait_space(p.fd, page_size() - 8, 0, 1), 0);
+	drop(&p);
+	drop(&c);
+}
+
+static void test_waits_while_it_flips(uint32_t role)
+{
+	int ring = make_ring(page_size());
+	struct endpoint liar = endpoint(ring, other_role(role));
+	struct actor victim = actor(ring, role, true);
+	uint64_t seed = 7;
+	int i;
+
+	context("%s waits while its peer writes at random", role_name(role));
+	for (i = 0; i < 500; i++) {
+		tell(&victim, VERB_WAIT, 1 + random_u64(&seed) % page_size(), 0,
+		     now_ns() + random_u64(&seed) % 2000000);
+		flip(&liar, &victim, &seed);
+		EXPECT(is_answer(hear(&victim), role));
+	}
+	drop(&liar);
+	dismiss(&victim);
+	expect_usable(ring);
+	CHECK(!close(ring));
+}
+
+int main(void)
+{
+	control();
+	RUN(test_every_pair_of_lies);
+	test_wake_into_lies(PRODUCER);
+	test_wake_into_lies(CONSUMER);
+	test_waits_while_it_flips(PRODUCER);
+	test_waits_while_it_flips(CONSUMER);
+	return finish();
+}

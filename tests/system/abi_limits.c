@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: MIT
+/*
+ * RLIMIT_MEMLOCK and max_pages: what is over is refused, leaves nothing half
+ * made, and what goes makes room.
+ */
+#include "abi.h"
+
+#include <sys/resource.h>
+
+#define MAX_PAGES	"/sys/module/shmring/parameters/max_pages"
+#define UID		1000
+#define HEADER_PAGES	3	/* kernel, consumer, producer */
+
+static void limit_memlock(uint64_t pages)
+{
+	struct rlimit r = { pages * page_size(), pages * page_size() };
+
+	CHECK(!setrlimit(RLIMIT_MEMLOCK, &r));
+}
+
+static int as_user(void *arg)
+{
+	const uint64_t page = page_size();
+	const char *name = unique("memlock");
+	int i, fds, first, second;
+
+	(void)arg;
+	limit_memlock(4 + 8 + 2 * HEADER_PAGES);
+	become(UID, UID, NULL, 0);
+	EXPECT_EQ(create(name, 32 * page, 0600, 0), -EDQUOT);
+	EXPECT_EQ(open_ring(name, SHMRING_RIGHT_ALL), -ENOENT);
+	for (i = 0; i < 1000; i++) {
+		first = create(name, 8 * page, 0600, 0);
+		CHECK(first >= 0);
+		fds = nr_fds();
+		EXPECT_EQ(create("", 8 * page, 0600, 0), -EDQUOT);
+		EXPECT_EQ(nr_fds(), fds);
+		second = create("", 4 * page, 0600, 0);
+		CHECK(second >= 0);
+		EXPECT_EQ(create("", page, 0600, 0), -EDQUOT);
+		/* Neither endpoints nor other holders cost anything. */
+		CHECK(!close(attach(first, PRODUCER)));
+		CHECK(!close(first) && !close(second));
+	}
+	/* A name that is taken gives back what the ring would have taken. */
+	first = create(name, page, 0600, 0);
+	CHECK(first >= 0);
+	for (i = 0; i < 1000; i++)
+		EXPECT_EQ(create(name, page, 0600, 0), -EEXIST);
+	second = create("", 8 * page, 0600, 0);
+	EXPECT(second >= 0);
+	return TEST_PASS;
+}
+
+/* Root has CAP_IPC_LOCK. */
+static int as_root(void *arg)
+{
+	int fd;
+
+	(void)arg;
+	limit_memlock(0);
+	fd = create("", 64 * page_size(), 0600, 0);
+	EXPECT(fd >= 0);
+	return TEST_PASS;
+}
+
+static void test_memlock(void)
+{
+	int i;
+
+	/* Whatever one has left goes with it. */
+	for (i = 0; i < 3; i++)
+		EXPECT_EQ(in_child(as_user, NULL), TEST_PASS);
+	EXPECT_EQ(in_child(as_root, NULL), TEST_PASS);
+	EXPECT_EQ(in_child(as_user, NULL), TEST_PASS);
+}
+
+static unsigned long read_max_pages(void)
+{
+	FILE *f = fopen(MAX_PAGES, "re");
+	unsigned long pages;
+
+	CHECK(f);
+	CHECK_EQ(fscanf(f, "%lu", &pages), 1);
+	fclose(f);
+	return pages;
+}
+
+static bool write_max_pages(unsigned long pages)
+{
+	FILE *f = fopen(MAX_PAGES, "we");
+
+	return f && fprintf(f, "%lu\n", pages) > 0 && !fclose(f);
+}
+
+/* The limit is for all rings together, so measure from what others have. */
+static int fill_up(void *arg)
+{
+	const uint64_t page = page_size();
+	const char *name = unique("full");
+	int i, first, second;
+
+	(void)arg;
+	CHECK(write_max_pages(0));
+	EXPECT_EQ(create(name, page, 0600, 0), -ENOSPC);
+	EXPECT_EQ(open_ring(name, SHMRING_RIGHT_ALL), -ENOENT);
+
+	CHECK(write_max_pages(16 + 8 + 2 * HEADER_PAGES));
+	for (i = 0; i < 1000; i++) {
+		first = create(name, 16 * page, 0600, 0);
+		CHECK(first >= 0);
+		EXPECT_EQ(create("", 16 * page, 0600, 0), -ENOSPC);
+		second = create("", 8 * page, 0600, 0);
+		CHECK(second >= 0);
+		EXPECT_EQ(create("", page, 0600, 0), -ENOSPC);
+		EXPECT_EQ(create(name, page, 0600, 0), -ENOSPC);
+		CHECK(!close(first));
+		CHECK(!close(second));
+	}
+	/* Less than there is now: nobody loses what he has. */
+	first = create(name, 16 * page, 0600, 0);
+	CHECK(write_max_pages(1));
+	EXPECT_EQ(create("", page, 0600, 0), -ENOSPC);
+	EXPECT_EQ(query(first).capacity, 16 * page);
+	EXPECT(attach(first, PRODUCER) >= 0);
+	return TEST_PASS;
+}
+
+static void test_max_pages(void)
+{
+	unsigned long before = read_max_pages();
+
+	EXPECT_EQ(in_child(fill_up, NULL), TEST_PASS);
+	CHECK(write_max_pages(before));
+	EXPECT_EQ(read_max_pages(), before);
+}
+
+/* Descriptors: the last resource that a call can fail for. */
+static int without_descriptors(void *arg)
+{
+	const char *name = unique("emfile");
+	int ring = create(name, page_size(), 0600, 0);
+	/* Descriptors are given lowest first: there is none free below the ring's. */
+	struct rlimit r = { (rlim_t)ring + 1, (rlim_t)ring + 1 };
+
+	(void)arg;
+	CHECK(ring >= 0);
+	CHECK(!setrlimit(RLIMIT_NOFILE, &r));
+	EXPECT_EQ(create("", page_size(), 0600, 0), -EMFILE);
+	EXPECT_EQ(create("other", page_size(), 0600, SHMRING_CREATE_F_PERSIST), -EMFILE);
+	EXPECT_EQ(open_ring(name, SHMRING_RIGHT_ALL), -EMFILE);
+	EXPECT_EQ(narrow(ring, SHMRING_RIGHT_ALL), -EMFILE);
+	EXPECT_EQ(attach(ring, PRODUCER), -EMFILE);
+	EXPECT_EQ(query(ring).producer_state, SHMRING_PEER_NONE);
+	EXPECT_EQ(unlink_ring("other"), -ENOENT);
+	return TEST_PASS;
+}
+
+int main(void)
+{
+	control();
+	need_root();
+	RUN(test_memlock);
+	RUN(test_max_pages);
+	EXPECT_EQ(in_child(without_descriptors, NULL), TEST_PASS);
+	return finish();
+}

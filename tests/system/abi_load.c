@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Loads and unloads the module a thousand times, with a ring made and used in
+ * between, and looks whether memory went with it. Needs SHMRING_KO, the path of
+ * shmring.ko; leaves the module loaded.
+ */
+#include "abi.h"
+
+#include <fcntl.h>
+#include <sys/syscall.h>
+
+#define CYCLES		1000
+#define WARM_UP		50
+#define MAX_LOST_KB	8192	/* noise: 8 a cycle would be a page and more */
+
+static void load(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	CHECK(fd >= 0);
+	CHECK(!syscall(SYS_finit_module, fd, "", 0));
+	close(fd);
+}
+
+/* The last reference may be dropped a moment after close. */
+static void unload(void)
+{
+	long ret;
+
+	do {
+		ret = syscall(SYS_delete_module, "shmring", O_NONBLOCK);
+	} while (ret && errno == EWOULDBLOCK);
+	CHECK_EQ(ret, 0);
+}
+
+static int use(void *arg)
+{
+	int ring = make_ring(16 * page_size());
+	struct endpoint p = endpoint(ring, PRODUCER);
+	struct endpoint c = endpoint(ring, CONSUMER);
+
+	(void)arg;
+	move(&p, 64);
+	EXPECT_EQ(wait_data(c.fd, 64, 0, 0), 0);
+	move(&c, 64);
+	EXPECT_EQ(wait_data(c.fd, 64, 0, now_ns() + 1000), -ETIMEDOUT);
+	return TEST_PASS;
+}
+
+static long meminfo(const char *key)
+{
+	FILE *f = fopen("/proc/meminfo", "re");
+	size_t len = strlen(key);
+	char line[128];
+	long kb = -1;
+
+	CHECK(f);
+	while (kb < 0 && fgets(line, sizeof(line), f))
+		if (!strncmp(line, key, len) && line[len] == ':')
+			kb = atol(line + len + 1);
+	fclose(f);
+	return kb;
+}
+
+static void drop_caches(void)
+{
+	FILE *f = fopen("/proc/sys/vm/drop_caches", "we");
+
+	if (!f)
+		return;
+	fputs("3\n", f);
+	fclose(f);
+}
+
+static void cycle(const char *path, int times)
+{
+	while (times--) {
+		load(path);
+		CHECK_EQ(in_child(use, NULL), TEST_PASS);
+		unload();
+	}
+}
+
+int main(void)
+{
+	const char *path = getenv("SHMRING_KO");
+	long available, slab;
+
+	if (!path)
+		skip("SHMRING_KO does not say which module to load");
+	need_root();
+	if (!access("/sys/module/shmring", F_OK))
+		unload();
+	cycle(path, WARM_UP);
+	drop_caches();
+	available = meminfo("MemAvailable");
+	slab = meminfo("SUnreclaim");
+	cycle(path, CYCLES);
+	drop_caches();
+	available -= meminfo("MemAvailable");
+	slab = meminfo("SUnreclaim") - slab;
+	load(path);
+	printf("after %d cycles: %ld kB less available, %ld kB more slab\n", CYCLES, available,
+	       slab);
+	EXPECT(available < MAX_LOST_KB);
+	EXPECT(slab < MAX_LOST_KB);
+	return finish();
+}

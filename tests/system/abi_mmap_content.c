@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: MIT
+/* What is in the pages: zeroes but for what the ABI says; the data twice. */
+#include "abi.h"
+
+/* Memory that was somebody's, so that a page that is not zeroed shows. */
+static void dirty_memory(void)
+{
+	const size_t size = 32 << 20;
+	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	CHECK(p != MAP_FAILED);
+	memset(p, 0xa5, size);
+	CHECK(!munmap(p, size));
+}
+
+static bool all_zero(const void *from, const void *to)
+{
+	const unsigned char *p;
+
+	for (p = from; p < (const unsigned char *)to; p++)
+		if (*p)
+			return false;
+	return true;
+}
+
+static void test_fresh_pages(void)
+{
+	struct shmring_lane want = { .data_wake_at = SHMRING_NO_WAKE,
+				     .space_wake_at = SHMRING_NO_WAKE };
+	struct shmring_status status = { .magic = SHMRING_MAGIC, .abi = SHMRING_ABI,
+					 .nr_lanes = 1 };
+	const size_t page = page_size();
+	struct endpoint p, c;
+	int ring, i;
+
+	for (i = 0; i < 8; i++) {
+		context("fresh pages, round %d", i);
+		dirty_memory();
+		ring = make_ring(256 * page);
+		p = endpoint(ring, PRODUCER);
+		c = endpoint(ring, CONSUMER);
+		status.capacity = 256 * page;
+		want.producer_state = want.consumer_state = SHMRING_PEER_LIVE;
+		want.producer_epoch = want.consumer_epoch = 1;
+		EXPECT(!memcmp(c.status, &status, sizeof(status)));
+		EXPECT(!memcmp(c.lane, &want, sizeof(want)));
+		EXPECT(all_zero(c.lane + 1, (const char *)c.status + page));
+		EXPECT(all_zero(c.producer, (const char *)c.producer + page));
+		EXPECT(all_zero(p.consumer, (const char *)p.consumer + page));
+		EXPECT(all_zero(c.data, c.data + c.q.data.length));
+		memset(p.data, 0xa5, p.q.capacity);
+		drop(&p);
+		drop(&c);
+		CHECK(!close(ring));
+	}
+}
+
+static void test_data_twice(void)
+{
+	const size_t capacity = 16 * page_size();
+	int ring = make_ring(capacity);
+	struct endpoint p = endpoint(ring, PRODUCER);
+	struct endpoint c = endpoint(ring, CONSUMER);
+	uint64_t seed = 1;
+	size_t i;
+
+	for (i = 0; i < capacity; i++)
+		p.data[i + (i & 1 ? capacity : 0)] = (unsigned char)random_u64(&seed);
+	EXPECT(!memcmp(p.data, p.data + capacity, capacity));
+	EXPECT(!memcmp(c.data, p.data, capacity));
+	EXPECT(!memcmp(c.data + capacity, p.data, capacity));
+	memset(p.data + capacity - 100, 0x77, 200);
+	EXPECT_EQ(c.data[99], 0x77);
+	EXPECT_EQ(c.data[capacity - 1], 0x77);
+	EXPECT_EQ(c.data[2 * capacity - 1], 0x77);
+	drop(&p);
+	drop(&c);
+	CHECK(!close(ring));
+}
+
+/* Geometry and epochs, as the peer sees them come and go. */
+static void test_kernel_region(void)
+{
+	struct shmring_ioc_create create = { .capacity = 2 * page_size(), .slot_size = 24,
+					     .mode = 0600 };
+	int ring = (int)call(control(), SHMRING_IOC_CREATE, &create);
+	struct endpoint c = endpoint(ring, CONSUMER);
+	struct endpoint p;
+	uint32_t i;
+
+	EXPECT_EQ(c.status->slot_size, 24);
+	EXPECT_EQ(c.status->capacity, 2 * page_size());
+	EXPECT_EQ(c.lane->producer_state, SHMRING_PEER_NONE);
+	EXPECT_EQ(c.lane->producer_epoch, 0);
+	for (i = 1; i <= 3; i++) {
+		context("producer %u", i);
+		p = endpoint(ring, PRODUCER);
+		EXPECT_EQ(c.lane->producer_state, SHMRING_PEER_LIVE);
+		EXPECT_EQ(c.lane->producer_epoch, i);
+		move(&p, 24);
+		drop(&p);
+		EXPECT_EQ(c.lane->producer_state, SHMRING_PEER_GONE);
+		EXPECT_EQ(c.lane->producer_epoch, i);
+		EXPECT_EQ(c.lane->end, 24 * i);
+		EXPECT_EQ(c.producer->head, 24 * i);
+	}
+	EXPECT_EQ(c.lane->consumer_state, SHMRING_PEER_LIVE);
+	EXPECT_EQ(c.lane->consumer_epoch, 1);
+	drop(&c);
+	CHECK(!close(ring));
+}
+
+/* What a liar leaves behind is put right for whoever comes next. */
+static void test_positions_after_a_liar(void)
+{
+	static const uint64_t lies[] = { 1ull << 63, ~0ull, ~0ull - 7, 1ull << 32 };
+	int ring = make_ring(page_size());
+	struct endpoint p = endpoint(ring, PRODUCER), c;
+	size_t i;
+
+	move(&p, 64);
+	for (i = 0; i < ARRAY_SIZE(lies); i++) {
+		context("lie %#llx", (unsigned long long)lies[i]);
+		c = endpoint(ring, CONSUMER);
+		EXPECT(c.producer->head - c.consumer->tail <= page_size());
+		set_position(&c, lies[i]);
+		drop(&c);
+		EXPECT(p.producer->head - p.consumer->tail <= page_size());
+	}
+	c = endpoint(ring, CONSUMER);
+	for (i = 0; i < ARRAY_SIZE(lies); i++) {
+		context("lie %#llx of the producer", (unsigned long long)lies[i]);
+		set_position(&p, lies[i]);
+		drop(&p);
+		EXPECT(c.producer->head - c.consumer->tail <= page_size());
+		EXPECT_EQ(c.lane->end, c.producer->head);
+		p = endpoint(ring, PRODUCER);
+	}
+	drop(&p);
+	drop(&c);
+	CHECK(!close(ring));
+}
+
+int main(void)
+{
+	control();
+	RUN(test_fresh_pages);
+	RUN(test_data_twice);
+	RUN(test_kernel_region);
+	RUN(test_positions_after_a_liar);
+	return finish();
+}

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: MIT
+/* Names belong to an IPC namespace; files do not. */
+#include "abi.h"
+
+#include <sched.h>
+
+struct outside {
+	const char *name;
+	int ring;
+};
+
+static bool listed(const char *name)
+{
+	FILE *f = fopen("/proc/shmring", "re");
+	char line[512];
+	bool found = false;
+
+	CHECK(f);
+	while (fgets(line, sizeof(line), f))
+		if (strstr(line, name))
+			found = true;
+	fclose(f);
+	return found;
+}
+
+static int inside(void *arg)
+{
+	const struct outside *o = arg;
+	struct endpoint c;
+	int ring;
+
+	if (unshare(CLONE_NEWIPC))
+		return errno == EINVAL ? TEST_SKIP : TEST_FAIL;
+	EXPECT_EQ(open_ring(o->name, SHMRING_RIGHT_ALL), -ENOENT);
+	EXPECT_EQ(unlink_ring(o->name), -ENOENT);
+	EXPECT(!listed(o->name));
+
+	/* The same name is another ring here. */
+	ring = create(o->name, page_size(), 0600, 0);
+	EXPECT(ring >= 0);
+	EXPECT(query(ring).id != query(o->ring).id);
+	EXPECT(listed(o->name));
+	CHECK_EQ(unlink_ring(o->name), 0);
+	CHECK(!close(ring));
+	EXPECT_EQ(create(unique("inside"), page_size(), 0600, SHMRING_CREATE_F_PERSIST),
+		  -EOPNOTSUPP);
+	EXPECT_EQ(open_ring(unique("inside"), SHMRING_RIGHT_ALL), -ENOENT);
+
+	/* What was handed in works. */
+	c = endpoint(o->ring, CONSUMER);
+	EXPECT_EQ(wait_data(c.fd, 8, 0, 0), 0);
+	move(&c, 8);
+	drop(&c);
+	return TEST_PASS;
+}
+
+/* A namespace dies with a ring in it: no name is left, outside or in the next. */
+static int leave_one(void *arg)
+{
+	CHECK(!unshare(CLONE_NEWIPC));
+	CHECK(create(arg, page_size(), 0600, 0) >= 0);
+	return TEST_PASS;
+}
+
+static void test_dead_namespaces(void)
+{
+	char name[64];
+	int i;
+
+	strcpy(name, unique("dead"));
+	for (i = 0; i < 50; i++) {
+		EXPECT_EQ(in_child(leave_one, name), TEST_PASS);
+		EXPECT_EQ(open_ring(name, SHMRING_RIGHT_ALL), -ENOENT);
+	}
+}
+
+int main(void)
+{
+	struct outside o = { .name = unique("outside") };
+	struct endpoint p;
+	int ret;
+
+	control();
+	need_root();
+	o.ring = create(o.name, page_size(), 0666, 0);
+	CHECK(o.ring >= 0);
+	p = endpoint(o.ring, PRODUCER);
+	move(&p, 8);
+	EXPECT(listed(o.name));
+	ret = in_child(inside, &o);
+	if (ret == TEST_SKIP)
+		skip("this kernel has no IPC namespaces");
+	EXPECT_EQ(ret, TEST_PASS);
+	EXPECT_EQ(p.consumer->tail, 8);
+	EXPECT_EQ(query(o.ring).name[0], o.name[0]);
+	RUN(test_dead_namespaces);
+	drop(&p);
+	return finish();
+}

@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: MIT
+/* What there is to see: /proc/shmring, and by whom; fdinfo. */
+#include "abi.h"
+
+#include <sys/stat.h>
+
+#define USER	1000
+
+struct row {
+	char name[64];
+	unsigned int owner, mode;
+	unsigned long long capacity, used;
+	unsigned int producers, consumers;
+	unsigned long long sleeps, wakes;
+};
+
+/* The first line with this name. */
+static bool find(const char *name, struct row *r)
+{
+	FILE *f = fopen("/proc/shmring", "re");
+	char line[512];
+	bool found = false;
+
+	CHECK(f);
+	CHECK(fgets(line, sizeof(line), f));
+	CHECK(!strncmp(line, "name ", 5));
+	while (!found && fgets(line, sizeof(line), f)) {
+		CHECK_EQ(sscanf(line, "%63s %u %o %llu %llu %u %u %llu %llu", r->name, &r->owner,
+				&r->mode, &r->capacity, &r->used, &r->producers, &r->consumers,
+				&r->sleeps, &r->wakes), 9);
+		found = !strcmp(r->name, name);
+	}
+	fclose(f);
+	return found;
+}
+
+static void test_row(void)
+{
+	const char *name = unique("row");
+	int ring = create(name, 2 * page_size(), 0640, 0);
+	struct endpoint p, c;
+	struct row r;
+
+	CHECK(find(name, &r));
+	EXPECT_EQ(r.owner, geteuid());
+	EXPECT_EQ(r.mode, 0640);
+	EXPECT_EQ(r.capacity, 2 * page_size());
+	EXPECT_EQ(r.used | r.producers | r.consumers | r.sleeps | r.wakes, 0);
+
+	p = endpoint(ring, PRODUCER);
+	c = endpoint(ring, CONSUMER);
+	move(&p, 48);
+	CHECK(find(name, &r));
+	EXPECT_EQ(r.used, 48);
+	EXPECT_EQ(r.producers, 1);
+	EXPECT_EQ(r.consumers, 1);
+	move(&c, 40);
+	EXPECT_EQ(wait_data(c.fd, 16, 0, now_ns() + 1000000), -ETIMEDOUT);
+	drop(&p);
+	CHECK(find(name, &r));
+	EXPECT_EQ(r.used, 8);
+	EXPECT_EQ(r.producers, 0);
+	EXPECT(r.sleeps <= 1);
+
+	/* A liar cannot make it show what is not. */
+	set_position(&c, 1ull << 63);
+	CHECK(find(name, &r));
+	EXPECT(r.used <= r.capacity);
+	drop(&c);
+	CHECK_EQ(unlink_ring(name), 0);
+	EXPECT(!find(name, &r));
+	CHECK(!close(ring));
+}
+
+struct seen {
+	const char *name;
+	bool expected;
+};
+
+static int look(void *arg)
+{
+	const struct seen *s = arg;
+	struct row r;
+
+	become(USER, USER, NULL, 0);
+	EXPECT_EQ(find(s->name, &r), s->expected);
+	return TEST_PASS;
+}
+
+/* Others see what they may use. */
+static void test_visibility(void)
+{
+	static const struct {
+		uint32_t mode;
+		bool visible;
+	} cases[] = { { 0600, false }, { 0660, false }, { 0604, true }, { 0602, true },
+		      { 0666, true }, { 0006, true } };
+	mode_t before = umask(0);
+	struct seen s;
+	struct row r;
+	size_t i;
+	int ring;
+
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		context("/proc/shmring, mode %04o", cases[i].mode);
+		s = (struct seen){ unique("seen"), cases[i].visible };
+		ring = create(s.name, page_size(), cases[i].mode, 0);
+		EXPECT(find(s.name, &r));
+		EXPECT_EQ(in_child(look, &s), TEST_PASS);
+		CHECK(!close(ring));
+	}
+	umask(before);
+	context("/proc/shmring, an anonymous ring");
+	ring = make_ring(page_size());
+	EXPECT(find("-", &r));
+	s = (struct seen){ "-", false };
+	EXPECT_EQ(in_child(look, &s), TEST_PASS);
+	CHECK(!close(ring));
+}
+
+static bool fdinfo_has(int fd, const char *key, const char *value)
+{
+	char path[64], line[256], want[128];
+	bool found = false;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+	snprintf(want, sizeof(want), "%s:\t%s\n", key, value);
+	f = fopen(path, "re");
+	CHECK(f);
+	while (fgets(line, sizeof(line), f))
+		if (!strcmp(line, want))
+			found = true;
+	fclose(f);
+	return found;
+}
+
+static void test_fdinfo(void)
+{
+	const char *name = unique("fdinfo");
+	int ring = create(name, page_size(), 0600, 0);
+	struct endpoint p = endpoint(ring, PRODUCER);
+	struct endpoint c = endpoint(ring, CONSUMER);
+
+	move(&p, 64);
+	move(&c, 24);
+	EXPECT(fdinfo_has(ring, "role", "none"));
+	EXPECT(fdinfo_has(p.fd, "role", "producer"));
+	EXPECT(fdinfo_has(c.fd, "role", "consumer"));
+	EXPECT(fdinfo_has(p.fd, "ring-name", name));
+	EXPECT(fdinfo_has(p.fd, "head", "64"));
+	EXPECT(fdinfo_has(p.fd, "tail", "24"));
+	EXPECT(fdinfo_has(ring, "head", "64"));
+	drop(&p);
+	drop(&c);
+	CHECK(!close(ring));
+}
+
+int main(void)
+{
+	control();
+	need_root();
+	RUN(test_row);
+	RUN(test_visibility);
+	RUN(test_fdinfo);
+	return finish();
+}

@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: MIT
+/* Waits that block, are woken, time out, and wait for as much as they were told. */
+#include "abi.h"
+
+static struct actor waiter;
+static struct endpoint peer;
+static int ring;
+
+/* A ring at which @role has nothing to do, and its peer in this process. */
+static void begin(uint32_t role, bool mapped)
+{
+	ring = make_ring(4 * page_size());
+	peer = endpoint(ring, other_role(role));
+	if (role == PRODUCER && mapped) {
+		waiter = actor(ring, role, true);
+		ask(&waiter, VERB_MOVE, peer.q.capacity, 0, 0);
+	} else {
+		waiter = actor(ring, role, mapped);
+	}
+}
+
+static void end(void)
+{
+	dismiss(&waiter);
+	drop(&peer);
+	CHECK(!close(ring));
+}
+
+static uint64_t wakes(void)
+{
+	struct shmring_ioc_query q = query(ring);
+
+	return waiter.role == PRODUCER ? q.space_wakes : q.data_wakes;
+}
+
+static uint64_t wake_at(void)
+{
+	return waiter.role == PRODUCER ? peer.lane->space_wake_at : peer.lane->data_wake_at;
+}
+
+/* Have it sleep; it is certain to, afterwards. */
+static void send_to_sleep(uint64_t bytes, uint64_t mark)
+{
+	uint64_t before = sleeps(ring, waiter.role);
+
+	tell(&waiter, VERB_WAIT, bytes, mark, 0);
+	await_sleep(&waiter, ring, before);
+}
+
+/* It looks, after a WAKE, and sleeps again. */
+static void expect_it_sleeps_on(void)
+{
+	uint64_t before = sleeps(ring, waiter.role);
+
+	CHECK_EQ(call(peer.fd, SHMRING_IOC_WAKE, NULL), 0);
+	await_sleep(&waiter, ring, before);
+}
+
+static void test_block_and_wake(uint32_t role)
+{
+	uint64_t before;
+
+	context("%s blocks and is woken", role_name(role));
+	begin(role, true);
+	before = wakes();
+	EXPECT_EQ(wake_at(), SHMRING_NO_WAKE);
+	send_to_sleep(8, 8);
+	EXPECT_EQ(wake_at(), 8);
+	move(&peer, 8);
+	EXPECT_EQ(hear(&waiter), 0);
+	EXPECT_EQ(wakes(), before + 1);
+	EXPECT_EQ(wake_at(), SHMRING_NO_WAKE);
+	end();
+}
+
+/* Less than was asked for is no reason to wake, even if somebody says WAKE. */
+static void test_sleeps_until_enough(uint32_t role)
+{
+	uint64_t want;
+
+	context("%s sleeps until there is enough", role_name(role));
+	begin(role, true);
+	want = peer.q.capacity / 4;
+	send_to_sleep(want, 0);
+	if (role == PRODUCER)
+		want = peer.q.capacity / 2;	/* the default mark */
+	EXPECT_EQ(wake_at(), want);
+	set_position(&peer, want - 8);
+	expect_it_sleeps_on();
+	EXPECT_EQ(wake_at(), want);
+	move(&peer, 8);
+	EXPECT_EQ(hear(&waiter), 0);
+	end();
+}
+
+/* A mark is for those who sleep: what is there already is there at once. */
+static void test_mark(uint32_t role)
+{
+	uint64_t capacity;
+
+	context("%s with a mark", role_name(role));
+	begin(role, true);
+	capacity = peer.q.capacity;
+	send_to_sleep(8, capacity);
+	EXPECT_EQ(wake_at(), capacity);
+	move(&peer, capacity - 8);
+	expect_it_sleeps_on();
+	move(&peer, 8);
+	EXPECT_EQ(hear(&waiter), 0);
+	end();
+
+	begin(role, true);
+	move(&peer, 64);
+	EXPECT_EQ(ask(&waiter, VERB_WAIT, 64, capacity, 0), 0);
+	EXPECT_EQ(ask(&waiter, VERB_WAIT, 1, capacity, 1), 0);
+	send_to_sleep(65, 72);
+	move(&peer, 8);
+	EXPECT_EQ(hear(&waiter), 0);
+	/* A mark below bytes is bytes. */
+	send_to_sleep(128, 1);
+	EXPECT_EQ(wake_at(), 128);
+	move(&peer, 56);
+	EXPECT_EQ(hear(&waiter), 0);
+	end();
+}
+
+/* Enough for @bytes when the time is up beats the deadline, mark or no mark. */
+static void test_bytes_at_the_deadline(uint32_t role)
+{
+	uint64_t before;
+
+	context("%s has its bytes at the deadline", role_name(role));
+	begin(role, true);
+	before = sleeps(ring, role);
+	tell(&waiter, VERB_WAIT, 8, peer.q.capacity, now_ns() + 300000000);
+	AWAIT(sleeps(ring, role) > before);
+	move(&peer, 8);
+	EXPECT_EQ(hear(&waiter), 0);
+	end();
+}
+
+static void test_timeout(uint32_t role)
+{
+	uint64_t deadline;
+
+	context("%s times out", role_name(role));
+	begin(role, true);
+	deadline = now_ns() + 50000000;
+	EXPECT_EQ(ask(&waiter, VERB_WAIT, 8, 0, deadline), -ETIMEDOUT);
+	EXPECT(now_ns() >= deadline);
+	EXPECT_EQ(wake_at(), SHMRING_NO_WAKE);
+	EXPECT_EQ(ask(&waiter, VERB_WAIT, 8, 0, 1), -ETIMEDOUT);
+	end();
+}
+
+/* A wake-up that is not enough does not stretch the deadline. */
+static void test_timeout_despite_wakes(uint32_t role)
+{
+	uint64_t deadline;
+
+	context("%s times out under a hail of WAKEs", role_name(role));
+	begin(role, true);
+	deadline = now_ns() + 200000000;
+	tell(&waiter, VERB_WAIT, 8, 0, deadline);
+	while (!has_input(waiter.from))
+		CHECK_EQ(call(peer.fd, SHMRING_IOC_WAKE, NULL), 0);
+	EXPECT_EQ(hear(&waiter), -ETIMEDOUT);
+	EXPECT(now_ns() >= deadline);
+	end();
+}
+
+static void test_wake_nobody(uint32_t role)
+{
+	uint64_t before;
+	int i;
+
+	context("nobody to wake for a %s", role_name(other_role(role)));
+	begin(role, true);
+	before = wakes();
+	for (i = 0; i < 10000; i++)
+		CHECK_EQ(call(peer.fd, SHMRING_IOC_WAKE, NULL), 0);
+	EXPECT_EQ(wakes(), before);
+	/* And it is not remembered. */
+	EXPECT_EQ(ask(&waiter, VERB_WAIT, 8, 0, 1), -ETIMEDOUT);
+	send_to_sleep(8, 8);
+	move(&peer, 8);
+	EXPECT_EQ(hear(&waiter), 0);
+	end();
+}
+
+/* A consumer waits before there is a producer; and the reverse, with a full ring. */
+static void test_peer_that_has_not_come_yet(uint32_t role)
+{
+	struct actor early;
+	struct endpoint late;
+	uint64_t before;
+	int r = make_ring(page_size());
+
+	context("%s is there first", role_name(role));
+	early = actor(r, role, true);
+	if (role == PRODUCER)
+		ask(&early, VERB_MOVE, page_size(), 0, 0);
+	before = sleeps(r, role);
+	tell(&early, VERB_WAIT, 8, 8, 0);
+	await_sleep(&early, r, before);
+	late = endpoint(r, other_role(role));
+	move(&late, 8);
+	EXPECT_EQ(hear(&early), 0);
+	dismiss(&early);
+	drop(&late);
+	CHECK(!close(r));
+}
+
+/*
+ * The consumer wants more than fits beside what the producer wants to add: it
+ * gets what there is. Whoever sleeps first.
+ */
+static void test_no_deadlock(bool consumer_first)
+{
+	const uint64_t capacity = page_size();
+	int r = make_ring(capacity);
+	struct actor producer = actor(r, PRODUCER, true);
+	struct actor consumer = actor(r, CONSUMER, true);
+
+	context("consumer and producer wait, the %s first", consumer_first ? "former" : "latter");
+	ask(&producer, VERB_MOVE, capacity / 2 + 8, 0, 0);
+	if (consumer_first) {
+		tell(&consumer, VERB_WAIT, capacity, 0, 0);
+		await_sleep(&consumer, r, 0);
+		tell(&producer, VERB_WAIT, capacity / 2, 0, 0);
+		await_sleep(&producer, r, 0);
+	} else {
+		tell(&producer, VERB_WAIT, capacity / 2, 0, 0);
+		await_sleep(&producer, r, 0);
+		tell(&consumer, VERB_WAIT, capacity, 0, 0);
+	}
+	EXPECT_EQ(hear(&consumer), 0);
+	ask(&consumer, VERB_MOVE, capacity / 2 + 8, 0, 0);
+	EXPECT_EQ(hear(&producer), 0);
+	dismiss(&producer);
+	dismiss(&consumer);
+	CHECK(!close(r));
+}
+
+int main(void)
+{
+	uint32_t role;
+
+	control();
+	for (role = PRODUCER; role <= CONSUMER; role++) {
+		test_block_and_wake(role);
+		test_sleeps_until_enough(role);
+		test_mark(role);
+		test_bytes_at_the_deadline(role);
+		test_timeout(role);
+		test_timeout_despite_wakes(role);
+		test_wake_nobody(role);
+		test_peer_that_has_not_come_yet(role);
+	}
+	test_no_deadlock(true);
+	test_no_deadlock(false);
+	return finish();
+}

@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The other side goes, in every way it can: whoever sleeps hears of it, and so
+ * does whoever asks later; what was committed is still to be had.
+ */
+#include "abi.h"
+
+enum way { CLOSE, UNMAP, EXIT, KILL, NR_WAYS };
+
+static const char *const ways[] = { "close, never mapped", "unmap", "exit", "kill" };
+
+static struct actor peer;
+static struct endpoint self;	/* of this process */
+static struct actor sleeper;	/* ... or of another */
+static int ring;
+
+static void peer_goes(enum way way)
+{
+	switch (way) {
+	case CLOSE:
+		CHECK_EQ(ask(&peer, VERB_CLOSE, 0, 0, 0), 0);
+		break;
+	case UNMAP:
+		CHECK_EQ(ask(&peer, VERB_UNMAP, 0, 0, 0), 0);
+		break;
+	case EXIT:
+		dismiss(&peer);
+		return;
+	default:
+		murder(&peer);
+		return;
+	}
+	murder(&peer);
+}
+
+static int gone(uint32_t role)
+{
+	return role == PRODUCER ? -EPIPE : -ENODATA;
+}
+
+static void test_asleep(uint32_t role, enum way way)
+{
+	context("%s sleeps, its peer goes by %s", role_name(role), ways[way]);
+	ring = make_ring(page_size());
+	sleeper = actor(ring, role, true);
+	peer = actor(ring, other_role(role), way != CLOSE);
+	if (role == PRODUCER)
+		ask(&sleeper, VERB_MOVE, page_size(), 0, 0);
+	tell(&sleeper, VERB_WAIT, 8, 8, 0);
+	await_sleep(&sleeper, ring, 0);
+	peer_goes(way);
+	EXPECT_EQ(hear(&sleeper), gone(role));
+	/* It stays so. */
+	EXPECT_EQ(ask(&sleeper, VERB_WAIT, 8, 0, 0), gone(role));
+	EXPECT_EQ(ask(&sleeper, VERB_WAIT, 8, 0, 1), gone(role));
+	/* Until there is another. */
+	peer = actor(ring, other_role(role), true);
+	EXPECT_EQ(ask(&sleeper, VERB_WAIT, 8, 0, 1), -ETIMEDOUT);
+	ask(&peer, VERB_MOVE, 8, 0, 0);
+	EXPECT_EQ(ask(&sleeper, VERB_WAIT, 8, 0, 0), 0);
+	dismiss(&peer);
+	dismiss(&sleeper);
+	CHECK(!close(ring));
+}
+
+/* Less than was asked for, but there will be no more. */
+static void test_what_is_left(enum way way)
+{
+	context("consumer sleeps on too little, producer goes by %s", ways[way]);
+	ring = make_ring(page_size());
+	sleeper = actor(ring, CONSUMER, true);
+	peer = actor(ring, PRODUCER, true);
+	ask(&peer, VERB_MOVE, 24, 0, 0);
+	tell(&sleeper, VERB_WAIT, 32, 0, 0);
+	await_sleep(&sleeper, ring, 0);
+	peer_goes(way);
+	EXPECT_EQ(hear(&sleeper), 0);
+	EXPECT_EQ(ask(&sleeper, VERB_WAIT, 32, 0, 0), 0);
+	ask(&sleeper, VERB_MOVE, 16, 0, 0);
+	EXPECT_EQ(ask(&sleeper, VERB_WAIT, 32, 0, 0), 0);
+	ask(&sleeper, VERB_MOVE, 8, 0, 0);
+	EXPECT_EQ(ask(&sleeper, VERB_WAIT, 1, 0, 0), -ENODATA);
+	dismiss(&sleeper);
+	CHECK(!close(ring));
+}
+
+/* A consumer that comes when the producer has gone drains the ring all the same. */
+static void test_late_consumer(enum way way)
+{
+	context("producer goes by %s before there is a consumer", ways[way]);
+	ring = make_ring(page_size());
+	peer = actor(ring, PRODUCER, true);
+	ask(&peer, VERB_MOVE, 40, 0, 0);
+	peer_goes(way);
+	self = endpoint(ring, CONSUMER);
+	EXPECT_EQ(self.lane->producer_state, SHMRING_PEER_GONE);
+	EXPECT_EQ(self.lane->end, 40);
+	EXPECT_EQ(wait_data(self.fd, 1, 0, 0), 0);
+	move(&self, 40);
+	EXPECT_EQ(wait_data(self.fd, 1, 0, 0), -ENODATA);
+	drop(&self);
+	CHECK(!close(ring));
+}
+
+/* Space or not, a producer without a consumer hears EPIPE. */
+static void test_space_without_a_consumer(enum way way)
+{
+	context("consumer goes by %s while there is space", ways[way]);
+	ring = make_ring(page_size());
+	self = endpoint(ring, PRODUCER);
+	EXPECT_EQ(wait_space(self.fd, 8, 0, 0), 0);
+	peer = actor(ring, CONSUMER, true);
+	EXPECT_EQ(wait_space(self.fd, 8, 0, 0), 0);
+	peer_goes(way);
+	EXPECT_EQ(wait_space(self.fd, 8, 0, 0), -EPIPE);
+	EXPECT_EQ(wait_space(self.fd, page_size(), 0, 1), -EPIPE);
+	drop(&self);
+	CHECK(!close(ring));
+}
+
+/* One's own role ends under one's feet: by a thread, or a receiver of the file. */
+static void test_own_role(uint32_t role)
+{
+	struct shmring_ioc_query q;
+	struct shmring_region own;
+	void *p;
+	int fd;
+
+	context("a %s sleeps on an endpoint whose role ends", role_name(role));
+	ring = make_ring(page_size());
+	if (role == PRODUCER) {
+		self = endpoint(ring, role);
+		move(&self, page_size());
+		drop(&self);
+	}
+	fd = attach(ring, role);
+	sleeper = actor_on(fd, role);
+	tell(&sleeper, VERB_WAIT, 8, 8, 0);
+	await_sleep(&sleeper, ring, 0);
+	q = query(fd);
+	own = role == PRODUCER ? q.producer : q.consumer;
+	p = map_region(fd, &own, PROT_READ | PROT_WRITE);
+	CHECK(!munmap(p, own.length));
+	EXPECT_EQ(hear(&sleeper), -ESHUTDOWN);
+	dismiss(&sleeper);
+	CHECK(!close(fd));
+	CHECK(!close(ring));
+}
+
+int main(void)
+{
+	enum way way;
+
+	control();
+	for (way = 0; way < NR_WAYS; way++) {
+		test_asleep(PRODUCER, way);
+		test_asleep(CONSUMER, way);
+		if (way == CLOSE)
+			continue;	/* who has not mapped has not moved */
+		test_what_is_left(way);
+		test_late_consumer(way);
+		test_space_without_a_consumer(way);
+	}
+	test_own_role(PRODUCER);
+	test_own_role(CONSUMER);
+	return finish();
+}

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: MIT
+/* fork: an endpoint stays its process's; a child that wants one attaches. */
+#include "lib.h"
+
+#include <fcntl.h>
+
+/* What a child may do with the parent's object: close it, and ask for the fd. */
+static int close_it(void *arg)
+{
+	struct shmring *r = arg;
+
+	CHECK(shmring_fd(r) >= 0);
+	shmring_close(r);
+	return TEST_PASS;
+}
+
+static void test_child_closes(void)
+{
+	struct pair pair = make_pair(page_size(), 0);
+
+	send_number(pair.p, 1);
+	EXPECT_EQ(in_child(close_it, pair.p), TEST_PASS);
+	EXPECT_EQ(in_child(close_it, pair.c), TEST_PASS);
+	send_number(pair.p, 2);
+	EXPECT_EQ(receive_number(pair.c), 1);
+	EXPECT_EQ(receive_number(pair.c), 2);
+	EXPECT_EQ(receive_now(pair.c), -EAGAIN);
+	close_pair(&pair);
+}
+
+static int just_be(void *arg)
+{
+	(void)arg;
+	return TEST_PASS;
+}
+
+static void test_child_exits(void)
+{
+	struct pair pair = make_pair(page_size(), 0);
+
+	EXPECT_EQ(in_child(just_be, NULL), TEST_PASS);
+	send_number(pair.p, 1);
+	EXPECT_EQ(receive_number(pair.c), 1);
+	EXPECT_EQ(receive_now(pair.c), -EAGAIN);
+	close_pair(&pair);
+}
+
+static int attach_in_vain(void *arg)
+{
+	const struct pair *pair = arg;
+	struct shmring *r;
+
+	EXPECT_EQ(shmring_attach_fd(&r, shmring_fd(pair->p), SHMRING_PRODUCER), -EBUSY);
+	EXPECT_EQ(shmring_attach_fd(&r, shmring_fd(pair->c), SHMRING_CONSUMER), -EBUSY);
+	EXPECT_EQ(shmring_attach_fd(&r, shmring_fd(pair->p), SHMRING_CONSUMER), -EBUSY);
+	return TEST_PASS;
+}
+
+static void test_roles_are_the_parents(void)
+{
+	struct pair pair = make_pair(page_size(), 0);
+
+	EXPECT_EQ(in_child(attach_in_vain, &pair), TEST_PASS);
+	send_number(pair.p, 1);
+	EXPECT_EQ(receive_number(pair.c), 1);
+	close_pair(&pair);
+}
+
+/* The textbook's: a pipe to a child. */
+static int echo_sum(struct shmring *r)
+{
+	uint64_t n, sum = 0;
+
+	while (shmring_recv(r, &n, sizeof(n), NULL) == sizeof(n))
+		sum += n;
+	return sum == 5050 ? TEST_PASS : TEST_FAIL;
+}
+
+static void test_pipe_to_a_child(void)
+{
+	struct shmring *p = make(page_size(), 0, SHMRING_PRODUCER);
+	pid_t pid = start_as(p, SHMRING_CONSUMER, echo_sum);
+	uint64_t n;
+
+	for (n = 1; n <= 100; n++)
+		send_number(p, n);
+	shmring_close(p);
+	EXPECT_EQ(end_of(pid), TEST_PASS);
+}
+
+static int child_of_producer(void *arg)
+{
+	struct shmring *p = attach(arg, SHMRING_PRODUCER);
+
+	send_number(p, 1);
+	if (!fork())
+		for (;;)
+			pause();
+	raise(SIGKILL);
+	return TEST_FAIL;
+}
+
+/* A child that merely exists does not keep its dead parent's role. */
+static void test_orphan(void)
+{
+	struct shmring *c = make(page_size(), 0, SHMRING_CONSUMER);
+
+	EXPECT_EQ(in_child(child_of_producer, c), 128 + SIGKILL);
+	EXPECT_EQ(receive_number(c), 1);
+	EXPECT_EQ(shmring_wait_data(c, NULL), -ENODATA);
+	shmring_close(attach(c, SHMRING_PRODUCER));
+	shmring_close(c);
+}
+
+static void test_close_on_exec(void)
+{
+	struct pair pair = make_pair(page_size(), 0);
+
+	EXPECT(fcntl(shmring_fd(pair.p), F_GETFD) & FD_CLOEXEC);
+	EXPECT(fcntl(shmring_fd(pair.c), F_GETFD) & FD_CLOEXEC);
+	EXPECT(fcntl(shmring_poll_fd(pair.c), F_GETFD) & FD_CLOEXEC);
+	close_pair(&pair);
+}
+
+int main(void)
+{
+	need_backend();
+	RUN(test_child_closes);
+	RUN(test_child_exits);
+	RUN(test_roles_are_the_parents);
+	RUN(test_pipe_to_a_child);
+	RUN(test_orphan);
+	RUN(test_close_on_exec);
+	return finish();
+}

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: MIT
+/* A peer that writes what no peer may: the library says EBADMSG, and reads no further. */
+#include "lib.h"
+
+static const uint64_t lies[] = { 1ull << 63, ~0ull, ~0ull - 15, 1ull << 32, 65536 + 4096 };
+
+static void expect_unusable_for_consumer(struct shmring *c)
+{
+	size_t len;
+
+	EXPECT_EQ(receive_now(c), -EBADMSG);
+	EXPECT_EQ(shmring_wait_data(c, NULL), -EBADMSG);
+	EXPECT(!shmring_peek(c, &len));
+	EXPECT_EQ(receive_now(c), -EBADMSG);
+}
+
+static void test_head(void)
+{
+	struct pair pair;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(lies); i++) {
+		context("head %#llx", (unsigned long long)lies[i]);
+		pair = make_pair(65536, 0);
+		__atomic_store_n(&pair.p->producer->head, lies[i], __ATOMIC_RELEASE);
+		expect_unusable_for_consumer(pair.c);
+		close_pair(&pair);
+	}
+}
+
+/* Going back is a lie too: what was seen was there. */
+static void test_head_going_back(void)
+{
+	struct pair pair = make_pair(65536, 0);
+
+	send_number(pair.p, 1);
+	send_number(pair.p, 2);
+	EXPECT_EQ(receive_number(pair.c), 1);
+	EXPECT_EQ(receive_number(pair.c), 2);
+	__atomic_store_n(&pair.p->producer->head, 16, __ATOMIC_RELEASE);
+	expect_unusable_for_consumer(pair.c);
+	close_pair(&pair);
+}
+
+static void test_tail(void)
+{
+	struct pair pair;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(lies); i++) {
+		context("tail %#llx", (unsigned long long)lies[i]);
+		pair = make_pair(65536, 0);
+		while (send_now(pair.p) > 0)
+			;
+		__atomic_store_n(&pair.c->consumer->tail, lies[i], __ATOMIC_RELEASE);
+		EXPECT_EQ(send_now(pair.p), -EBADMSG);
+		EXPECT_EQ(shmring_wait_space(pair.p, 8, NULL), -EBADMSG);
+		EXPECT(!shmring_reserve(pair.p, 8));
+		close_pair(&pair);
+	}
+}
+
+/* Lengths that reach beyond what was committed, and flags that nobody knows. */
+static void test_record_headers(void)
+{
+	static const struct shmring_record bad[] = {
+		{ 9, 0 }, { 16, 0 }, { 4096, 0 }, { 65536, 0 }, { 1u << 31, 0 }, { ~0u, 0 },
+		{ ~0u - 7, 0 }, { ~0u - 8, 0 }, { 8, 1 }, { 8, 1u << 31 }, { 8, ~0u },
+	};
+	struct pair pair;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(bad); i++) {
+		context("record of %u bytes, flags %#x", bad[i].len, bad[i].flags);
+		pair = make_pair(65536, 0);
+		send_number(pair.p, 1);
+		memcpy(pair.p->data, &bad[i], sizeof(bad[i]));
+		expect_unusable_for_consumer(pair.c);
+		close_pair(&pair);
+	}
+}
+
+/* A sleeper hears of it when it is woken. */
+static int sleep_into_a_lie(struct shmring *r)
+{
+	EXPECT_EQ(shmring_wait_data(r, NULL), -EBADMSG);
+	return TEST_PASS;
+}
+
+static void test_asleep(void)
+{
+	struct shmring *p = make(65536, 0, SHMRING_PRODUCER);
+	pid_t pid = start_as(p, SHMRING_CONSUMER, sleep_into_a_lie);
+
+	await_asleep(pid);
+	__atomic_store_n(&p->producer->head, 1ull << 40, __ATOMIC_SEQ_CST);
+	__shmring_wake(p);
+	EXPECT_EQ(end_of(pid), TEST_PASS);
+	shmring_close(p);
+}
+
+int main(void)
+{
+	need_backend();
+	RUN(test_head);
+	RUN(test_head_going_back);
+	RUN(test_tail);
+	RUN(test_record_headers);
+	RUN(test_asleep);
+	return finish();
+}

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: MIT
+/* shmring_get_info(): what it says, as things change. */
+#include "lib.h"
+
+static struct shmring_info info_of(const struct shmring *r)
+{
+	struct shmring_info info;
+
+	memset(&info, 0xcc, sizeof(info));
+	CHECK_EQ(shmring_get_info(r, &info), 0);
+	return info;
+}
+
+static void test_constants(void)
+{
+	struct pair pair = make_pair(2 * page_size(), 24);
+	struct shmring *handle = attach(pair.p, SHMRING_HANDLE);
+	struct shmring_info info = info_of(handle);
+
+	EXPECT_EQ(info.capacity, 2 * page_size());
+	EXPECT_EQ(info.slot_size, 24);
+	EXPECT_EQ(info.role, SHMRING_HANDLE);
+	EXPECT_EQ(info.backend, on_memfd() ? SHMRING_MEMFD : SHMRING_KMOD);
+	EXPECT(!strcmp(shmring_backend_name(handle), on_memfd() ? "memfd" : "kmod"));
+	EXPECT_EQ(info.name[0], 0);
+	EXPECT_EQ(info_of(pair.p).role, SHMRING_PRODUCER);
+	EXPECT_EQ(info_of(pair.c).role, SHMRING_CONSUMER);
+	shmring_close(handle);
+	close_pair(&pair);
+}
+
+static void test_states(void)
+{
+	struct shmring *r = make(0, 0, SHMRING_HANDLE);
+	struct shmring *end;
+	int i;
+
+	EXPECT_EQ(info_of(r).producer_state, SHMRING_PEER_NONE);
+	EXPECT_EQ(info_of(r).consumer_state, SHMRING_PEER_NONE);
+	for (i = 0; i < 3; i++) {
+		end = attach(r, SHMRING_PRODUCER);
+		EXPECT_EQ(info_of(r).producer_state, SHMRING_PEER_LIVE);
+		EXPECT_EQ(info_of(end).consumer_state, SHMRING_PEER_NONE);
+		shmring_close(end);
+		EXPECT_EQ(info_of(r).producer_state, SHMRING_PEER_GONE);
+	}
+	end = attach(r, SHMRING_CONSUMER);
+	EXPECT_EQ(info_of(r).consumer_state, SHMRING_PEER_LIVE);
+	shmring_close(end);
+	EXPECT_EQ(info_of(r).consumer_state, SHMRING_PEER_GONE);
+	shmring_close(r);
+}
+
+static void test_used(void)
+{
+	struct pair pair = make_pair(page_size(), 0);
+	uint64_t n;
+
+	for (n = 1; n <= 10; n++) {
+		send_number(pair.p, n);
+		EXPECT_EQ(info_of(pair.p).used, 16 * n);
+		EXPECT_EQ(info_of(pair.c).used, 16 * n);
+	}
+	receive_number(pair.c);
+	EXPECT_EQ(info_of(pair.p).used, 144);
+	shmring_close(pair.c);
+	EXPECT_EQ(info_of(pair.p).used, 144);
+	EXPECT_EQ(info_of(pair.p).sleeps, 0);
+	EXPECT_EQ(info_of(pair.p).wakes, 0);
+	shmring_close(pair.p);
+}
+
+static int sleep_once(struct shmring *r)
+{
+	receive_number(r);
+	EXPECT(info_of(r).sleeps >= 1);
+	return TEST_PASS;
+}
+
+static void test_counters(void)
+{
+	struct shmring *p = make(page_size(), 0, SHMRING_PRODUCER);
+	pid_t pid = start_as(p, SHMRING_CONSUMER, sleep_once);
+
+	await_asleep(pid);
+	send_number(p, 1);
+	EXPECT_EQ(end_of(pid), TEST_PASS);
+	EXPECT(info_of(p).wakes >= 1);
+	EXPECT_EQ(info_of(p).sleeps, 0);
+	shmring_close(p);
+}
+
+int main(void)
+{
+	need_backend();
+	RUN(test_constants);
+	RUN(test_states);
+	RUN(test_used);
+	RUN(test_counters);
+	return finish();
+}

@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: MIT
+/* shmring_poll_fd(): no lost event in a ping-pong, whoever waits and how. */
+#include "lib.h"
+
+#include <poll.h>
+#include <sys/epoll.h>
+
+#define ROUNDS	2000
+
+struct game {
+	struct shmring *ping, *pong;
+	int (*wait)(struct shmring *r);
+};
+
+/* Wait for one event, after -EAGAIN. */
+static int wait_by_poll(struct shmring *r)
+{
+	struct pollfd p = { .fd = shmring_poll_fd(r), .events = POLLIN | POLLOUT };
+
+	CHECK(p.fd >= 0);
+	CHECK_EQ(poll(&p, 1, -1), 1);
+	return p.revents;
+}
+
+static int epoll_once(struct shmring *r, uint32_t flags)
+{
+	struct epoll_event ev = { .events = EPOLLIN | EPOLLOUT | flags };
+	int ep = epoll_create1(EPOLL_CLOEXEC);
+
+	CHECK(ep >= 0);
+	CHECK(!epoll_ctl(ep, EPOLL_CTL_ADD, shmring_poll_fd(r), &ev));
+	CHECK_EQ(epoll_wait(ep, &ev, 1, -1), 1);
+	close(ep);
+	return (int)ev.events;
+}
+
+static int wait_by_epoll(struct shmring *r)
+{
+	return epoll_once(r, 0);
+}
+
+static int wait_by_epoll_edge(struct shmring *r)
+{
+	return epoll_once(r, EPOLLET);
+}
+
+static uint64_t receive_polling(struct shmring *r, int (*wait)(struct shmring *r))
+{
+	uint64_t n;
+	ssize_t ret;
+
+	while ((ret = shmring_recv(r, &n, sizeof(n), &nowait)) == -EAGAIN)
+		wait(r);
+	CHECK_EQ(ret, sizeof(n));
+	return n;
+}
+
+static void send_polling(struct shmring *r, uint64_t n, int (*wait)(struct shmring *r))
+{
+	ssize_t ret;
+
+	while ((ret = shmring_send(r, &n, sizeof(n), &nowait)) == -EAGAIN)
+		wait(r);
+	CHECK_EQ(ret, sizeof(n));
+}
+
+static int return_it(void *arg)
+{
+	const struct game *g = arg;
+	struct shmring *in = attach(g->ping, SHMRING_CONSUMER);
+	struct shmring *out = attach(g->pong, SHMRING_PRODUCER);
+	uint64_t i;
+
+	for (i = 0; i < ROUNDS; i++)
+		send_polling(out, receive_polling(in, g->wait) + 1, g->wait);
+	shmring_close(in);
+	shmring_close(out);
+	return TEST_PASS;
+}
+
+static void test_ping_pong(int (*wait)(struct shmring *r))
+{
+	struct game g = { make(page_size(), 0, SHMRING_PRODUCER),
+			  make(page_size(), 0, SHMRING_CONSUMER), wait };
+	pid_t pid = start(return_it, &g);
+	uint64_t i;
+
+	for (i = 0; i < ROUNDS; i++) {
+		send_polling(g.ping, i, wait);
+		EXPECT_EQ(receive_polling(g.pong, wait), i + 1);
+	}
+	EXPECT_EQ(end_of(pid), TEST_PASS);
+	shmring_close(g.ping);
+	shmring_close(g.pong);
+}
+
+/* One direction, the ring as full as it gets: both sides poll. */
+static int drain_by_poll(struct shmring *r)
+{
+	uint64_t i;
+
+	for (i = 0; i < 20 * ROUNDS; i++)
+		EXPECT_EQ(receive_polling(r, wait_by_poll), i);
+	return TEST_PASS;
+}
+
+static void test_stream(void)
+{
+	struct shmring *p = make(page_size(), 0, SHMRING_PRODUCER);
+	pid_t pid = start_as(p, SHMRING_CONSUMER, drain_by_poll);
+	uint64_t i;
+
+	for (i = 0; i < 20 * ROUNDS; i++)
+		send_polling(p, i, wait_by_poll);
+	EXPECT_EQ(end_of(pid), TEST_PASS);
+	shmring_close(p);
+}
+
+static int poll_until_the_end(struct shmring *r)
+{
+	int ret;
+
+	while ((ret = receive_now(r)) == -EAGAIN)
+		wait_by_poll(r);
+	EXPECT_EQ(ret, -ENODATA);
+	return TEST_PASS;
+}
+
+static int poll_until_broken(struct shmring *r)
+{
+	int ret;
+
+	while ((ret = send_now(r)) == -EAGAIN || ret > 0)
+		if (ret < 0)
+			wait_by_poll(r);
+	EXPECT_EQ(ret, -EPIPE);
+	return TEST_PASS;
+}
+
+static int just_be(struct shmring *r)
+{
+	(void)r;
+	for (;;)
+		pause();
+	return TEST_FAIL;
+}
+
+/* The peer closes, or is killed, while this one sleeps in poll. */
+static void test_end(enum shmring_role role, bool by_kill)
+{
+	bool producer = role == SHMRING_PRODUCER;
+	enum shmring_role other = producer ? SHMRING_CONSUMER : SHMRING_PRODUCER;
+	struct shmring *r = make(page_size(), 0, SHMRING_HANDLE), *peer = NULL;
+	pid_t pid, peer_pid = 0;
+
+	context("%s polls, its peer %s", producer ? "producer" : "consumer",
+		by_kill ? "is killed" : "closes");
+	if (by_kill) {
+		struct shmring_info info;
+
+		peer_pid = start_as(r, other, just_be);
+		do {
+			CHECK_EQ(shmring_get_info(r, &info), 0);
+		} while ((producer ? info.consumer_state : info.producer_state) !=
+			 SHMRING_PEER_LIVE);
+	} else {
+		peer = attach(r, other);
+	}
+	pid = start_as(r, role, producer ? poll_until_broken : poll_until_the_end);
+	await_asleep(pid);
+	if (by_kill)
+		kill_child(peer_pid);
+	else
+		shmring_close(peer);
+	EXPECT_EQ(end_of(pid), TEST_PASS);
+	shmring_close(r);
+}
+
+int main(void)
+{
+	need_backend();
+	context("ping-pong by poll");
+	test_ping_pong(wait_by_poll);
+	context("ping-pong by epoll");
+	test_ping_pong(wait_by_epoll);
+	context("ping-pong by edge-triggered epoll");
+	test_ping_pong(wait_by_epoll_edge);
+	RUN(test_stream);
+	test_end(SHMRING_PRODUCER, false);
+	test_end(SHMRING_PRODUCER, true);
+	test_end(SHMRING_CONSUMER, false);
+	test_end(SHMRING_CONSUMER, true);
+	return finish();
+}

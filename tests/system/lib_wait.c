@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: MIT
+/* Waiting: in every policy, with and without a deadline, through signals. */
+#include "lib.h"
+
+static enum shmring_policy policy;
+
+static struct shmring_wait until(uint64_t deadline)
+{
+	return (struct shmring_wait){ .deadline = deadline, .policy = policy };
+}
+
+static void test_nowait(void)
+{
+	struct pair pair = make_pair(page_size(), 0);
+	struct shmring_wait w = { .flags = SHMRING_NOWAIT, .policy = policy };
+
+	EXPECT_EQ(shmring_wait_data(pair.c, &w), -EAGAIN);
+	EXPECT_EQ(shmring_wait_space(pair.p, 8, &w), 0);
+	while (send_now(pair.p) > 0)
+		;
+	EXPECT_EQ(shmring_wait_space(pair.p, 8, &w), -EAGAIN);
+	EXPECT_EQ(shmring_wait_data(pair.c, &w), 0);
+	close_pair(&pair);
+}
+
+static void test_timeout(void)
+{
+	struct pair pair = make_pair(page_size(), 0);
+	struct shmring_wait w = until(shmring_deadline(20000000));
+	uint64_t n = 0;
+
+	EXPECT_EQ(shmring_wait_data(pair.c, &w), -ETIMEDOUT);
+	EXPECT(now_ns() >= w.deadline);
+	EXPECT_EQ(shmring_recv(pair.c, &n, 8, &w), -ETIMEDOUT);
+	while (send_now(pair.p) > 0)
+		;
+	w = until(shmring_deadline(20000000));
+	EXPECT_EQ(shmring_wait_space(pair.p, 8, &w), -ETIMEDOUT);
+	EXPECT(now_ns() >= w.deadline);
+	EXPECT_EQ(shmring_send(pair.p, &n, 8, &w), -ETIMEDOUT);
+	/* What is there is there, whatever the time. */
+	w = until(1);
+	EXPECT_EQ(shmring_wait_data(pair.c, &w), 0);
+	EXPECT_EQ(shmring_recv(pair.c, &n, 8, &w), 8);
+	EXPECT_EQ(shmring_wait_space(pair.p, 8, &w), 0);
+	EXPECT_EQ(shmring_send(pair.p, &n, 8, &w), 8);
+	close_pair(&pair);
+}
+
+static int receive_ten(struct shmring *r)
+{
+	struct shmring_wait w = until(0);
+	uint64_t i, n;
+
+	for (i = 0; i < 10; i++) {
+		CHECK_EQ(shmring_recv(r, &n, sizeof(n), &w), sizeof(n));
+		EXPECT_EQ(n, i);
+	}
+	return TEST_PASS;
+}
+
+static void test_data_wakes(void)
+{
+	struct shmring *p = make(page_size(), 0, SHMRING_PRODUCER);
+	pid_t pid = start_as(p, SHMRING_CONSUMER, receive_ten);
+	uint64_t i;
+
+	for (i = 0; i < 10; i++) {
+		if (policy == SHMRING_BLOCK)
+			await_asleep(pid);
+		send_number(p, i);
+	}
+	EXPECT_EQ(end_of(pid), TEST_PASS);
+	shmring_close(p);
+}
+
+/* Three rings full. */
+static int send_many(struct shmring *r)
+{
+	struct shmring_wait w = until(0);
+	uint64_t n;
+
+	for (n = 0; n < 3 * page_size() / 16; n++)
+		CHECK_EQ(shmring_send(r, &n, sizeof(n), &w), sizeof(n));
+	return TEST_PASS;
+}
+
+static void test_space_wakes(void)
+{
+	struct shmring *c = make(page_size(), 0, SHMRING_CONSUMER);
+	pid_t pid = start_as(c, SHMRING_PRODUCER, send_many);
+	uint64_t n;
+
+	for (n = 0; n < 3 * page_size() / 16; n++) {
+		if (policy == SHMRING_BLOCK && n % (page_size() / 16) == 0 && n < page_size() / 8)
+			await_asleep(pid);
+		EXPECT_EQ(receive_number(c), n);
+	}
+	EXPECT_EQ(end_of(pid), TEST_PASS);
+	shmring_close(c);
+}
+
+static int wait_for_half(struct shmring *r)
+{
+	struct shmring_wait w = until(0);
+	struct shmring_info info;
+
+	w.min_bytes = page_size() / 2;
+	EXPECT_EQ(shmring_wait_data(r, &w), 0);
+	CHECK_EQ(shmring_get_info(r, &info), 0);
+	EXPECT(info.used >= page_size() / 2);
+	return TEST_PASS;
+}
+
+static void test_min_bytes(void)
+{
+	struct shmring *p = make(page_size(), 0, SHMRING_PRODUCER);
+	pid_t pid = start_as(p, SHMRING_CONSUMER, wait_for_half);
+	uint64_t n;
+
+	for (n = 0; n < page_size() / 32; n++) {
+		if (n % 16 == 1 && policy == SHMRING_BLOCK)
+			await_asleep(pid);
+		send_number(p, n);
+	}
+	EXPECT_EQ(end_of(pid), TEST_PASS);
+	shmring_close(p);
+}
+
+/* The consumer wants more than there can be while the producer wants space. */
+static int wait_for_all(struct shmring *r)
+{
+	struct shmring_wait w = until(0);
+	struct shmring_info info;
+
+	w.min_bytes = page_size();
+	EXPECT_EQ(shmring_wait_data(r, &w), 0);
+	CHECK_EQ(shmring_get_info(r, &info), 0);
+	EXPECT_EQ(info.used, page_size() / 2 + 16);
+	while (receive_now(r) > 0)
+		;
+	EXPECT_EQ(shmring_wait_data(r, NULL), 0);
+	return TEST_PASS;
+}
+
+static void test_no_deadlock(void)
+{
+	struct shmring *p = make(page_size(), 0, SHMRING_PRODUCER);
+	pid_t pid = start_as(p, SHMRING_CONSUMER, wait_for_all);
+	char *big = calloc(1, page_size() / 2);
+	uint64_t used;
+
+	for (used = 0; used < page_size() / 2 + 16; used += 16)
+		send_number(p, used);
+	EXPECT_EQ(shmring_send(p, big, page_size() / 2, NULL), page_size() / 2);
+	EXPECT_EQ(end_of(pid), TEST_PASS);
+	free(big);
+	shmring_close(p);
+}
+
+static void on_signal(int sig)
+{
+	(void)sig;
+}
+
+static int be_interrupted(struct shmring *r)
+{
+	struct shmring_wait w = until(0);
+
+	sigaction(SIGUSR1, &(struct sigaction){ .sa_handler = on_signal }, NULL);
+	sigaction(SIGUSR2, &(struct sigaction){ .sa_handler = on_signal, .sa_flags = SA_RESTART },
+		  NULL);
+	send_number(r, 0);
+	while (send_now(r) > 0)
+		;
+	EXPECT_EQ(shmring_wait_space(r, 8, &w), -EINTR);
+	EXPECT_EQ(shmring_wait_space(r, 8, &w), -EINTR);
+	/* The third time it was stopped and continued, which is no reason. */
+	EXPECT_EQ(shmring_wait_space(r, 8, &w), 0);
+	return TEST_PASS;
+}
+
+static void test_signals(void)
+{
+	struct shmring *c = make(page_size(), 0, SHMRING_CONSUMER);
+	pid_t pid = start_as(c, SHMRING_PRODUCER, be_interrupted);
+
+	CHECK_EQ(receive_number(c), 0);
+	await_asleep(pid);
+	CHECK(!kill(pid, SIGUSR1));
+	await_asleep(pid);
+	CHECK(!kill(pid, SIGUSR2));
+	await_asleep(pid);
+	CHECK(!kill(pid, SIGSTOP));
+	AWAIT(state_of(pid) == 'T');
+	CHECK(!kill(pid, SIGCONT));
+	await_asleep(pid);
+	while (receive_now(c) > 0)
+		;
+	EXPECT_EQ(end_of(pid), TEST_PASS);
+	shmring_close(c);
+}
+
+/* A sleeper costs a wake-up; whoever keeps up costs none. */
+static void test_counters(void)
+{
+	struct pair pair = make_pair(page_size(), 0);
+	struct shmring_info before, after;
+	uint64_t n;
+
+	CHECK_EQ(shmring_get_info(pair.p, &before), 0);
+	for (n = 0; n < 10000; n++) {
+		send_number(pair.p, n);
+		EXPECT_EQ(receive_number(pair.c), n);
+	}
+	CHECK_EQ(shmring_get_info(pair.p, &after), 0);
+	EXPECT_EQ(after.sleeps, before.sleeps);
+	EXPECT_EQ(after.wakes, before.wakes);
+	close_pair(&pair);
+}
+
+int main(void)
+{
+	need_backend();
+	for (policy = SHMRING_DEFAULT; policy <= SHMRING_SPIN; policy++) {
+		printf("policy %d\n", policy);
+		RUN(test_nowait);
+		RUN(test_timeout);
+		RUN(test_data_wakes);
+		RUN(test_space_wakes);
+		RUN(test_min_bytes);
+		RUN(test_no_deadlock);
+	}
+	policy = SHMRING_BLOCK;
+	RUN(test_signals);
+	RUN(test_counters);
+	return finish();
+}

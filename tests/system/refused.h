@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef REFUSED_H
+#define REFUSED_H
+
+#include "abi.h"
+
+/*
+ * Expect an ioctl to fail with @want (a negative errno) and to change nothing:
+ * neither @ring, nor the list of all rings, nor our descriptors.
+ */
+void refused(int ring, int fd, unsigned long cmd, const void *arg, int want);
+
+/* An address that no page is at, and one whose structure runs into such. */
+const void *bad_pointer(void);
+void *before_hole(size_t bytes);
+
+#endif /* REFUSED_H */

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: MIT
+/* shmring info: one ring, one fact a line. */
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "tool.h"
+
+static const char *state_name(uint32_t state)
+{
+	switch (state) {
+	case SHMRING_PEER_NONE:
+		return "none yet";
+	case SHMRING_PEER_LIVE:
+		return "attached";
+	case SHMRING_PEER_GONE:
+		return "gone";
+	default:
+		return "?";
+	}
+}
+
+int cmd_info(const struct args *a)
+{
+	struct shmring_info info;
+	struct shmring *r;
+	int ret;
+
+	ret = shmring_attach(&r, a->names[0], SHMRING_HANDLE);
+	if (ret)
+		return report(a, NULL, ret);
+	ret = shmring_get_info(r, &info);
+	if (ret) {
+		shmring_close(r);
+		return report(a, NULL, ret);
+	}
+	printf("name      %s\n", a->names[0]);
+	printf("backend   %s\n", shmring_backend_name(r));
+	printf("capacity  %" PRIu64 " bytes\n", info.capacity);
+	printf("used      %" PRIu64 " bytes\n", info.used);
+	if (info.slot_size)
+		printf("messages  of %" PRIu32 " bytes\n", info.slot_size);
+	else
+		printf("messages  of any length\n");
+	printf("producer  %s\n", state_name(info.producer_state));
+	printf("consumer  %s\n", state_name(info.consumer_state));
+	shmring_close(r);
+	return EXIT_OK;
+}

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: MIT
+/* shmring send: standard input into a ring, read(2) straight into its memory. */
+#include <unistd.h>
+
+#include "tool.h"
+
+/* A quarter of the ring: the receiver takes one piece while the next is read. */
+static size_t piece(const struct shmring *r)
+{
+	return r->slot_size ? r->slot_size : (size_t)(r->capacity / 4 - r->header_size);
+}
+
+/*
+ * One message's worth: whatever is there, so that nothing waits here for more
+ * to come; a slot is filled up. Returns bytes, 0 at the end, or an error.
+ */
+static ssize_t fill(const struct shmring *r, char *buf, size_t size)
+{
+	size_t done = 0;
+	ssize_t n;
+
+	do {
+		n = read(STDIN_FILENO, buf + done, size - done);
+		if (n < 0 && errno != EINTR)
+			return -errno;
+		if (n > 0)
+			done += (size_t)n;
+	} while (n < 0 || (n > 0 && r->slot_size && done < size));
+	return (ssize_t)done;
+}
+
+static int copy_in(const struct args *a, struct shmring *r, struct traffic *t)
+{
+	size_t size = piece(r);
+	ssize_t n;
+	void *p;
+	int ret;
+
+	for (;;) {
+		p = shmring_reserve(r, size);
+		if (!p) {
+			ret = shmring_wait_space(r, size, NULL);
+			if (ret && ret != -EINTR)
+				return report(a, NULL, ret);
+			continue;
+		}
+		n = fill(r, p, size);
+		if (n < 0)
+			return report(a, "standard input", (int)n);
+		if (!n)
+			return EXIT_OK;
+		ret = shmring_commit(r, (size_t)n);
+		if (ret)	/* only the last slot can be too short */
+			return report(a, NULL, -EMSGSIZE);
+		t->bytes += (uint64_t)n;
+		t->messages++;
+	}
+}
+
+/*
+ * A ring goes with its last holder. If that is this process, then leaving
+ * before a receiver is there would throw away what was sent.
+ */
+static int hold_until_received(const struct args *a, const struct shmring *r)
+{
+	struct shmring_info info;
+	int ret;
+
+	for (;;) {
+		ret = shmring_get_info(r, &info);
+		if (ret)
+			return report(a, NULL, ret);
+		if (info.consumer_state != SHMRING_PEER_NONE)
+			return EXIT_OK;
+		nap();
+	}
+}
+
+int cmd_send(const struct args *a)
+{
+	struct traffic t = { 0 };
+	struct shmring *r;
+	int ret, status;
+	bool made;
+
+	ret = open_endpoint(a, SHMRING_PRODUCER, &r, &made);
+	if (ret)
+		return report(a, NULL, ret);
+	t.start = now_ns();
+	status = copy_in(a, r, &t);
+	report_traffic(a, r, &t);
+	if (!status && made && !(a->opt.flags & SHMRING_PERSIST))
+		status = hold_until_received(a, r);
+	shmring_close(r);
+	return status;
+}

@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: MIT
+/* shmring unlink: remove names; whoever has the ring keeps it. */
+#include "tool.h"
+
+int cmd_unlink(const struct args *a)
+{
+	struct args one = *a;
+	int ret, status = EXIT_OK;
+
+	for (; *one.names; one.names++) {
+		ret = shmring_unlink(*one.names);
+		if (ret)
+			status = report(&one, NULL, ret);
+	}
+	return status;
+}

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: MIT
+/* The shmring command: finds the verb and runs it. */
+#include <stdio.h>
+#include <string.h>
+
+#include "tool.h"
+
+static const struct verb verbs[] = {
+	{ "send", "NAME", 1, 1, "cCmpwPbv", "Send standard input through a ring.",
+	  "Each read(2) makes one message. Waits while the ring is full. Whoever makes a\n"
+	  "ring that does not persist stays until a receiver is there.", cmd_send },
+	{ "recv", "NAME", 1, 1, "cCmpwPbv", "Write what comes out of a ring to standard output.",
+	  "Waits while the ring is empty; ends when the sender has gone and all is taken.",
+	  cmd_recv },
+	{ "list", "", 0, 0, "b", "List the rings that you may see.", "", cmd_list },
+	{ "info", "NAME", 1, 1, "b", "Show one ring.", "", cmd_info },
+	{ "create", "NAME", 1, 1, "Csmb", "Make a ring that stays until it is unlinked.", "",
+	  cmd_create },
+	{ "unlink", "NAME...", 1, 1024, "b", "Remove names; whoever has the ring keeps it.", "",
+	  cmd_unlink },
+};
+
+#define NR_VERBS (sizeof(verbs) / sizeof(*verbs))
+
+static void print_help(FILE *f)
+{
+	fputs("Usage: shmring VERB [OPTION]... [NAME]...\n\n"
+	      "Message passing at shared-memory speed, from the shell.\n\n", f);
+	for (size_t i = 0; i < NR_VERBS; i++)
+		fprintf(f, "  %-7s %-8s %s\n", verbs[i].name, verbs[i].operands, verbs[i].summary);
+	fputs("\n  shmring send -c /demo < file     in one shell,\n"
+	      "  shmring recv -c /demo > copy     in another, in any order\n\n"
+	      "'shmring VERB --help' shows the options; --version the version.\n"
+	      "$SHMRING_BACKEND (kmod or memfd) is as --backend.\n\n"
+	      "Exit status: 0 done; 1 failed; 2 bad command line; 3 the receiver went away\n"
+	      "before the end.\n", f);
+}
+
+static int run(int argc, char **argv)
+{
+	struct args a;
+	int ret;
+
+	if (argc < 2) {
+		print_help(stderr);
+		return EXIT_USAGE;
+	}
+	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h")) {
+		print_help(stdout);
+		return EXIT_OK;
+	}
+	if (!strcmp(argv[1], "--version")) {
+		printf("shmring " VERSION " (ABI %u)\n", SHMRING_ABI);
+		return EXIT_OK;
+	}
+	for (size_t i = 0; i < NR_VERBS; i++) {
+		if (strcmp(argv[1], verbs[i].name))
+			continue;
+		ret = parse_args(&verbs[i], argc - 1, argv + 1, &a);
+		return ret < 0 ? verbs[i].run(&a) : ret;
+	}
+	fprintf(stderr, "shmring: no verb '%s'\nTry 'shmring --help'.\n", argv[1]);
+	return EXIT_USAGE;
+}
+
+int main(int argc, char **argv)
+{
+	int ret = run(argc, argv);
+
+	if (fflush(stdout) || ferror(stdout)) {
+		perror("shmring: standard output");
+		ret = EXIT_ERROR;
+	}
+	return ret;
+}
