@@ -435,20 +435,27 @@ static int create_anonymous(struct shmring_private *p, const struct shmring_opti
 }
 
 /*
- * Of a name whose holders were all killed, nobody has taken the file away: do it
- * now. 0: done, try again.
+ * Have all who had this named ring been killed? Then nobody has taken the file
+ * away. It stays locked until @fd is closed, and nobody else can take it away or
+ * take it up.
  */
+static bool is_debris(int fd)
+{
+	struct stat st;
+
+	return !fstat(fd, &st) && S_ISREG(st.st_mode) && !(st.st_mode & S_ISVTX) &&
+	       !lock(fd, LOCK_HOLDERS, F_WRLCK, F_OFD_SETLK);
+}
+
+/* Make room for a new ring of this name. 0: done, try again. */
 static int remove_debris(const char *path)
 {
-	int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
-	struct stat st;
-	int ret = -EEXIST;
+	int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	int ret;
 
 	if (fd < 0)
 		return errno == ENOENT ? 0 : -EEXIST;
-	if (!fstat(fd, &st) && S_ISREG(st.st_mode) && !(st.st_mode & S_ISVTX) &&
-	    !lock(fd, LOCK_HOLDERS, F_WRLCK, F_OFD_SETLK) && !unlink(path))
-		ret = 0;
+	ret = is_debris(fd) && !unlink(path) ? 0 : -EEXIST;
 	close(fd);
 	return ret;
 }
@@ -518,6 +525,11 @@ static int memfd_open(struct shmring_private *p, const char *name, enum shmring_
 	p->fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	if (p->fd < 0)
 		return errno == ELOOP ? -EPROTO : -errno;
+	if (is_debris(p->fd)) {
+		unlink(path);
+		forget(p);
+		return -ENOENT;
+	}
 	ret = become_holder(p);
 	if (!ret)
 		ret = fstat(p->fd, &st) ? -errno : 0;
@@ -682,6 +694,7 @@ static int memfd_info(const struct shmring *r, struct shmring_info *info)
 	struct shmring_consumer consumer;
 	struct shmring_producer producer;
 	struct shmring_lane lane;
+	struct stat st;
 	int ret = geometry(p, &info->capacity, &info->slot_size);
 
 	if (ret)
@@ -693,7 +706,8 @@ static int memfd_info(const struct shmring *r, struct shmring_info *info)
 	info->used = producer.head - consumer.tail;
 	info->producer_state = lane.producer_state;
 	info->consumer_state = lane.consumer_state;
-	strcpy(info->name, p->name);
+	if (!fstat(p->fd, &st) && st.st_nlink)
+		strcpy(info->name, p->name);
 	return 0;
 }
 

@@ -277,6 +277,8 @@ ssize_t shmring_send(struct shmring *r, const void *buf, size_t len,
 	void *to;
 	int ret;
 
+	if (bad_wait(r, w))
+		return -EINVAL;
 	while (!(to = shmring_reserve(r, len))) {
 		ret = shmring_wait_space(r, len, w);
 		if (ret)
@@ -295,6 +297,8 @@ ssize_t shmring_recv(struct shmring *r, void *buf, size_t size,
 	size_t len;
 	int ret;
 
+	if (bad_wait(r, w))
+		return -EINVAL;
 	while (!(from = shmring_peek(r, &len))) {
 		ret = shmring_wait_data(r, w);
 		if (ret)

@@ -163,6 +163,14 @@ static void on_signal(int sig)
 	(void)sig;
 }
 
+static uint64_t used(const struct shmring *r)
+{
+	struct shmring_info info;
+
+	CHECK_EQ(shmring_get_info(r, &info), 0);
+	return info.used;
+}
+
 static int be_interrupted(struct shmring *r)
 {
 	struct shmring_wait w = until(0);
@@ -170,7 +178,9 @@ static int be_interrupted(struct shmring *r)
 	sigaction(SIGUSR1, &(struct sigaction){ .sa_handler = on_signal }, NULL);
 	sigaction(SIGUSR2, &(struct sigaction){ .sa_handler = on_signal, .sa_flags = SA_RESTART },
 		  NULL);
+	/* The handlers are there; no space comes back once it is taken. */
 	send_number(r, 0);
+	AWAIT(!used(r));
 	while (send_now(r) > 0)
 		;
 	EXPECT_EQ(shmring_wait_space(r, 8, &w), -EINTR);
