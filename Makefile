@@ -20,6 +20,11 @@ help:		## this list
 run:		## stream this tree through /dev/shmring in a VM, compare, measure (HOST=1, BACKEND=memfd, KERNEL=...)
 	@KERNEL='$(KERNEL)' HOST='$(HOST)' BACKEND='$(BACKEND)' tools/run.sh
 
+bench:		## measure shmring beside everything else there is (BENCH=--help)
+	@tests/vm/deps.sh build bench || echo "bench: goes on with what is installed" >&2
+	@$(MAKE) --no-print-directory tools
+	@$(BUILD)/tools/bench $(BENCH)
+
 test:		## everything that is tested (PARTS="unit kunit ...": some of it)
 	@tests/all.sh $(PARTS)
 
@@ -32,12 +37,14 @@ lib:		## libshmring, static and shared
 tools: lib	## the command and the benchmark
 	@$(MAKE) --no-print-directory -C tools O=$(BUILD)/tools
 
-# kbuild leaves its objects beside the sources: let it do so in a copy.
+# kbuild leaves its objects beside the sources: let it do so in a copy. Type data
+# for BPF needs pahole, which headers do not bring along: do without, then.
+nobtf	= $(if $(shell command -v pahole),,CONFIG_DEBUG_INFO_BTF_MODULES=)
 modules:	## the module, for the running kernel (KDIR=..., ARCH=..., W=1)
 	@test -n "$(release)" || { echo "$(KDIR): no kernel headers there: apt install linux-headers-$$(uname -r), or say KDIR=..." >&2; exit 1; }
 	@mkdir -p $(kbuild)/tests
 	@cp -ruT kmod $(kbuild)/kmod && cp -u Kbuild $(kbuild)/ && cp -ruT tests/kunit $(kbuild)/tests/kunit
-	@$(MAKE) --no-print-directory -C $(KDIR) M=$(kbuild) ARCH=$(ARCH) $(if $(W),W=$(W)) $(if $(C),C=$(C)) modules
+	@$(MAKE) --no-print-directory -C $(KDIR) M=$(kbuild) ARCH=$(ARCH) $(nobtf) $(if $(W),W=$(W)) $(if $(C),C=$(C)) modules
 	@cp -u $(kbuild)/kmod/shmring.ko $(kbuild)/
 
 modules_install: modules	## the module and the udev rule, for KDIR's kernel
@@ -51,4 +58,4 @@ install: all	## library, header, command and man pages (PREFIX, DESTDIR)
 clean:		## what was built; the kernels in the cache stay
 	rm -rf $(BUILD)
 
-.PHONY: all help run test check lib tools modules modules_install install clean
+.PHONY: all help run bench test check lib tools modules modules_install install clean

@@ -264,10 +264,8 @@ static long do_query(struct shmring_file *sf, unsigned int cmd, void __user *uar
 
 static long do_wait(struct shmring_file *sf, u32 role, unsigned int cmd, void __user *uarg)
 {
-	u64 capacity = sf->ring->capacity;
 	struct shmring_ioc_wait w;
 	ktime_t deadline;
-	u64 mark;
 	int ret;
 
 	if (sf->role != role)
@@ -275,15 +273,14 @@ static long do_wait(struct shmring_file *sf, u32 role, unsigned int cmd, void __
 	ret = copy_in(&w, sizeof(w), cmd, uarg);
 	if (ret)
 		return ret;
-	if (w.flags || w.reserved || !w.bytes || w.bytes > capacity || w.mark > capacity)
+	if (w.flags || w.reserved)
 		return -EINVAL;
-	mark = w.mark;
-	if (!mark && role == SHMRING_ROLE_PRODUCER)
-		mark = capacity / 2;
-	mark = max(mark, w.bytes);
+	ret = shmring_check_wait(sf, w.bytes, &w.mark);
+	if (ret)
+		return ret;
 	/* Beyond what a clock can show is the same as never. */
 	deadline = ns_to_ktime(min_t(u64, w.deadline, KTIME_MAX));
-	return shmring_wait(sf, w.bytes, mark,
+	return shmring_wait(sf, w.bytes, w.mark,
 			    w.deadline && deadline != KTIME_MAX ? &deadline : NULL);
 }
 
@@ -291,8 +288,7 @@ static long do_wake(struct shmring_file *sf)
 {
 	if (sf->role == SHMRING_ROLE_NONE)
 		return -ENOTTY;
-	shmring_wake(shmring_peer(sf->ring, sf->role), sf->role == SHMRING_ROLE_PRODUCER ?
-		     EPOLLIN | EPOLLRDNORM : EPOLLOUT | EPOLLWRNORM);
+	shmring_wake(shmring_peer(sf->ring, sf->role));
 	return 0;
 }
 
@@ -375,5 +371,6 @@ static const struct file_operations shmring_fops = {
 	.compat_ioctl = compat_ptr_ioctl,
 	.mmap = shmring_mmap,
 	.poll = shmring_poll,
+	.uring_cmd = shmring_compat_uring_cmd,
 	.show_fdinfo = shmring_show_fdinfo,
 };

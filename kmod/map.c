@@ -174,6 +174,7 @@ static int map_own(struct shmring_file *sf, struct vm_area_struct *vma,
 	sf->mapped |= span->bits;
 	sf->mm = vma->vm_mm;
 	sf->nr_vmas++;
+	shmring_set_mm(shmring_side(sf->ring, sf->role), vma->vm_mm);
 out:
 	mutex_unlock(&sf->ring->lock);
 	return ret;

@@ -95,9 +95,14 @@ static void init_side(struct shmring_side *side, __u64 *half, __u64 *position)
 	side->half = (struct shmring_half *)half;
 	side->half->wake_at = SHMRING_NO_WAKE;
 	side->position = position;
+	shmring_fence_init(side);
 }
 
 /* Either half of the lane starts as struct shmring_half says. */
+static_assert(offsetof(struct shmring_lane, data_fence_until) ==
+	      offsetof(struct shmring_lane, data_wake_at) + offsetof(struct shmring_half, fence_until));
+static_assert(offsetof(struct shmring_lane, space_fence_until) ==
+	      offsetof(struct shmring_lane, space_wake_at) + offsetof(struct shmring_half, fence_until));
 static_assert(offsetof(struct shmring_lane, consumer_state) ==
 	      offsetof(struct shmring_lane, data_wake_at) + offsetof(struct shmring_half, state));
 static_assert(offsetof(struct shmring_lane, consumer_epoch) ==
@@ -277,6 +282,7 @@ void shmring_role_end(struct shmring_file *sf)
 	/* Pairs with the acquires in shmring_used(), shmring_ready(), and the library. */
 	smp_store_release(&side->half->state, SHMRING_PEER_GONE);
 	WRITE_ONCE(side->owner, NULL);
+	shmring_set_mm(side, NULL);
 	shmring_wake_all(side);
 	shmring_wake_all(shmring_peer(ring, sf->role));
 }

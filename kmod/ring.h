@@ -13,7 +13,8 @@
  *   mmap_lock		(the mm's; held when our mmap and close run)
  *   shmring_names_lock	the list of rings, and every ring's name
  *   ring->lock		roles and mappings
- *   side->wait.lock	that side's wake_at
+ *   side->fence_lock	that side's fence_until
+ *   side->wait.lock	that side's wake_at; and the mm of its owner
  *
  * User memory is never touched under any of ours.
  */
@@ -33,6 +34,7 @@
 
 struct cred;
 struct file;
+struct io_uring_cmd;
 struct seq_file;
 
 /*
@@ -41,6 +43,7 @@ struct seq_file;
  */
 struct shmring_half {
 	__u64 wake_at;
+	__u64 fence_until;
 	__u32 state;
 	__u32 epoch;
 };
@@ -48,11 +51,16 @@ struct shmring_half {
 struct shmring_side {
 	wait_queue_head_t wait;		/* this side's sleepers and pollers */
 	struct shmring_half *half;	/* in the kernel region: only we write it;
-					 * wake_at under wait.lock, the rest under
-					 * ring->lock
+					 * wake_at under wait.lock, fence_until under
+					 * fence_lock, the rest under ring->lock
+					 */
+	spinlock_t fence_lock;
+	u64 fenced_until;		/* the other side is known to fence when it
+					 * publishes from below this; fence_lock
 					 */
 	__u64 *position;		/* head or tail; user space writes it */
 	struct shmring_file *owner;	/* the endpoint, or NULL; ring->lock */
+	struct mm_struct *mm;		/* that maps its own regions, or NULL; wait.lock */
 	atomic64_t nr_sleeps;
 	atomic64_t nr_wakes;
 };
@@ -89,6 +97,7 @@ struct shmring_file {
 	u32 role;			/* SHMRING_ROLE_* */
 	u32 rights;			/* SHMRING_RIGHT_* */
 	u64 lowat;			/* poll says ready at this many bytes */
+	unsigned int cancels;		/* of io_uring's waits, so far; wait.lock */
 
 	/* Of the role's own regions; under ring->lock. */
 	struct mm_struct *mm;		/* who maps them; only compared */
@@ -131,10 +140,23 @@ int shmring_mmap(struct file *file, struct vm_area_struct *vma);
 
 /* wait.c: sleeping, waking, polling */
 int shmring_ready(struct shmring_file *sf, u64 bytes);
+void shmring_arm(struct shmring_file *sf, u64 bytes);
+void shmring_disarm(struct shmring_side *side);
+int shmring_check_wait(const struct shmring_file *sf, u64 bytes, u64 *mark);
 int shmring_wait(struct shmring_file *sf, u64 bytes, u64 mark, ktime_t *deadline);
-void shmring_wake(struct shmring_side *side, __poll_t key);
+void shmring_wake(struct shmring_side *side);
 void shmring_wake_all(struct shmring_side *side);
 __poll_t shmring_poll(struct file *file, poll_table *pt);
+
+/* fence.c: who pays for the fence */
+void shmring_fence_init(struct shmring_side *side);
+void shmring_set_mm(struct shmring_side *side, struct mm_struct *mm);
+void shmring_fence_peer(struct shmring *ring, struct shmring_side *side,
+			struct shmring_side *peer);
+
+/* uring.c: waits as commands of io_uring. Both are called with its lock held. */
+int shmring_uring_cmd(struct io_uring_cmd *cmd, unsigned int issue_flags);
+void shmring_uring_woken(struct io_uring_cmd *cmd, unsigned int issue_flags, bool dying);
 
 /* name.c: names and permissions */
 extern struct mutex shmring_names_lock;

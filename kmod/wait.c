@@ -8,14 +8,16 @@
  *   publisher (user space)		sleeper (here)
  *
  *   store own position	(A) or (E)	queue on side->wait
- *   load peer's wake_at	(C) or (G)	store wake_at
- *   if position >= wake_at		full barrier		(D)
- *	WAKE				load position
- *					sleep if it is below
+ *   load fence_until	(H)		store wake_at
+ *   fence, if due	(I)		full barrier		(D)
+ *   load peer's wake_at	(C) or (G)	load position
+ *   if position >= wake_at		(J), unless (I) is known to be due
+ *	WAKE				load position, sleep if it is below
  *
  * (A)-(C), and (E)-(G), pair with (D): of a publisher and a sleeper, at least
  *     one sees what the other has stored. If neither did, the sleeper would
- *     sleep on a position that is there, and nobody would wake it.
+ *     sleep on a position that is there, and nobody would wake it. The publisher's
+ *     half of that is (I), or (J) in its place: see fence.c.
  *
  * The letters are those of the contract in <linux/shmring.h>; the user side is
  * shmring_publish() and shmring_release() in the library's shmring.h.
@@ -84,14 +86,20 @@ int shmring_ready(struct shmring_file *sf, u64 bytes)
 }
 EXPORT_SYMBOL_IF_KUNIT(shmring_ready);
 
-/* Have the other side call WAKE once its position reaches @at. */
-static void arm(struct shmring_side *side, u64 at)
+/*
+ * Have the other side call WAKE once its position reaches @at. Whoever looks at
+ * the position after this sees it, or will be woken.
+ */
+static void arm(struct shmring_file *sf, u64 at)
 {
+	struct shmring_side *side = shmring_side(sf->ring, sf->role);
+
 	spin_lock_irq(&side->wait.lock);
 	if (at < side->half->wake_at)
 		WRITE_ONCE(side->half->wake_at, at);
 	spin_unlock_irq(&side->wait.lock);
-	smp_mb(); /* D, matches A-C and E-G */
+	smp_mb(); /* D, matches I */
+	shmring_fence_peer(sf->ring, side, shmring_peer(sf->ring, sf->role));
 }
 
 /*
@@ -107,21 +115,36 @@ static u64 target(struct shmring_file *sf, u64 bytes)
 }
 
 /*
- * Arm for @bytes. A consumer that waits for more than there is must hear of a
- * producer that waits for space; data_ready() then calls it ready. Both arm
- * first and look at the other's wake_at after (D), so one of them sees it.
+ * Arm for the position @at, and let nobody wait for ever: a consumer that waits for
+ * more than there is must hear of a producer that waits for space, and be content
+ * with any data while it does; data_ready() then calls it ready. Both arm first and
+ * look at the other's wake_at after (D), so one of them sees it.
  */
-static void arm_for(struct shmring_file *sf, u64 bytes)
+static void arm_at(struct shmring_file *sf, u64 at)
 {
 	struct shmring_side *peer = shmring_peer(sf->ring, sf->role);
+	u64 next = READ_ONCE(*shmring_side(sf->ring, sf->role)->position) + 1;
 
-	arm(shmring_side(sf->ring, sf->role), target(sf, bytes));
-	if (sf->role == SHMRING_ROLE_PRODUCER && waits(peer) && shmring_used(sf->ring))
-		shmring_wake(peer, EPOLLIN | EPOLLRDNORM);
+	arm(sf, at);
+	if (!waits(peer))
+		return;
+	if (sf->role == SHMRING_ROLE_PRODUCER) {
+		/* Not if it has nothing, and the next byte wakes it anyway. */
+		if (shmring_used(sf->ring) || READ_ONCE(peer->half->wake_at) > next)
+			shmring_wake(peer);
+	} else if (at != next) {
+		arm(sf, next);
+	}
+}
+
+/* Have the other side call WAKE once @bytes are there. */
+void shmring_arm(struct shmring_file *sf, u64 bytes)
+{
+	arm_at(sf, target(sf, bytes));
 }
 
 /* Nobody is left on the queue: spare the other side a WAKE. */
-static void disarm(struct shmring_side *side)
+void shmring_disarm(struct shmring_side *side)
 {
 	spin_lock_irq(&side->wait.lock);
 	/* No barrier: whoever queues later does so under this lock. */
@@ -139,7 +162,7 @@ static int sleep_for(struct shmring_file *sf, u64 bytes, ktime_t *deadline)
 
 	for (;;) {
 		prepare_to_wait(&side->wait, &wait, TASK_INTERRUPTIBLE);
-		arm_for(sf, bytes);
+		shmring_arm(sf, bytes);
 		ret = shmring_ready(sf, bytes);
 		if (ret)
 			break;
@@ -154,8 +177,21 @@ static int sleep_for(struct shmring_file *sf, u64 bytes, ktime_t *deadline)
 		}
 	}
 	finish_wait(&side->wait, &wait);
-	disarm(side);
+	shmring_disarm(side);
 	return ret;
+}
+
+/* Check what user space asks for, and fill in @mark. */
+int shmring_check_wait(const struct shmring_file *sf, u64 bytes, u64 *mark)
+{
+	u64 capacity = sf->ring->capacity;
+
+	if (!bytes || bytes > capacity || *mark > capacity)
+		return -EINVAL;
+	if (!*mark && sf->role == SHMRING_ROLE_PRODUCER)
+		*mark = capacity / 2;
+	*mark = max(*mark, bytes);
+	return 0;
 }
 
 /**
@@ -183,8 +219,11 @@ int shmring_wait(struct shmring_file *sf, u64 bytes, u64 mark, ktime_t *deadline
 }
 EXPORT_SYMBOL_IF_KUNIT(shmring_wait);
 
-/* Wake whoever waits on @side. Nobody: one load. */
-void shmring_wake(struct shmring_side *side, __poll_t key)
+/*
+ * Wake whoever waits on @side. Nobody: one load. Without a key: io_uring takes one
+ * for the answer and does not call poll, which then would not arm again.
+ */
+void shmring_wake(struct shmring_side *side)
 {
 	if (!waits(side))
 		return;
@@ -192,7 +231,7 @@ void shmring_wake(struct shmring_side *side, __poll_t key)
 	if (waits(side)) {
 		WRITE_ONCE(side->half->wake_at, SHMRING_NO_WAKE);
 		atomic64_inc(&side->nr_wakes);
-		wake_up_locked_poll(&side->wait, key);
+		wake_up_locked(&side->wait);
 	}
 	spin_unlock_irq(&side->wait.lock);
 }
@@ -225,13 +264,16 @@ static __poll_t poll_mask(struct shmring_file *sf)
 /*
  * Level-triggered: arm only if not ready; whoever asked looks again before it
  * sleeps the next time. Edge-triggered, it does not: it wants to hear of whatever
- * comes after what is there now, so always arm, for the next position.
+ * comes after what is there now, so always arm, for the next position. So do
+ * exclusive waiters: the one that was woken does it for those that were not.
  */
 __poll_t shmring_poll(struct file *file, poll_table *pt)
 {
 	struct shmring_file *sf = file->private_data;
 	struct shmring_side *side;
 	__poll_t events = poll_requested_events(pt);
+	bool edge = (events & EPOLLEXCLUSIVE) ||
+		    (events & (EPOLLET | EPOLLONESHOT)) == EPOLLET;
 	__poll_t mask;
 	u64 seen;
 
@@ -243,9 +285,9 @@ __poll_t shmring_poll(struct file *file, poll_table *pt)
 	seen = READ_ONCE(*shmring_peer(sf->ring, sf->role)->position);
 	mask = poll_mask(sf);
 	if (!mask)
-		arm_for(sf, sf->lowat);
-	else if ((events & EPOLLET) && !(events & EPOLLONESHOT))
-		arm(side, seen + 1);
+		shmring_arm(sf, sf->lowat);
+	else if (edge)
+		arm_at(sf, seen + 1);
 	else
 		return mask;
 	return poll_mask(sf);

@@ -13,8 +13,9 @@
 
 #define SHMRING_CHECK_NS	50000000	/* without the module: for a death, this often */
 
-/* How long to spin before sleeping; see wait.c. */
+/* How to spin, and how long before sleeping; see wait.c. */
 struct shmring_spin {
+	unsigned int pauses;	/* before the first look */
 	uint64_t budget;	/* ns; 0: sleep at once */
 	uint64_t cost;		/* ns that a short sleep takes, as seen so far */
 };
@@ -28,6 +29,7 @@ struct shmring_private {
 	int lock_fd;		/* memfd: a description for the locks; else -1 */
 	uint64_t pid_ns;	/* memfd: where our pid means something; 0: nowhere */
 	uint64_t checked;	/* when the peer was last seen alive, ns */
+	uint64_t fenced_until;	/* memfd: the peer is known to fence below this position */
 	void *base;		/* the mapping */
 	size_t size;		/* and its bytes */
 	size_t lowat;

@@ -15,6 +15,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/futex.h>
+#include <linux/membarrier.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -32,10 +33,12 @@ enum { LOCK_HOLDERS = 2, LOCK_CHANGE = 3 };
 #define PATH_SIZE	(SHMRING_NAME_MAX + 32)
 #define POKE_OFFSET	(SHMRING_LANE_OFFSET + sizeof(struct shmring_lane))
 #define NS_PER_S	1000000000ull
+#define FENCE_CREDIT	65536		/* as the module's */
 
 /* How the same half of the lane looks from either side. */
 struct half {
 	__u64 wake_at;
+	__u64 fence_until;
 	__u32 state;
 	__u32 epoch;
 };
@@ -178,6 +181,53 @@ static void memfd_wake(struct shmring *r)
 		wake(r, peer);
 }
 
+/* --------------------------------------------------------- who pays the fence */
+
+/*
+ * Can a sleeper make our CPUs execute a barrier, and we the other side's? Lasts
+ * until exec.
+ */
+static bool accept_barriers(void)
+{
+	return !syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED, 0, 0);
+}
+
+/*
+ * If not, both sides have to fence. A peer that is just publishing may not have seen
+ * it yet; for that one time a sleep can last until its slice of SHMRING_CHECK_NS ends.
+ */
+static void agree_on_fences(struct shmring *r)
+{
+	if (accept_barriers())
+		return;
+	__atomic_store_n(&half_of(r, SHMRING_PRODUCER)->fence_until, SHMRING_FENCE_ALWAYS,
+			 __ATOMIC_SEQ_CST);
+	__atomic_store_n(&half_of(r, SHMRING_CONSUMER)->fence_until, SHMRING_FENCE_ALWAYS,
+			 __ATOMIC_SEQ_CST);
+}
+
+/*
+ * See to the barrier between the publications of the peer and us, who have just
+ * armed. The protocol, and why it is right, is in the module's fence.c.
+ */
+static void fence_peer(struct shmring *r)
+{
+	uint64_t position = __atomic_load_n(position_of(r, peer_role(r)), __ATOMIC_RELAXED);
+	__u64 *fence_until = &half_of(r, r->role)->fence_until;
+	uint64_t until = position + (r->capacity > FENCE_CREDIT ? r->capacity : FENCE_CREDIT);
+	__u64 seen = __atomic_load_n(fence_until, __ATOMIC_RELAXED);
+
+	if (position < r->priv->fenced_until || seen == SHMRING_FENCE_ALWAYS)
+		return;
+	/* Not over a FENCE_ALWAYS that comes just now. */
+	if (!__atomic_compare_exchange_n(fence_until, &seen, until, false, __ATOMIC_SEQ_CST,
+					 __ATOMIC_SEQ_CST))
+		return;
+	/* J, matches A-C and E-G: on all CPUs that run a process which accepts it. */
+	if (!syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL_EXPEDITED, 0, 0))
+		r->priv->fenced_until = until;
+}
+
 /* --------------------------------------------------------------- coming, going */
 
 /*
@@ -237,6 +287,7 @@ static int take_role(struct shmring *r, enum shmring_role role)
 	__atomic_store_n(&owner[0], (uint64_t)getpid(), __ATOMIC_RELAXED);
 	__atomic_store_n(&owner[1], r->priv->pid_ns, __ATOMIC_RELAXED);
 	__atomic_store_n(&half->wake_at, SHMRING_NO_WAKE, __ATOMIC_RELAXED);
+	agree_on_fences(r);
 	__atomic_fetch_add(&half->epoch, 1, __ATOMIC_RELAXED);
 	__atomic_store_n(&half->state, SHMRING_PEER_LIVE, __ATOMIC_SEQ_CST);
 	return 0;
@@ -258,8 +309,10 @@ static bool arm(struct shmring *r, uint64_t bytes)
 	uint64_t other;
 	bool waits;
 
-	__atomic_store_n(&half_of(r, r->role)->wake_at, at, __ATOMIC_SEQ_CST);	/* D, matches A-C */
-	other = __atomic_load_n(position_of(r, peer), __ATOMIC_SEQ_CST);	/* and E-G */
+	__atomic_store_n(&half_of(r, r->role)->wake_at, at, __ATOMIC_SEQ_CST);
+	__shmring_fence();			/* D, matches I */
+	fence_peer(r);
+	other = __atomic_load_n(position_of(r, peer), __ATOMIC_SEQ_CST);
 	waits = __atomic_load_n(&half_of(r, peer)->wake_at, __ATOMIC_SEQ_CST) != SHMRING_NO_WAKE;
 	if (waits && other != own) {
 		if (r->role == SHMRING_CONSUMER)

@@ -12,7 +12,10 @@
 
 #define SPIN_MIN_NS	1000	/* less is not worth reading the clock for */
 #define SPIN_MAX_NS	50000
-#define SPINS_PER_CLOCK	32
+#define LOOKS_PER_CLOCK	32
+
+#define PAUSES_MAX	256	/* some microseconds */
+#define BYTES_PER_PAUSE	4	/* about 200 MB/s: slower is no stream */
 
 static uint64_t now_ns(void)
 {
@@ -56,7 +59,7 @@ static bool gone(const uint32_t *state)
 static int look_for_data(struct shmring *r, const struct want *want)
 {
 	bool ended = gone(&r->lane->producer_state);
-	uint64_t avail, held;
+	uint64_t avail, wake_at;
 
 	__shmring_refresh_data(r);
 	if (r->error)
@@ -66,13 +69,17 @@ static int look_for_data(struct shmring *r, const struct want *want)
 		return 1;
 	if (ended)
 		return avail ? 1 : -ENODATA;
-	if (__atomic_load_n(&r->lane->space_wake_at, __ATOMIC_RELAXED) == SHMRING_NO_WAKE)
+	/*
+	 * Does the producer wait for space that it has not been given yet? Signed:
+	 * "no" is -1, and space that was there from the start is below zero.
+	 */
+	wake_at = __atomic_load_n(&r->lane->space_wake_at, __ATOMIC_RELAXED);
+	if ((int64_t)(wake_at - r->c.released) <= 0)
 		return 0;
-	/* The producer waits for space: no more will come. */
-	held = r->c.tail - r->c.released;
+	/* Then no more will come: make do with what there is, or give back. */
 	if (avail)
 		return 1;
-	return held ? -EDEADLK : 0;
+	return r->c.tail != r->c.released ? -EDEADLK : 0;
 }
 
 /* 1: there is space; 0: not yet; or why there will be none. */
@@ -104,34 +111,68 @@ static void check_peer(struct shmring *r, uint64_t now)
 	p->backend->check_peer(r);
 }
 
-/* Look until there is something, or until @end. */
+static uint64_t found(const struct shmring *r)
+{
+	return r->role == SHMRING_CONSUMER ? r->c.limit - r->c.tail : r->p.limit - r->p.head;
+}
+
+/*
+ * Whoever keeps up with a stream and looks again at once finds one more message,
+ * and takes the other side's cache line away from it for each: two to six times
+ * slower than to let some messages gather. So pause before the first look, for as
+ * long as that has paid: twice as long as the last time if the look found more than
+ * a trickle, but not yet a good part of the ring. Whoever has to look more than
+ * twice waits for an answer, or for a slow peer, where delay is all that it would
+ * be.
+ */
+static void learn_pauses(struct shmring_spin *spin, const struct shmring *r, unsigned int looks)
+{
+	if (looks > 2)
+		spin->pauses = 1;
+	else if (looks > 1 || found(r) < (uint64_t)spin->pauses * BYTES_PER_PAUSE)
+		spin->pauses = spin->pauses > 1 ? spin->pauses / 2 : 1;
+	else if (found(r) < r->capacity / 8 && spin->pauses < PAUSES_MAX)
+		spin->pauses *= 2;
+}
+
+static void pause_for(unsigned int pauses)
+{
+	while (pauses--)
+		cpu_relax();
+}
+
+/* Look until there is something, or until @end; once at least. */
 static int spin_until(struct shmring *r, const struct want *want, uint64_t end)
 {
+	struct shmring_spin *spin = &r->priv->spin;
+	unsigned int looks = 0;
 	uint64_t now;
-	unsigned int i;
 	int ret;
 
-	do {
-		for (i = 0; i < SPINS_PER_CLOCK; i++) {
-			ret = look(r, want);
-			if (ret)
-				return ret;
-			cpu_relax();
-		}
+	pause_for(spin->pauses);
+	while (!(ret = look(r, want))) {
+		cpu_relax();
+		if (++looks % LOOKS_PER_CLOCK)
+			continue;
 		if (r->priv->alone)
 			sched_yield();
 		now = now_ns();
 		check_peer(r, now);
-	} while (now < end);
-	return 0;
+		if (now >= end)
+			return 0;
+	}
+	if (ret > 0)
+		learn_pauses(spin, r, looks + 1);
+	return ret;
 }
 
 /*
- * Learn from a sleep how long to spin before the next: after sleeps about as
- * short as sleeping and waking cost, up to that cost; after longer ones, less
- * and less. The scheme of the guest halt polling of KVM and cpuidle-haltpoll.
+ * Learn from a sleep how long to spin before the next. One that took little more
+ * than sleeping and waking cost was not worth it: next time, spin for that long. A
+ * long one was: spin less, and soon not at all. So at worst spinning costs as much
+ * again as sleeping would; the rule for renting skis, and the halt polling of KVM.
  */
-static void learn(struct shmring_spin *spin, uint64_t slept)
+static void learn_sleep(struct shmring_spin *spin, uint64_t slept)
 {
 	if (slept > 2 * spin->cost) {
 		spin->budget /= 2;
@@ -139,12 +180,11 @@ static void learn(struct shmring_spin *spin, uint64_t slept)
 			spin->budget = 0;
 		return;
 	}
-	spin->cost = (7 * spin->cost + slept) / 8;
-	if (spin->cost < SPIN_MIN_NS)
-		spin->cost = SPIN_MIN_NS;
-	spin->budget = spin->budget ? 2 * spin->budget : SPIN_MIN_NS;
-	if (spin->budget > spin->cost)
-		spin->budget = spin->cost;
+	if (slept < spin->cost)
+		spin->cost = slept > SPIN_MIN_NS ? slept : SPIN_MIN_NS;
+	else if (spin->cost < SPIN_MAX_NS)
+		spin->cost += (slept - spin->cost) / 16;
+	spin->budget = 2 * spin->cost;
 }
 
 void shmring_spin_init(struct shmring_private *p)
@@ -152,8 +192,9 @@ void shmring_spin_init(struct shmring_private *p)
 	cpu_set_t set;
 
 	p->alone = !sched_getaffinity(0, sizeof(set), &set) && CPU_COUNT(&set) == 1;
-	p->spin.cost = SPIN_MAX_NS / 2;
-	p->spin.budget = SPIN_MAX_NS / 4;
+	p->spin.pauses = 1;
+	p->spin.cost = SPIN_MAX_NS;
+	p->spin.budget = SPIN_MAX_NS;
 }
 
 /* ---------------------------------------------------------------- waiting */
@@ -177,7 +218,7 @@ static int sleep_once(struct shmring *r, const struct want *want, uint64_t deadl
 		bytes = r->capacity;
 	ret = r->priv->backend->wait(r, bytes, want->mark, deadline);
 	r->priv->sleeps++;
-	learn(&r->priv->spin, now_ns() - start);
+	learn_sleep(&r->priv->spin, now_ns() - start);
 	return ret;
 }
 
@@ -185,13 +226,13 @@ static int spin_then_sleep(struct shmring *r, const struct want *want, bool spin
 			   uint64_t deadline)
 {
 	struct shmring_private *p = r->priv;
-	int ret = 0, slept;
+	uint64_t end = now_ns() + p->spin.budget;
+	int ret, slept;
 
-	if (spin && p->spin.budget && !p->alone) {
-		uint64_t end = now_ns() + p->spin.budget;
-
+	if (spin && p->spin.budget && !p->alone)
 		ret = spin_until(r, want, deadline && deadline < end ? deadline : end);
-	}
+	else
+		ret = look(r, want);
 	while (!ret) {
 		slept = sleep_once(r, want, deadline);
 		ret = look(r, want);	/* success beats what ended the sleep */
@@ -201,11 +242,13 @@ static int spin_then_sleep(struct shmring *r, const struct want *want, bool spin
 	return ret;
 }
 
-/* Nothing there, and the caller will not wait: tell poll what it would be for. */
-static int refuse(struct shmring *r, const struct want *want)
+/* The caller will not wait. If nothing is there, tell poll what it would be for. */
+static int refuse_to_wait(struct shmring *r, const struct want *want)
 {
-	int ret;
+	int ret = look(r, want);
 
+	if (ret)
+		return ret;
 	check_peer(r, now_ns());
 	if (r->priv->backend->arm_poll)
 		r->priv->backend->arm_poll(r, want->bytes);
@@ -217,14 +260,12 @@ static int wait_for(struct shmring *r, const struct want *want, const struct shm
 {
 	enum shmring_policy policy = w ? w->policy : SHMRING_DEFAULT;
 	uint64_t deadline = w ? w->deadline : 0;
-	int ret = look(r, want);
+	int ret;
 
 	if (policy == SHMRING_DEFAULT)
 		policy = r->priv->policy;
-	if (ret)
-		;
-	else if (w && (w->flags & SHMRING_NOWAIT))
-		ret = refuse(r, want);
+	if (w && (w->flags & SHMRING_NOWAIT))
+		ret = refuse_to_wait(r, want);
 	else if (policy == SHMRING_SPIN)
 		ret = spin_for_ever(r, want, deadline);
 	else

@@ -62,4 +62,11 @@ static inline u64 shmring_compat_ipc_ns_id(const struct ipc_namespace *ns)
 #endif
 }
 
+/* 6.7: "io_uring: cancelable uring_cmd": without it, no commands. */
+#ifdef SHMRING_HAS_URING_CANCEL
+#define shmring_compat_uring_cmd	shmring_uring_cmd
+#else
+#define shmring_compat_uring_cmd	NULL
+#endif
+
 #endif /* SHMRING_COMPAT_H */

@@ -284,20 +284,53 @@ void __shmring_wake(struct shmring *r);
  *
  *   write record			load head		(B)
  *   store head		(A)		read record
- *   load data_wake_at	(C)		store tail		(E)
+ *   load data_fence_until (H)		store tail		(E)
+ *   fence, if due	(I)		load space_fence_until	(H)
+ *   load data_wake_at	(C)		fence, if due		(I)
  *   load tail		(F)		load space_wake_at	(G)
  *   reuse the space
  *
  * (A) pairs with (B), (E) with (F): publication, and giving back. (A)-(C) and
  * (E)-(G) pair with the sleeper's full barrier (D), in arm() of the module or of
- * the memfd backend: sequentially consistent on both sides, so that of a
- * publisher and a sleeper at least one sees the other.
+ * the memfd backend: of a publisher and a sleeper at least one sees the other. The
+ * publisher's part of that is the fence (I) below fence_until. Above it there is
+ * none, on purpose: the sleeper makes this CPU execute one (J), by an interrupt or
+ * by membarrier(2), before it trusts what it has seen. (H) stays behind (A) or (E)
+ * in program order, so that a (J) which comes too early for the store comes in time
+ * for the loads.
  *
  * One producer and one consumer; wait-free; no system call unless the other
- * side sleeps and is due.
+ * side sleeps and is due. Fence and system call are not part of the common path.
  */
 
 #define __shmring_unlikely(x)	__builtin_expect(!!(x), 0)
+
+/*
+ * A full fence. On x86 a locked addition beats MFENCE. ThreadSanitizer does not
+ * know fences, and says so; every access that this one orders is atomic.
+ */
+static inline void __shmring_fence(void)
+{
+#if defined(__x86_64__)
+	__asm__ __volatile__("lock; addl $0,-4(%%rsp)" ::: "memory", "cc");
+#else
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+#endif
+}
+
+/*
+ * After a position was stored (A, E), up from @old: is the other side's sleeper due,
+ * who waits for @now? @fence_until and @wake_at are its words.
+ */
+static inline int __shmring_due(uint64_t old, uint64_t now, const __u64 *fence_until,
+				const __u64 *wake_at)
+{
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);	/* H after A and E: the compiler, too */
+	if (__shmring_unlikely(old < __atomic_load_n(fence_until, __ATOMIC_RELAXED))) /* H */
+		__shmring_fence();						/* I, matches D */
+	/* C and G, match D. Relaxed: the fence, or J, has ordered it. */
+	return __shmring_unlikely(now >= __atomic_load_n(wake_at, __ATOMIC_RELAXED));
+}
 
 /* Bytes that a message of len bytes takes in the ring. */
 static inline uint64_t __shmring_footprint(const struct shmring *r, uint64_t len)
@@ -387,12 +420,13 @@ static inline int shmring_stage(struct shmring *r, size_t len)
  */
 static inline void shmring_publish(struct shmring *r)
 {
-	if (r->p.head == r->p.published)
+	uint64_t old = r->p.published;
+
+	if (r->p.head == old)
 		return;
 	r->p.published = r->p.head;
-	__atomic_store_n(&r->producer->head, r->p.head, __ATOMIC_SEQ_CST); /* A, matches B and D */
-	if (__shmring_unlikely(r->p.head >= __atomic_load_n(&r->lane->data_wake_at,
-							    __ATOMIC_SEQ_CST))) /* C, matches D */
+	__atomic_store_n(&r->producer->head, r->p.head, __ATOMIC_RELEASE); /* A, matches B */
+	if (__shmring_due(old, r->p.head, &r->lane->data_fence_until, &r->lane->data_wake_at))
 		__shmring_wake(r);
 }
 
@@ -484,14 +518,15 @@ static inline int shmring_advance(struct shmring *r)
  */
 static inline int shmring_release(struct shmring *r)
 {
+	uint64_t old = r->c.released;
+
 	r->c.tail += r->c.peeked;
 	r->c.peeked = 0;
-	if (__shmring_unlikely(r->c.tail == r->c.released))
+	if (__shmring_unlikely(r->c.tail == old))
 		return -EINVAL;
 	r->c.released = r->c.tail;
-	__atomic_store_n(&r->consumer->tail, r->c.tail, __ATOMIC_SEQ_CST); /* E, matches F and D */
-	if (__shmring_unlikely(r->c.tail >= __atomic_load_n(&r->lane->space_wake_at,
-							    __ATOMIC_SEQ_CST))) /* G, matches D */
+	__atomic_store_n(&r->consumer->tail, r->c.tail, __ATOMIC_RELEASE); /* E, matches F */
+	if (__shmring_due(old, r->c.tail, &r->lane->space_fence_until, &r->lane->space_wake_at))
 		__shmring_wake(r);
 	return 0;
 }

@@ -189,6 +189,7 @@ check_errors()
 check_identifiers()
 {
 	cat "$root"/kmod/*.[ch] "$root"/kmod/*/*.[ch] "$root"/libuser/*.[ch] "$header" "$uapi" \
+		"$root"/tests/vm/*.sh \
 		> "$tmp/sources" 2> /dev/null
 	for document in $pages "$root"/docs/*.md "$root/README.md"; do
 		[ -f "$document" ] || continue

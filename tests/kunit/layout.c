@@ -21,6 +21,9 @@ static void kernel_page_as_in_abi(struct kunit *test)
 	status->nr_lanes = 1;
 	lane->data_wake_at = SHMRING_NO_WAKE;
 	lane->space_wake_at = SHMRING_NO_WAKE;
+	/* 0 or SHMRING_FENCE_ALWAYS: see fence.c */
+	lane->data_fence_until = ring->lane->data_fence_until;
+	lane->space_fence_until = lane->data_fence_until;
 	KUNIT_EXPECT_MEMEQ(test, page_address(ring->pages[KERNEL_PAGE]), want, PAGE_SIZE);
 }
 
@@ -71,9 +74,11 @@ static void halves_as_in_abi(struct kunit *test)
 	KUNIT_EXPECT_PTR_EQ(test, (void *)ring->status, kernel);
 	KUNIT_EXPECT_PTR_EQ(test, ring->lane, lane);
 	KUNIT_EXPECT_PTR_EQ(test, &consumer->wake_at, &lane->data_wake_at);
+	KUNIT_EXPECT_PTR_EQ(test, &consumer->fence_until, &lane->data_fence_until);
 	KUNIT_EXPECT_PTR_EQ(test, &consumer->state, &lane->consumer_state);
 	KUNIT_EXPECT_PTR_EQ(test, &consumer->epoch, &lane->consumer_epoch);
 	KUNIT_EXPECT_PTR_EQ(test, &producer->wake_at, &lane->space_wake_at);
+	KUNIT_EXPECT_PTR_EQ(test, &producer->fence_until, &lane->space_fence_until);
 	KUNIT_EXPECT_PTR_EQ(test, &producer->state, &lane->producer_state);
 	KUNIT_EXPECT_PTR_EQ(test, &producer->epoch, &lane->producer_epoch);
 	/* Either half alone in its pair of cache lines. */

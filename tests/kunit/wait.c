@@ -27,7 +27,7 @@ static struct pair make_pair(struct kunit *test, u64 head, u64 tail)
 /* As the other side's WAKE does. */
 static void wake(struct pair *p, u32 role)
 {
-	shmring_wake(shmring_side(p->ring, role), 0);
+	shmring_wake(shmring_side(p->ring, role));
 }
 
 static u64 nr_wakes(struct pair *p, u32 role)
@@ -373,7 +373,7 @@ static int consume(void *data)
 		s->ret = shmring_wait(s->sf, 8, 8, NULL);
 		smp_store_mb(*shmring_side(ring, CONSUMER)->position, tail + 8);
 		if (tail + 8 >= wake_at(ring, PRODUCER))
-			shmring_wake(shmring_side(ring, PRODUCER), 0);
+			shmring_wake(shmring_side(ring, PRODUCER));
 	}
 	complete_all(&s->done);
 	return 0;

@@ -2,18 +2,19 @@
 # SPDX-License-Identifier: GPL-2.0
 # Installs the Debian packages that a kind of work needs and that are missing.
 #
-#   deps.sh build | kernel | vm | check | model ...
+#   deps.sh build | kernel | vm | check | model | bench ...
 #
 #   build   the library, the tools and their tests
 #   kernel  kernel.sh: kernels and modules
 #   vm      boot.sh: guests
 #   check   static checks
 #   model   the models of the protocol
+#   bench   the rings that the benchmark compares shmring with
 set -eu
 
 packages() {
 	case $1 in
-	build) echo gcc g++ clang make pkg-config libc6-dev libcmocka-dev ;;
+	build) echo gcc g++ clang libclang-rt-dev make pkg-config libc6-dev libcmocka-dev liburing-dev ;;
 	kernel)
 		echo gcc make flex bison bc cpio kmod xz-utils \
 			pkg-config libelf-dev libssl-dev libc6-dev \
@@ -21,9 +22,10 @@ packages() {
 		;;
 	vm) echo qemu-system-x86 seabios busybox-static cpio kmod ;;
 	model) echo spin gcc libc6-dev ;;
+	bench) echo libck-dev libboost-dev libdpdk-dev libqb-dev ;;
 	check) echo perl sparse shellcheck codespell groff-base ;;
 	*)
-		echo "deps.sh: no group $1; there are build, kernel, vm, check, model" >&2
+		echo "deps.sh: no group $1; there are build, kernel, vm, check, model, bench" >&2
 		return 2
 		;;
 	esac
@@ -47,7 +49,7 @@ installed() {
 }
 
 [ $# -gt 0 ] || {
-	echo "usage: deps.sh build | kernel | vm | check | model ..." >&2
+	echo "usage: deps.sh build | kernel | vm | check | model | bench ..." >&2
 	exit 2
 }
 command -v dpkg-query >/dev/null || {

@@ -79,7 +79,9 @@
  *
  *   write record			load head		(B)
  *   store head		(A)		read record
- *   load data_wake_at	(C)		store tail		(E)
+ *   load data_fence_until (H)		store tail		(E)
+ *   fence, if due	(I)		load space_fence_until	(H)
+ *   load data_wake_at	(C)		fence, if due		(I)
  *   load tail		(F)		load space_wake_at	(G)
  *   reuse the space
  *
@@ -88,19 +90,35 @@
  *   store wake_at
  *   full barrier	(D)
  *   load position
+ *   unless the other side is known to fence there:
+ *	store fence_until
+ *	full barrier on the CPUs that run the other side	(J)
+ *	load position
  *
  * (A) pairs with (B): store-release against load-acquire. Without it the
  *     consumer may see a position before the record below it.
  * (E) pairs with (F): store-release against load-acquire, for the loads of the
  *     record too. Without it the producer may overwrite what is being read.
- * (A)-(C) pairs with (D), and (E)-(G) pairs with (D): store buffering. Both the
- *     store of a position and the load of wake_at after it are sequentially
- *     consistent; the sleeper has a full barrier between its store and its
- *     load. Without either, a side may miss the sleeper that missed its
- *     position: a lost wake-up.
+ * (A)-(C) pairs with (D), and (E)-(G) pairs with (D): store buffering. A side
+ *     that stores its position and then misses the other's wake_at must have
+ *     been seen by the sleeper. That takes a full barrier on both sides, and the
+ *     publisher has one only if it is due:
+ * (I) a full fence, if the position published from (the one before this store)
+ *     is below fence_until. It pairs with (D).
+ * (J) stands in for (I) above fence_until: the sleeper has the publisher's CPUs
+ *     execute the barrier, wherever in its program the publisher is just then.
+ *     What it did before is seen by the sleeper's second load, and what it does
+ *     after sees the sleeper's stores.
+ * (H) comes after (A) or (E) in program order; the compiler must keep it there,
+ *     the CPU need not. So a publisher that (J) did not catch before its store
+ *     sees the new fence_until.
  *
- * The wake-up guarantee: whoever stores a position, then finds it at or above
- * the other side's wake_at and calls WAKE, loses no wake-up.
+ * fence_until is a position, like wake_at: for so many bytes after a (J) the
+ * publisher fences, and sleepers need none. It is all ones where the kernel cannot
+ * do (J): then a publisher always fences.
+ *
+ * The wake-up guarantee: whoever publishes so, and calls WAKE if its position is
+ * at or above the other side's wake_at, loses no wake-up.
  */
 #ifndef _UAPI_LINUX_SHMRING_H
 #define _UAPI_LINUX_SHMRING_H
@@ -127,6 +145,9 @@
 
 /* No sleeper: the value of wake_at that no position reaches. */
 #define SHMRING_NO_WAKE		(~0ull)
+
+/* Always fence: the value of fence_until that every position is below. */
+#define SHMRING_FENCE_ALWAYS	(~0ull)
 
 /* Whether the role has been there: never yet, now, no more. */
 #define SHMRING_PEER_NONE	0u
@@ -155,20 +176,22 @@ struct shmring_status {
 struct shmring_lane {
 	/* Read by the producer. */
 	__u64 data_wake_at;	/* wake the consumer once head >= this */
+	__u64 data_fence_until;	/* publishing from below this takes a fence */
 	__u32 consumer_state;	/* SHMRING_PEER_* */
 	__u32 consumer_epoch;	/* how many consumers have attached */
 	__u32 data_futex;	/* without the module: see shmring(7) */
 	__u32 data_poll;	/* likewise */
-	__u64 reserved0[13];
+	__u64 reserved0[12];
 
 	/* Read by the consumer. */
 	__u64 space_wake_at;	/* wake the producer once tail >= this */
+	__u64 space_fence_until; /* releasing from below this takes a fence */
 	__u32 producer_state;	/* SHMRING_PEER_* */
 	__u32 producer_epoch;	/* how many producers have attached */
 	__u64 end;		/* producer gone: where the stream ends */
 	__u32 space_futex;	/* without the module: see shmring(7) */
 	__u32 space_poll;	/* likewise */
-	__u64 reserved1[12];
+	__u64 reserved1[11];
 };
 
 #define SHMRING_LANE_OFFSET	128u
@@ -319,6 +342,29 @@ struct shmring_ioc_wait {
 	__u32 reserved;
 };
 
+/*
+ * The same waits as commands of io_uring (IORING_OP_URING_CMD, with one of these
+ * in cmd_op and the argument in cmd), where the kernel can take one back when its
+ * io_uring or its process goes: since Linux 6.7. Elsewhere: EOPNOTSUPP; poll then.
+ *
+ * Who waits does not sleep; the result comes as the completion's res, and is 0 or
+ * as for the request, other than ETIMEDOUT and EINTR. ASYNC_CANCEL and linked
+ * timeouts do not reach commands of drivers, so there is a command for that:
+ *
+ * URING_CANCEL (no argument): all waits through this endpoint's file that have not
+ * come to an end do so now; success beats it.
+ *
+ * ECANCELED	URING_CANCEL; or io_uring, or the process, goes
+ * ENOTTY	no such command, or not for this kind of file
+ * EINVAL	as for the request; or a field of the sqe that has no meaning here
+ *		is not zero
+ * ENOMEM	no memory
+ */
+struct shmring_uring_wait {
+	__u64 bytes;		/* as in shmring_ioc_wait */
+	__u64 mark;
+};
+
 #define SHMRING_IOC_TYPE	0xB5
 
 #define SHMRING_IOC_CREATE	_IOW(SHMRING_IOC_TYPE, 0, struct shmring_ioc_create)
@@ -329,5 +375,9 @@ struct shmring_ioc_wait {
 #define SHMRING_IOC_WAIT_DATA	_IOW(SHMRING_IOC_TYPE, 5, struct shmring_ioc_wait)
 #define SHMRING_IOC_WAIT_SPACE	_IOW(SHMRING_IOC_TYPE, 6, struct shmring_ioc_wait)
 #define SHMRING_IOC_WAKE	_IO(SHMRING_IOC_TYPE, 7)
+
+#define SHMRING_URING_WAIT_DATA	 _IOW(SHMRING_IOC_TYPE, 8, struct shmring_uring_wait)
+#define SHMRING_URING_WAIT_SPACE _IOW(SHMRING_IOC_TYPE, 9, struct shmring_uring_wait)
+#define SHMRING_URING_CANCEL	 _IO(SHMRING_IOC_TYPE, 10)
 
 #endif /* _UAPI_LINUX_SHMRING_H */

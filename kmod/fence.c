@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Who pays for the fence between a publisher's store of its position and its load
+ * of the other side's wake_at.
+ *
+ * Sleeping is rare and slow, publishing is neither: so the sleeper pays, by having
+ * the publisher's CPUs execute a full barrier (J). But where one side sleeps for
+ * every message, an interrupt for each costs more than the fence it saves. Hence
+ * fence_until, a position: after a (J) the publisher fences (I) for FENCE_CREDIT
+ * bytes, in which sleepers need no (J).
+ *
+ *   publisher				sleeper, after it has armed (D)
+ *
+ *   store position	(A) or (E)	load position
+ *   load fence_until	(H)		if it is not below fenced_until:
+ *   if it came from below that,	    store fence_until
+ *	full fence	(I)		    interrupt the publisher's CPUs	(J)
+ *   load wake_at	(C) or (G)	    raise fenced_until
+ *					load position (shmring_ready() does)
+ *
+ * (J) catches a publisher before its store, which then is followed by loads that
+ *     see both fence_until and wake_at; or after it, and then the sleeper's second
+ *     load sees the position.
+ *
+ * A sleeper that does without (J) has seen a position h below fenced_until. If it
+ * misses the publication that starts from h, then that one's (H) was not before
+ * the (J) behind fenced_until, or its store would have been, too, and been seen. So
+ * it sees a fence_until above h, and fences; and those that follow it come after
+ * its fence.
+ *
+ * fence_until is what publishers are asked for, fenced_until what they are known
+ * to do: it follows after the (J), so that no second sleeper relies on a (J) that
+ * is still under way.
+ *
+ * A side cannot send interrupts to the other one at will: there is one for each
+ * FENCE_CREDIT bytes that the other side itself has published, at most, and only to
+ * CPUs that run it. The idea of membarrier(2), which a module cannot call; and of
+ * the event index of virtio, for the position.
+ */
+#include <linux/mm_types.h>
+#include <linux/module.h>
+#include <linux/sched/mm.h>
+#include <linux/sizes.h>
+#include <linux/smp.h>
+#include <linux/spinlock.h>
+
+#include "ring.h"
+
+/* Bytes, and a ring's capacity if that is more. */
+#define FENCE_CREDIT	SZ_64K
+
+/*
+ * Does mm_cpumask() hold every CPU that runs the mm? x86 keeps it so for its own
+ * TLB shootdowns, and orders a switch to the mm after the setting of its bit. Others
+ * do not (arm64), or have not been tried; User Mode Linux runs user code where its
+ * interrupts do not reach. On one CPU the switch from one process to the other is
+ * barrier enough.
+ */
+static bool can_interrupt(void)
+{
+	return !IS_ENABLED(CONFIG_SMP) || (IS_ENABLED(CONFIG_X86) && !IS_ENABLED(CONFIG_UML));
+}
+
+void shmring_fence_init(struct shmring_side *side)
+{
+	spin_lock_init(&side->fence_lock);
+	side->half->fence_until = can_interrupt() ? 0 : SHMRING_FENCE_ALWAYS;
+	side->fenced_until = side->half->fence_until;
+}
+
+/*
+ * Who maps the side's own regions, so that nobody else can publish. The pointer
+ * is good while it is there: it goes with the last of these mappings.
+ */
+void shmring_set_mm(struct shmring_side *side, struct mm_struct *mm)
+{
+	spin_lock_irq(&side->wait.lock);
+	side->mm = mm;
+	spin_unlock_irq(&side->wait.lock);
+}
+
+static struct mm_struct *grab_mm(struct shmring_side *side)
+{
+	struct mm_struct *mm;
+
+	spin_lock_irq(&side->wait.lock);
+	mm = side->mm;
+	if (mm)
+		mmgrab(mm);
+	spin_unlock_irq(&side->wait.lock);
+	return mm;
+}
+
+static void full_barrier(void *unused)
+{
+	smp_mb();
+}
+
+/*
+ * J: a full barrier on all CPUs that run @peer. Who switches to it, or maps the ring,
+ * after we have looked, has passed one of its own after our stores.
+ */
+static void interrupt_peer(struct shmring_side *peer)
+{
+	struct mm_struct *mm = grab_mm(peer);
+
+	if (!mm)
+		return;
+	smp_mb(); /* our stores, then the mask */
+	preempt_disable();
+	smp_call_function_many(mm_cpumask(mm), full_barrier, NULL, true);
+	preempt_enable();
+	smp_mb(); /* their barriers, then our loads */
+	mmdrop(mm);
+}
+
+/* Each only grows. All ones, if positions come near their end: always fence. */
+static u64 credit(const struct shmring *ring, u64 position)
+{
+	u64 until = position + max_t(u64, FENCE_CREDIT, ring->capacity);
+
+	return until < position ? SHMRING_FENCE_ALWAYS : until;
+}
+
+/* Acquire: the position that decides whether to sleep is loaded after this. */
+static bool known_to_fence(struct shmring_side *side, u64 position)
+{
+	return position < smp_load_acquire(&side->fenced_until);
+}
+
+/**
+ * shmring_fence_peer - see to the barrier between the publications of the other
+ *	side and a sleeper that has just armed
+ * @ring: the ring
+ * @side: the sleeper's side
+ * @peer: the publisher's
+ *
+ * Called after the store of @side's wake_at and a full barrier (D), with interrupts
+ * enabled and no lock held. Whoever then loads @peer's position sees what was published without
+ * regard to wake_at.
+ */
+void shmring_fence_peer(struct shmring *ring, struct shmring_side *side,
+			struct shmring_side *peer)
+{
+	u64 position = READ_ONCE(*peer->position);
+	u64 until = credit(ring, position);
+
+	if (known_to_fence(side, position))
+		return;
+	/* One (J) at a time; those who wait here take interrupts. */
+	spin_lock(&side->fence_lock);
+	if (!known_to_fence(side, position)) {
+		WRITE_ONCE(side->half->fence_until, max(until, side->half->fence_until));
+		interrupt_peer(peer); /* J, matches A-C and E-G */
+		/* Pairs with the acquire in known_to_fence(). */
+		smp_store_release(&side->fenced_until, side->half->fence_until);
+	}
+	spin_unlock(&side->fence_lock);
+}
+EXPORT_SYMBOL_IF_KUNIT(shmring_fence_peer);

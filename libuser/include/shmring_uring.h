@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Waiting for rings of shmring through io_uring. Needs liburing; libshmring itself
+ * does not, and everything here is inline.
+ *
+ * A call prepares a submission queue entry; its completion says that it is time to
+ * look: take messages until shmring_peek() finds none, or fill the ring until
+ * shmring_reserve() does, then wait again. Completions may come for nothing, so
+ * look, and believe what the ring says.
+ *
+ * With the module and Linux 6.7 or newer a wait is a command of io_uring, which
+ * knows how much is waited for. Elsewhere it is a poll of shmring_poll_fd(), which
+ * goes by the endpoint's lowat: what is waited for should not be above that, or the
+ * poll ends too early, again and again.
+ *
+ * As for all of struct shmring, one thread at a time; the submission queue's rules
+ * are liburing's. Not for an io_uring with IORING_SETUP_IOPOLL, which neither polls
+ * nor takes these commands.
+ */
+#ifndef SHMRING_URING_H
+#define SHMRING_URING_H
+
+#include <liburing.h>
+#include <poll.h>
+#include <string.h>
+
+#include <shmring.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Does the kernel know commands for this file? It says ENOTTY to a wrong one if so. */
+static inline int __shmring_uring_probe(int fd)
+{
+	struct io_uring_cqe *cqe;
+	struct io_uring_sqe *sqe;
+	struct io_uring ring;
+	int ret = -EAGAIN;
+
+	if (io_uring_queue_init(1, &ring, 0))
+		return 0;	/* not now; ask again */
+	sqe = io_uring_get_sqe(&ring);
+	if (sqe) {
+		io_uring_prep_nop(sqe);
+		sqe->opcode = IORING_OP_URING_CMD;
+		sqe->fd = fd;
+	}
+	if (io_uring_submit(&ring) == 1 && !io_uring_wait_cqe(&ring, &cqe))
+		ret = cqe->res;
+	io_uring_queue_exit(&ring);
+	if (ret == -EAGAIN || ret == -EINTR || ret == -ENOMEM)
+		return 0;
+	return ret == -ENOTTY ? 1 : -1;
+}
+
+/*
+ * Are this endpoint's waits commands of io_uring? Asks the kernel once, through an
+ * io_uring of its own. Any thread.
+ *
+ * Returns 1: yes; 0: no, they are polls.
+ */
+static inline int shmring_uring_native(const struct shmring *r)
+{
+	static int known;	/* 0: not yet; 1: yes; -1: no */
+	int native = __atomic_load_n(&known, __ATOMIC_RELAXED);
+
+	if (*shmring_backend_name(r) != 'k')
+		return 0;
+	if (!native) {
+		native = __shmring_uring_probe(shmring_fd(r));
+		__atomic_store_n(&known, native, __ATOMIC_RELAXED);
+	}
+	return native > 0;
+}
+
+/* A command, with the two words of its argument. */
+static inline void __shmring_prep_command(struct io_uring_sqe *sqe, const struct shmring *r,
+					  unsigned int op, uint64_t bytes, uint64_t mark)
+{
+	uint64_t words[2] = { bytes, mark };
+
+	io_uring_prep_nop(sqe);
+	sqe->opcode = IORING_OP_URING_CMD;
+	sqe->fd = shmring_fd(r);
+	sqe->cmd_op = op;
+	memcpy((char *)sqe + offsetof(struct io_uring_sqe, addr3), words, sizeof(words));
+}
+
+/*
+ * After the call that arms the poll descriptor has returned @ret. Other than
+ * -EAGAIN: there is something to see, so complete at once.
+ */
+static inline int __shmring_prep_poll(struct io_uring_sqe *sqe, int fd, int ret)
+{
+	if (ret == -EAGAIN)
+		io_uring_prep_poll_add(sqe, fd, POLLIN | POLLOUT);
+	else
+		io_uring_prep_nop(sqe);
+	return ret == -EBADF || ret == -EINVAL || ret == -EMSGSIZE ? ret : 0;
+}
+
+/*
+ * Consumer: wait until there are @bytes of data (0: any), or some and the producer
+ * waits for space, or it is gone. The completion's shmring_cqe_result() is 0: look;
+ * or what shmring_wait_data() would say of it.
+ *
+ * Returns 0 or
+ *   -EBADF	not a consumer
+ *   -EINVAL	bytes above the capacity
+ *   -EMFILE, -ENFILE	no descriptor to poll
+ * After an error the entry is there all the same, and completes at once.
+ */
+static inline int shmring_prep_wait_data(struct io_uring_sqe *sqe, struct shmring *r, size_t bytes)
+{
+	struct shmring_wait w = { 0, 0, SHMRING_DEFAULT, SHMRING_NOWAIT };
+	uint64_t held = r->c.tail - r->c.released;
+	int fd;
+
+	io_uring_prep_nop(sqe);
+	if (r->role != SHMRING_CONSUMER)
+		return -EBADF;
+	if (bytes > r->capacity)
+		return -EINVAL;
+	if (!bytes)
+		bytes = 1;
+	if (shmring_uring_native(r)) {
+		/* The kernel counts from what the producer has been given back. */
+		if (bytes > r->capacity - held)
+			bytes = (size_t)(r->capacity - held);
+		__shmring_prep_command(sqe, r, SHMRING_URING_WAIT_DATA, bytes + held, 0);
+		return 0;
+	}
+	fd = shmring_poll_fd(r);
+	if (fd < 0)
+		return fd;
+	w.min_bytes = bytes;
+	return __shmring_prep_poll(sqe, fd, shmring_wait_data(r, &w));
+}
+
+/*
+ * Producer: wait until there is space for a message of @len bytes, or, if there is
+ * not at once, until half the ring is free. Publishes what is staged. The
+ * completion's shmring_cqe_result() is 0: look; or what shmring_wait_space() would
+ * say of it.
+ *
+ * Returns 0 or
+ *   -EBADF	not a producer
+ *   -EMSGSIZE	no message of this size fits
+ *   -EMFILE, -ENFILE	no descriptor to poll
+ * After an error the entry is there all the same, and completes at once.
+ */
+static inline int shmring_prep_wait_space(struct io_uring_sqe *sqe, struct shmring *r, size_t len)
+{
+	struct shmring_wait w = { 0, 0, SHMRING_DEFAULT, SHMRING_NOWAIT };
+	int fd;
+
+	io_uring_prep_nop(sqe);
+	if (r->role != SHMRING_PRODUCER)
+		return -EBADF;
+	if (len > shmring_max_len(r) || (r->slot_size && len != r->slot_size))
+		return -EMSGSIZE;
+	if (shmring_uring_native(r)) {
+		uint64_t need = __shmring_footprint(r, len);
+
+		shmring_publish(r);
+		__shmring_prep_command(sqe, r, SHMRING_URING_WAIT_SPACE, need ? need : 1, 0);
+		return 0;
+	}
+	fd = shmring_poll_fd(r);
+	if (fd < 0)
+		return fd;
+	return __shmring_prep_poll(sqe, fd, shmring_wait_space(r, len, &w));
+}
+
+/*
+ * A poll that goes on: a completion each time that there is something new, with
+ * IORING_CQE_F_MORE while more will come. Take, or fill, until the ring's call with
+ * SHMRING_NOWAIT has said -EAGAIN: once before this, and after each completion.
+ *
+ * Without IORING_SETUP_DEFER_TASKRUN the kernel interrupts the program for each
+ * completion, and the other side makes a system call for each.
+ *
+ * Returns 0, or as shmring_poll_fd(); then the entry completes at once.
+ */
+static inline int shmring_prep_poll_multishot(struct io_uring_sqe *sqe, struct shmring *r)
+{
+	int fd = shmring_poll_fd(r);
+
+	io_uring_prep_nop(sqe);
+	if (fd < 0)
+		return fd;
+	io_uring_prep_poll_multishot(sqe, fd, POLLIN | POLLOUT);
+	return 0;
+}
+
+/*
+ * End the waits of this endpoint that are under way: they complete with -ECANCELED,
+ * or 0 if there was something to see. io_uring_prep_cancel() and linked timeouts do
+ * not reach them where they are commands. A deadline is a timeout
+ * (IORING_TIMEOUT_ETIME_SUCCESS) that this entry is linked to.
+ *
+ * The entry itself completes with whatever: ignore it.
+ */
+static inline void shmring_prep_cancel(struct io_uring_sqe *sqe, struct shmring *r)
+{
+	if (shmring_uring_native(r))
+		__shmring_prep_command(sqe, r, SHMRING_URING_CANCEL, 0, 0);
+	else
+		io_uring_prep_cancel_fd(sqe, shmring_poll_fd(r), IORING_ASYNC_CANCEL_ALL);
+}
+
+/*
+ * What a completion of any of these says.
+ *
+ * Returns 0: look; or
+ *   -ECANCELED	shmring_prep_cancel(), or the program ends
+ *   -ENODATA, -EPIPE	as the ring's own calls say it
+ *   -ENOMEM	no memory to wait with: wait some other way
+ */
+static inline int shmring_cqe_result(const struct io_uring_cqe *cqe)
+{
+	return cqe->res > 0 ? 0 : cqe->res;
+}
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* SHMRING_URING_H */

@@ -1,0 +1,277 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The waits as commands of io_uring: what they return, when, and what they refuse;
+ * or, where there are none, that they are refused.
+ */
+#include "uring.h"
+
+static struct io_uring *ring;
+
+/* Run one command that ends at once. */
+static int command(struct io_uring_sqe *sqe)
+{
+	uint64_t whose;
+	int ret;
+
+	io_uring_sqe_set_data64(sqe, 7);
+	submit(ring);
+	ret = next_result(ring, &whose);
+
+	CHECK_EQ(whose, 7);
+	return ret;
+}
+
+static struct io_uring_sqe *prepare(const struct shmring *r, unsigned int op, uint64_t bytes,
+				    uint64_t mark)
+{
+	struct io_uring_sqe *sqe = next_sqe(ring);
+
+	__shmring_prep_command(sqe, r, op, bytes, mark);
+	return sqe;
+}
+
+static int run(const struct shmring *r, unsigned int op, uint64_t bytes, uint64_t mark)
+{
+	return command(prepare(r, op, bytes, mark));
+}
+
+static void begin(const struct shmring *r, unsigned int op, uint64_t bytes, uint64_t mark)
+{
+	io_uring_sqe_set_data64(prepare(r, op, bytes, mark), 8);
+	submit(ring);
+}
+
+static bool pending(void)
+{
+	struct io_uring_cqe *cqe;
+	int i;
+
+	for (i = 0; i < 20; i++) {
+		nap();
+		if (io_uring_peek_cqe(ring, &cqe) != -EAGAIN)
+			return false;
+	}
+	return true;
+}
+
+static void test_refused(void)
+{
+	struct shmring *handle = make(page_size(), 0, SHMRING_HANDLE);
+	struct shmring *c = attach(handle, SHMRING_CONSUMER);
+	struct shmring *p = attach(handle, SHMRING_PRODUCER);
+	const uint64_t over = page_size() + 1;
+	struct io_uring_sqe *sqe;
+
+	EXPECT_EQ(run(c, SHMRING_URING_WAIT_DATA, 0, 0), -EINVAL);
+	EXPECT_EQ(run(c, SHMRING_URING_WAIT_DATA, over, 0), -EINVAL);
+	EXPECT_EQ(run(c, SHMRING_URING_WAIT_DATA, 1, over), -EINVAL);
+	EXPECT_EQ(run(p, SHMRING_URING_WAIT_SPACE, 0, 0), -EINVAL);
+	EXPECT_EQ(run(p, SHMRING_URING_WAIT_SPACE, over, 0), -EINVAL);
+	EXPECT_EQ(run(p, SHMRING_URING_WAIT_SPACE, ~0ull, ~0ull), -EINVAL);
+	EXPECT_EQ(run(p, SHMRING_URING_WAIT_DATA, 1, 0), -ENOTTY);
+	EXPECT_EQ(run(c, SHMRING_URING_WAIT_SPACE, 1, 0), -ENOTTY);
+	EXPECT_EQ(run(handle, SHMRING_URING_WAIT_DATA, 1, 0), -ENOTTY);
+	EXPECT_EQ(run(handle, SHMRING_URING_WAIT_SPACE, 1, 0), -ENOTTY);
+	EXPECT_EQ(run(handle, SHMRING_URING_CANCEL, 0, 0), -ENOTTY);
+	EXPECT_EQ(run(c, 0, 1, 0), -ENOTTY);
+	EXPECT_EQ(run(c, ~0u, 1, 0), -ENOTTY);
+	EXPECT_EQ(run(c, SHMRING_IOC_WAIT_DATA, 1, 0), -ENOTTY);
+	EXPECT_EQ(run(c, SHMRING_IOC_WAKE, 1, 0), -ENOTTY);
+
+	sqe = prepare(c, SHMRING_URING_WAIT_DATA, 1, 0);
+	sqe->addr = 1;
+	EXPECT_EQ(command(sqe), -EINVAL);
+	sqe = prepare(c, SHMRING_URING_WAIT_DATA, 1, 0);
+	sqe->len = 1;
+	EXPECT_EQ(command(sqe), -EINVAL);
+	sqe = prepare(c, SHMRING_URING_WAIT_DATA, 1, 0);
+	sqe->rw_flags = 1;	/* uring_cmd_flags: a registered buffer */
+	EXPECT(command(sqe) < 0);
+	EXPECT_EQ(run(c, SHMRING_URING_CANCEL, 0, 0), 0);
+	shmring_close(c);
+	shmring_close(p);
+	shmring_close(handle);
+}
+
+static void test_data(void)
+{
+	struct pair pair = make_pair(page_size(), 0);
+
+	send_number(pair.p, 1);
+	EXPECT_EQ(run(pair.c, SHMRING_URING_WAIT_DATA, 1, 0), 0);
+	EXPECT_EQ(run(pair.c, SHMRING_URING_WAIT_DATA, 16, page_size()), 0);
+	begin(pair.c, SHMRING_URING_WAIT_DATA, 48, 0);
+	EXPECT(pending());
+	send_number(pair.p, 2);
+	EXPECT(pending());
+	send_number(pair.p, 3);
+	EXPECT_EQ(next_result(ring, NULL), 0);
+	begin(pair.c, SHMRING_URING_WAIT_DATA, page_size(), 0);
+	EXPECT(pending());
+	/* A producer that waits for space would wait for ever. */
+	while (send_now(pair.p) > 0)
+		;
+	EXPECT_EQ(next_result(ring, NULL), 0);
+	while (receive_now(pair.c) > 0)
+		;
+	begin(pair.c, SHMRING_URING_WAIT_DATA, 1, 0);
+	EXPECT(pending());
+	shmring_close(pair.p);
+	EXPECT_EQ(next_result(ring, NULL), -ENODATA);
+	EXPECT_EQ(run(pair.c, SHMRING_URING_WAIT_DATA, 1, 0), -ENODATA);
+	shmring_close(pair.c);
+}
+
+static void test_space(void)
+{
+	struct pair pair = make_pair(page_size(), 0);
+	uint64_t i, nr = page_size() / 16;
+
+	EXPECT_EQ(run(pair.p, SHMRING_URING_WAIT_SPACE, page_size(), 0), 0);
+	for (i = 0; i < nr; i++)
+		send_number(pair.p, i);
+	begin(pair.p, SHMRING_URING_WAIT_SPACE, 16, 0);
+	for (i = 0; i < nr / 2; i++) {
+		if (i % (nr / 8) == 1)
+			EXPECT(pending());
+		EXPECT_EQ(receive_number(pair.c), i);
+	}
+	EXPECT_EQ(next_result(ring, NULL), 0);
+	begin(pair.p, SHMRING_URING_WAIT_SPACE, page_size(), 0);
+	EXPECT(pending());
+	shmring_close(pair.c);
+	EXPECT_EQ(next_result(ring, NULL), -EPIPE);
+	EXPECT_EQ(run(pair.p, SHMRING_URING_WAIT_SPACE, 16, 0), -EPIPE);
+	shmring_close(pair.p);
+}
+
+/* Success beats the cancel, for what was asked for and not for the watermark. */
+static void test_cancel_with_success(void)
+{
+	struct pair pair = make_pair(page_size(), 0);
+
+	begin(pair.c, SHMRING_URING_WAIT_DATA, 16, page_size() / 2);
+	send_number(pair.p, 1);
+	EXPECT(pending());
+	io_uring_sqe_set_data64(prepare(pair.c, SHMRING_URING_CANCEL, 0, 0), 7);
+	submit(ring);
+	EXPECT_EQ(next_result(ring, NULL), 0);
+	EXPECT_EQ(next_result(ring, NULL), 0);
+	close_pair(&pair);
+}
+
+/* From a worker of io_uring, from its thread, and in task work that is put off. */
+static void test_setup(unsigned int flags, unsigned int sqe_flags)
+{
+	struct pair pair = make_pair(page_size(), 0);
+	struct io_uring *other = ring;
+	struct io_uring_sqe *sqe;
+	uint64_t i;
+
+	context("flags %#x, sqe flags %#x", flags, sqe_flags);
+	ring = open_uring(flags);
+	for (i = 0; i < 200; i++) {
+		sqe = prepare(pair.c, SHMRING_URING_WAIT_DATA, 1, 0);
+		sqe->flags |= (unsigned char)sqe_flags;
+		submit(ring);
+		if (i % 4 == 0)
+			nap();
+		if (i % 8 == 7) {
+			io_uring_sqe_set_data64(prepare(pair.c, SHMRING_URING_CANCEL, 0, 0), 9);
+			submit(ring);
+			next_result(ring, NULL);
+			send_number(pair.p, i);
+			next_result(ring, NULL);
+		} else {
+			send_number(pair.p, i);
+			EXPECT_EQ(next_result(ring, NULL), 0);
+		}
+		EXPECT_EQ(receive_number(pair.c), i);
+	}
+	sqe = prepare(pair.c, SHMRING_URING_WAIT_DATA, 1, 0);
+	sqe->flags |= (unsigned char)sqe_flags;
+	submit(ring);
+	close_uring(ring);
+	ring = other;
+	close_pair(&pair);
+}
+
+static void test_refused_everywhere(void)
+{
+	struct pair pair = make_pair(page_size(), 0);
+
+	EXPECT_EQ(run(pair.c, SHMRING_URING_WAIT_DATA, 1, 0), -EOPNOTSUPP);
+	EXPECT_EQ(run(pair.p, SHMRING_URING_WAIT_SPACE, 1, 0), -EOPNOTSUPP);
+	EXPECT_EQ(run(pair.c, SHMRING_URING_CANCEL, 0, 0), -EOPNOTSUPP);
+	close_pair(&pair);
+}
+
+/* The helpers refuse what the library refuses, and work on either backend. */
+static void test_helpers(void)
+{
+	struct pair pair = make_pair(page_size(), 0);
+	struct shmring *handle = attach(pair.p, SHMRING_HANDLE);
+	size_t len;
+	int i;
+
+	EXPECT_EQ(shmring_prep_wait_data(next_sqe(ring), pair.p, 0), -EBADF);
+	EXPECT_EQ(shmring_prep_wait_data(next_sqe(ring), handle, 0), -EBADF);
+	EXPECT_EQ(shmring_prep_wait_space(next_sqe(ring), pair.c, 0), -EBADF);
+	EXPECT_EQ(shmring_prep_wait_data(next_sqe(ring), pair.c, page_size() + 1), -EINVAL);
+	EXPECT_EQ(shmring_prep_wait_space(next_sqe(ring), pair.p, page_size()), -EMSGSIZE);
+	EXPECT_EQ(shmring_prep_poll_multishot(next_sqe(ring), handle), -EBADF);
+	submit(ring);
+	for (i = 0; i < 6; i++)
+		EXPECT_EQ(next_result(ring, NULL), 0);
+
+	/* What was advanced past and not given back does not count as data. */
+	send_number(pair.p, 1);
+	CHECK(shmring_peek(pair.c, &len));
+	CHECK_EQ(shmring_advance(pair.c), 0);
+	CHECK_EQ(shmring_prep_wait_data(next_sqe(ring), pair.c, 0), 0);
+	submit(ring);
+	EXPECT(pending());
+	send_number(pair.p, 2);
+	EXPECT(next_result(ring, NULL) >= 0);
+	/* What was staged is published. */
+	CHECK_EQ(shmring_release(pair.c), 0);
+	EXPECT_EQ(receive_number(pair.c), 2);
+	CHECK(shmring_reserve(pair.p, 8));
+	CHECK_EQ(shmring_stage(pair.p, 8), 0);
+	CHECK_EQ(shmring_prep_wait_space(next_sqe(ring), pair.p, shmring_max_len(pair.p)), 0);
+	submit(ring);
+	EXPECT(receive_now(pair.c) > 0);
+	EXPECT(next_result(ring, NULL) >= 0);
+	shmring_close(handle);
+	close_pair(&pair);
+}
+
+int main(void)
+{
+	struct shmring *r;
+	bool native;
+
+	need_backend();
+	need_uring();
+	ring = open_uring(0);
+	r = make(page_size(), 0, SHMRING_CONSUMER);
+	native = shmring_uring_native(r);
+	EXPECT_EQ(shmring_uring_native(r), native);
+	shmring_close(r);
+	RUN(test_helpers);
+	if (native) {
+		RUN(test_refused);
+		RUN(test_data);
+		RUN(test_space);
+		RUN(test_cancel_with_success);
+		test_setup(0, 0);
+		test_setup(0, IOSQE_ASYNC);
+		test_setup(IORING_SETUP_SQPOLL, 0);
+		test_setup(IORING_SETUP_SINGLE_ISSUER | (1u << 13), 0);
+		test_setup(IORING_SETUP_SINGLE_ISSUER | (1u << 13), IOSQE_ASYNC);
+	} else {
+		RUN(test_refused_everywhere);
+	}
+	close_uring(ring);
+	return finish();
+}

@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: MIT
+#include "waits.h"
+
+#include <pthread.h>
+#include <time.h>
+
+#define STALLED_NS	20000000000u	/* nothing has moved for so long: lost */
+#define SLACK		16		/* wake-ups that come and go with the sides */
+
+struct shared {
+	uint64_t received;
+	uint64_t waits;		/* of the side that is under test */
+	uint64_t wakes;		/* that the other side made */
+	uint64_t spurious;	/* waits that found nothing */
+};
+
+/* One process: its end of the ring, and the threads that share it. */
+struct side {
+	const struct way *way;
+	struct shmring *r;
+	bool tested;
+	pthread_mutex_t lock;	/* a struct shmring belongs to one thread at a time */
+	uint64_t n;		/* the next message */
+	uint64_t state;		/* random */
+};
+
+static struct shared *shared;
+static uint64_t nr_messages, seed;
+static const struct way *tested_way;
+static enum shmring_role tested_role;
+
+uint64_t setting(const char *name, uint64_t otherwise)
+{
+	const char *value = getenv(name);
+
+	return value ? strtoull(value, NULL, 0) : otherwise;
+}
+
+struct timespec *timespec_of(struct timespec *ts, uint64_t ns)
+{
+	*ts = (struct timespec){ .tv_sec = (time_t)(ns / 1000000000),
+				 .tv_nsec = (long)(ns % 1000000000) };
+	return ns ? ts : NULL;
+}
+
+static void nap_ns(uint64_t ns)
+{
+	struct timespec ts;
+
+	if (timespec_of(&ts, ns))
+		nanosleep(&ts, NULL);
+}
+
+/* ------------------------------------------------------------- messages */
+
+static size_t length_of(uint64_t n)
+{
+	uint64_t state = seed ^ n;
+	uint64_t r = random_u64(&state);
+
+	return (size_t)(r % 16 ? r / 16 % 64 : r / 16 % (WAITS_MAX_LEN + 1));
+}
+
+static unsigned char byte_of(uint64_t n, size_t i)
+{
+	return (unsigned char)((n + seed) * 0x9e3779b97f4a7c15u >> 32) + (unsigned char)i;
+}
+
+static void check(const unsigned char *from, size_t len, uint64_t n)
+{
+	size_t i;
+
+	CHECK_EQ(len, length_of(n));
+	for (i = 0; i < len; i++)
+		if (from[i] != byte_of(n, i))
+			CHECK_EQ(from[i], byte_of(n, i));
+}
+
+/* ------------------------------------------------------------- one step */
+
+/* One message; 0, or why there is none: -EAGAIN, or that the other side has gone. */
+static int receive_one(struct side *s)
+{
+	const unsigned char *from;
+	size_t len;
+	int ret;
+
+	while (!(from = shmring_peek(s->r, &len))) {
+		ret = shmring_wait_data(s->r, &nowait);
+		if (ret)
+			return ret;
+	}
+	check(from, len, s->n);
+	CHECK_EQ(shmring_release(s->r), 0);
+	s->n++;
+	__atomic_store_n(&shared->received, s->n, __ATOMIC_RELEASE);
+	return 0;
+}
+
+static int send_one(struct side *s)
+{
+	size_t i, len = length_of(s->n);
+	unsigned char *to;
+	int ret;
+
+	while (!(to = shmring_reserve(s->r, len))) {
+		ret = shmring_wait_space(s->r, len, &nowait);
+		if (ret)
+			return ret;
+	}
+	for (i = 0; i < len; i++)
+		to[i] = byte_of(s->n, i);
+	CHECK_EQ(shmring_commit(s->r, len), 0);
+	s->n++;
+	return 0;
+}
+
+/*
+ * Random naps. The side that is waited for naps more, and now and then the producer
+ * waits until all has arrived: who then has lost a wake-up gets no other.
+ */
+static void dawdle(const struct side *s, uint64_t r, uint64_t sent)
+{
+	if (r % (s->tested ? 256 : 24) == 0)
+		nap_ns(1 + r / 256 % 300000);
+	if (s->tested || s->r->role != SHMRING_PRODUCER || r / 1024 % 16)
+		return;
+	while (__atomic_load_n(&shared->received, __ATOMIC_ACQUIRE) < sent)
+		nap_ns(1);
+}
+
+/* How the side that is not under test waits. */
+static int wait_plainly(struct side *s)
+{
+	struct shmring_wait w = { .policy = SHMRING_BLOCK };
+
+	if (s->r->role == SHMRING_PRODUCER)
+		return shmring_wait_space(s->r, length_of(s->n), &w);
+	/* More than there may come before the producer has to wait, too. */
+	if (random_u64(&s->state) % 4 == 0)
+		w.min_bytes = random_u64(&s->state) % WAITS_CAPACITY;
+	return shmring_wait_data(s->r, &w);
+}
+
+/* ---------------------------------------------------------------- sides */
+
+static void *run_thread(void *arg)
+{
+	struct side *s = arg;
+	struct waiter w = { .r = s->r, .fd = -1 };
+	uint64_t r, timeout, spurious = 0, n = 0;
+	bool waited = false;
+	int ret;
+
+	pthread_mutex_lock(&s->lock);
+	w.seed = random_u64(&s->state);
+	if (s->tested && s->way->begin)
+		s->way->begin(&w);
+	while (s->n < nr_messages) {
+		r = random_u64(&s->state);
+		ret = s->r->role == SHMRING_PRODUCER ? send_one(s) : receive_one(s);
+		n = s->n;
+		if (!ret) {
+			waited = false;
+			pthread_mutex_unlock(&s->lock);
+			dawdle(s, r, n);
+			pthread_mutex_lock(&s->lock);
+			continue;
+		}
+		CHECK_EQ(ret, -EAGAIN);
+		if (!s->tested) {
+			ret = wait_plainly(s);
+			CHECK(ret == 0);
+			continue;
+		}
+		spurious += waited;
+		waited = true;
+		w.len = length_of(s->n);
+		timeout = r % 4 ? 0 : 1 + r / 4 % 300000;
+		if (s->way->threads > 1)
+			pthread_mutex_unlock(&s->lock);
+		s->way->wait(&w, timeout);
+		if (s->way->threads > 1)
+			pthread_mutex_lock(&s->lock);
+	}
+	if (s->tested && s->way->end)
+		s->way->end(&w);
+	if (s->tested) {
+		shared->waits += w.waits;
+		shared->spurious += spurious;
+	}
+	pthread_mutex_unlock(&s->lock);
+	return NULL;
+}
+
+static int run_side(struct shmring *r)
+{
+	struct side s = { .way = tested_way, .r = r, .tested = r->role == tested_role,
+			  .lock = PTHREAD_MUTEX_INITIALIZER,
+			  .state = seed + (uint64_t)r->role };
+	unsigned int i, nr = s.tested && s.way->threads ? s.way->threads : 1;
+	struct shmring_info info;
+	pthread_t threads[4];
+
+	for (i = 1; i < nr; i++)
+		CHECK(!pthread_create(&threads[i], NULL, run_thread, &s));
+	run_thread(&s);
+	CHECK_EQ(shmring_get_info(r, &info), 0);
+	if (!s.tested)
+		shared->wakes = info.wakes;
+	/* Whoever waits in another thread hears that the other side goes. */
+	for (i = 1; i < nr; i++)
+		CHECK(!pthread_join(threads[i], NULL));
+	return TEST_PASS;
+}
+
+static bool has_ended(pid_t pid)
+{
+	return state_of(pid) == 'Z';
+}
+
+/* Until both have ended, or nothing has moved for too long. */
+static void watch(const pid_t *pids)
+{
+	uint64_t received, last = 0, since = now_ns();
+
+	while (!has_ended(pids[0]) || !has_ended(pids[1])) {
+		nap();
+		received = __atomic_load_n(&shared->received, __ATOMIC_ACQUIRE);
+		if (received != last) {
+			last = received;
+			since = now_ns();
+		}
+		if (now_ns() - since < STALLED_NS)
+			continue;
+		printf("lost wake-up: %s, %s waits, SHMRING_SEED=%llu, after message %llu\n",
+		       tested_way->name, tested_role == SHMRING_PRODUCER ? "producer" : "consumer",
+		       (unsigned long long)seed, (unsigned long long)received);
+		CHECK(!"a wake-up was lost");
+	}
+}
+
+static void report(void)
+{
+	printf("%s, %s waits: %llu messages, %llu waits (%llu for nothing), %llu wakes: "
+	       "%llu per million messages\n", tested_way->name,
+	       tested_role == SHMRING_PRODUCER ? "producer" : "consumer",
+	       (unsigned long long)nr_messages, (unsigned long long)shared->waits,
+	       (unsigned long long)shared->spurious, (unsigned long long)shared->wakes,
+	       (unsigned long long)(shared->wakes * 1000000 / nr_messages));
+	fflush(stdout);
+}
+
+void test_way(const struct way *way, enum shmring_role role)
+{
+	struct shmring *ring = make(WAITS_CAPACITY, 0, SHMRING_HANDLE);
+	pid_t pids[2];
+
+	if (!shared)
+		shared = share(sizeof(*shared));
+	memset(shared, 0, sizeof(*shared));
+	nr_messages = setting("SHMRING_MESSAGES", 10000000) / 500 + 1;
+	seed = setting("SHMRING_SEED", now_ns());
+	tested_way = way;
+	tested_role = role;
+	context("%s, %s waits, SHMRING_SEED=%llu", way->name,
+		role == SHMRING_PRODUCER ? "producer" : "consumer", (unsigned long long)seed);
+	pids[0] = start_as(ring, SHMRING_CONSUMER, run_side);
+	pids[1] = start_as(ring, SHMRING_PRODUCER, run_side);
+	watch(pids);
+	EXPECT_EQ(end_of(pids[0]), TEST_PASS);
+	EXPECT_EQ(end_of(pids[1]), TEST_PASS);
+	EXPECT_EQ(shared->received, nr_messages);
+	report();
+	/* One sleeping peer costs one wake. */
+	EXPECT(shared->wakes <= shared->waits + SLACK);
+	shmring_close(ring);
+}
