@@ -20,10 +20,15 @@ help:		## this list
 run:		## stream this tree through /dev/shmring in a VM, compare, measure (HOST=1, BACKEND=memfd, KERNEL=...)
 	@KERNEL='$(KERNEL)' HOST='$(HOST)' BACKEND='$(BACKEND)' tools/run.sh
 
+csv	= $(BUILD)/bench/report.csv
 bench:		## measure shmring beside everything else there is (BENCH=--help)
 	@tests/vm/deps.sh build bench || echo "bench: goes on with what is installed" >&2
 	@$(MAKE) --no-print-directory tools
-	@$(BUILD)/tools/bench $(BENCH)
+	@mkdir -p $(BUILD)/bench && rm -f $(csv) $(csv:.csv=.html)
+	@$(BUILD)/tools/bench --csv $(csv) $(BENCH); ret=$$?; [ ! -e $(csv) ] || { \
+		echo; echo "every figure: $(csv)"; \
+		python3 tools/bench/report $(csv) $(csv:.csv=.html) && \
+		echo "with plots:   $(csv:.csv=.html)"; }; exit $$ret
 
 test:		## everything that is tested (PARTS="unit kunit ...": some of it)
 	@tests/all.sh $(PARTS)

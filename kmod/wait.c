@@ -153,14 +153,17 @@ void shmring_disarm(struct shmring_side *side)
 	spin_unlock_irq(&side->wait.lock);
 }
 
-/* Sleep until @bytes are there, or a signal or the deadline. */
+/*
+ * Sleep until @bytes are there, or a signal or the deadline. Who has been woken looks
+ * before it arms again: it may be through.
+ */
 static int sleep_for(struct shmring_file *sf, u64 bytes, ktime_t *deadline)
 {
 	struct shmring_side *side = shmring_side(sf->ring, sf->role);
 	DEFINE_WAIT(wait);
 	int ret;
 
-	for (;;) {
+	do {
 		prepare_to_wait(&side->wait, &wait, TASK_INTERRUPTIBLE);
 		shmring_arm(sf, bytes);
 		ret = shmring_ready(sf, bytes);
@@ -175,7 +178,8 @@ static int sleep_for(struct shmring_file *sf, u64 bytes, ktime_t *deadline)
 			ret = -ETIMEDOUT;
 			break;
 		}
-	}
+		ret = shmring_ready(sf, bytes);
+	} while (!ret);
 	finish_wait(&side->wait, &wait);
 	shmring_disarm(side);
 	return ret;

@@ -13,17 +13,19 @@
 
 #define SHMRING_CHECK_NS	50000000	/* without the module: for a death, this often */
 
-/* How to spin, and how long before sleeping; see wait.c. */
+/* How to spin, and for how long; see spin.c. */
 struct shmring_spin {
+	bool alone;		/* there is one CPU: do not */
 	unsigned int pauses;	/* before the first look */
-	uint64_t budget;	/* ns; 0: sleep at once */
-	uint64_t cost;		/* ns that a short sleep takes, as seen so far */
+	uint64_t budget;	/* ns before sleeping; 0: sleep at once */
+	uint64_t cost;		/* ns that sleeping and waking take, as seen so far */
+	unsigned int skip;	/* short sleeps before spinning is tried again ... */
+	unsigned int left;	/* ... and how many are still to come */
 };
 
 struct shmring_private {
 	const struct shmring_backend *backend;
 	pid_t pid;		/* who attached, and may unmap */
-	bool alone;		/* one CPU: whoever spins keeps the other side off it */
 	int fd;			/* the ring's file */
 	int poll_fd;		/* -1: none of its own */
 	int lock_fd;		/* memfd: a description for the locks; else -1 */
@@ -86,7 +88,11 @@ int shmring_bind(struct shmring *r, enum shmring_role role, struct shmring_statu
 int shmring_map_reserve(struct shmring_private *p, size_t size);
 int shmring_map_at(struct shmring_private *p, size_t where, size_t len, int prot, off_t offset);
 
-/* wait.c */
-void shmring_spin_init(struct shmring_private *p);
+/* spin.c */
+void shmring_spin_init(struct shmring_spin *spin);
+void shmring_spin_learn(struct shmring_spin *spin, uint64_t ns, bool found);
+void shmring_sleep_learn(struct shmring_spin *spin, uint64_t ns);
+void shmring_pauses_learn(struct shmring_spin *spin, unsigned int looks, uint64_t bytes,
+			  uint64_t capacity);
 
 #endif /* SHMRING_BACKEND_H */

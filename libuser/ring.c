@@ -199,7 +199,7 @@ static struct shmring *new_object(void)
 	r->priv->lock_fd = -1;
 	r->priv->pid = getpid();
 	r->priv->policy = SHMRING_ADAPTIVE;
-	shmring_spin_init(r->priv);
+	shmring_spin_init(&r->priv->spin);
 	return r;
 }
 

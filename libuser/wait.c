@@ -10,12 +10,7 @@
 
 #include "backend.h"
 
-#define SPIN_MIN_NS	1000	/* less is not worth reading the clock for */
-#define SPIN_MAX_NS	50000
 #define LOOKS_PER_CLOCK	32
-
-#define PAUSES_MAX	256	/* some microseconds */
-#define BYTES_PER_PAUSE	4	/* about 200 MB/s: slower is no stream */
 
 static uint64_t now_ns(void)
 {
@@ -116,94 +111,68 @@ static uint64_t found(const struct shmring *r)
 	return r->role == SHMRING_CONSUMER ? r->c.limit - r->c.tail : r->p.limit - r->p.head;
 }
 
-/*
- * Whoever keeps up with a stream and looks again at once finds one more message,
- * and takes the other side's cache line away from it for each: two to six times
- * slower than to let some messages gather. So pause before the first look, for as
- * long as that has paid: twice as long as the last time if the look found more than
- * a trickle, but not yet a good part of the ring. Whoever has to look more than
- * twice waits for an answer, or for a slow peer, where delay is all that it would
- * be.
- */
-static void learn_pauses(struct shmring_spin *spin, const struct shmring *r, unsigned int looks)
-{
-	if (looks > 2)
-		spin->pauses = 1;
-	else if (looks > 1 || found(r) < (uint64_t)spin->pauses * BYTES_PER_PAUSE)
-		spin->pauses = spin->pauses > 1 ? spin->pauses / 2 : 1;
-	else if (found(r) < r->capacity / 8 && spin->pauses < PAUSES_MAX)
-		spin->pauses *= 2;
-}
-
 static void pause_for(unsigned int pauses)
 {
 	while (pauses--)
 		cpu_relax();
 }
 
-/* Look until there is something, or until @end; once at least. */
-static int spin_until(struct shmring *r, const struct want *want, uint64_t end)
+/*
+ * Look until there is something, for @budget ns or until @deadline (0: none), once at
+ * least. The clock is read only after some looks, and @spun counts from then.
+ */
+static int spin_for(struct shmring *r, const struct want *want, uint64_t budget,
+		    uint64_t deadline, uint64_t *spun)
 {
 	struct shmring_spin *spin = &r->priv->spin;
+	uint64_t now, start = 0;
 	unsigned int looks = 0;
-	uint64_t now;
 	int ret;
 
+	*spun = 0;
 	pause_for(spin->pauses);
 	while (!(ret = look(r, want))) {
 		cpu_relax();
 		if (++looks % LOOKS_PER_CLOCK)
 			continue;
-		if (r->priv->alone)
+		if (spin->alone)
 			sched_yield();
 		now = now_ns();
 		check_peer(r, now);
-		if (now >= end)
+		if (!start)
+			start = now;
+		*spun = now - start;
+		if (*spun >= budget || (deadline && now >= deadline))
 			return 0;
 	}
 	if (ret > 0)
-		learn_pauses(spin, r, looks + 1);
+		shmring_pauses_learn(spin, looks + 1, found(r), r->capacity);
 	return ret;
-}
-
-/*
- * Learn from a sleep how long to spin before the next. One that took little more
- * than sleeping and waking cost was not worth it: next time, spin for that long. A
- * long one was: spin less, and soon not at all. So at worst spinning costs as much
- * again as sleeping would; the rule for renting skis, and the halt polling of KVM.
- */
-static void learn_sleep(struct shmring_spin *spin, uint64_t slept)
-{
-	if (slept > 2 * spin->cost) {
-		spin->budget /= 2;
-		if (spin->budget < SPIN_MIN_NS)
-			spin->budget = 0;
-		return;
-	}
-	if (slept < spin->cost)
-		spin->cost = slept > SPIN_MIN_NS ? slept : SPIN_MIN_NS;
-	else if (spin->cost < SPIN_MAX_NS)
-		spin->cost += (slept - spin->cost) / 16;
-	spin->budget = 2 * spin->cost;
-}
-
-void shmring_spin_init(struct shmring_private *p)
-{
-	cpu_set_t set;
-
-	p->alone = !sched_getaffinity(0, sizeof(set), &set) && CPU_COUNT(&set) == 1;
-	p->spin.pauses = 1;
-	p->spin.cost = SPIN_MAX_NS;
-	p->spin.budget = SPIN_MAX_NS;
 }
 
 /* ---------------------------------------------------------------- waiting */
 
-static int spin_for_ever(struct shmring *r, const struct want *want, uint64_t deadline)
+static int only_spin(struct shmring *r, const struct want *want, uint64_t deadline)
 {
-	int ret = spin_until(r, want, deadline ? deadline : UINT64_MAX);
+	uint64_t spun;
+	int ret = spin_for(r, want, UINT64_MAX, deadline, &spun);
 
 	return ret ? ret : -ETIMEDOUT;
+}
+
+/* Spin for as long as that is worth it; or only look. */
+static int spin_a_little(struct shmring *r, const struct want *want, uint64_t deadline)
+{
+	struct shmring_spin *spin = &r->priv->spin;
+	uint64_t spun;
+	int ret;
+
+	if (!spin->budget || spin->alone)
+		return look(r, want);
+	ret = spin_for(r, want, spin->budget, deadline, &spun);
+	if (ret >= 0)
+		shmring_spin_learn(spin, spun, ret);
+	return ret;
 }
 
 /* What the backend is asked for counts from what the other side has been told. */
@@ -218,27 +187,21 @@ static int sleep_once(struct shmring *r, const struct want *want, uint64_t deadl
 		bytes = r->capacity;
 	ret = r->priv->backend->wait(r, bytes, want->mark, deadline);
 	r->priv->sleeps++;
-	learn_sleep(&r->priv->spin, now_ns() - start);
+	shmring_sleep_learn(&r->priv->spin, now_ns() - start);
 	return ret;
 }
 
-static int spin_then_sleep(struct shmring *r, const struct want *want, bool spin,
-			   uint64_t deadline)
+/* Success beats what ended the sleep. */
+static int sleep_on(struct shmring *r, const struct want *want, uint64_t deadline)
 {
-	struct shmring_private *p = r->priv;
-	uint64_t end = now_ns() + p->spin.budget;
 	int ret, slept;
 
-	if (spin && p->spin.budget && !p->alone)
-		ret = spin_until(r, want, deadline && deadline < end ? deadline : end);
-	else
-		ret = look(r, want);
-	while (!ret) {
+	do {
 		slept = sleep_once(r, want, deadline);
-		ret = look(r, want);	/* success beats what ended the sleep */
+		ret = look(r, want);
 		if (!ret)
 			ret = slept;
-	}
+	} while (!ret);
 	return ret;
 }
 
@@ -267,9 +230,13 @@ static int wait_for(struct shmring *r, const struct want *want, const struct shm
 	if (w && (w->flags & SHMRING_NOWAIT))
 		ret = refuse_to_wait(r, want);
 	else if (policy == SHMRING_SPIN)
-		ret = spin_for_ever(r, want, deadline);
+		ret = only_spin(r, want, deadline);
+	else if (policy == SHMRING_BLOCK)
+		ret = look(r, want);
 	else
-		ret = spin_then_sleep(r, want, policy != SHMRING_BLOCK, deadline);
+		ret = spin_a_little(r, want, deadline);
+	if (!ret)
+		ret = sleep_on(r, want, deadline);
 	return ret < 0 ? ret : 0;
 }
 

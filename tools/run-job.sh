@@ -94,7 +94,7 @@ transfer
 compare
 
 say "benchmark"
-"$dir/bench" "$@" || die "benchmark: see above"
+"$dir/bench" --brief "$@" || die "benchmark: see above"
 
 if [ -n "$loaded" ]; then
 	rmmod shmring || die "the module cannot be unloaded: something is left behind"

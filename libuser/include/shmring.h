@@ -329,7 +329,7 @@ static inline int __shmring_due(uint64_t old, uint64_t now, const __u64 *fence_u
 	if (__shmring_unlikely(old < __atomic_load_n(fence_until, __ATOMIC_RELAXED))) /* H */
 		__shmring_fence();						/* I, matches D */
 	/* C and G, match D. Relaxed: the fence, or J, has ordered it. */
-	return __shmring_unlikely(now >= __atomic_load_n(wake_at, __ATOMIC_RELAXED));
+	return now >= __atomic_load_n(wake_at, __ATOMIC_RELAXED);
 }
 
 /* Bytes that a message of len bytes takes in the ring. */
@@ -426,7 +426,8 @@ static inline void shmring_publish(struct shmring *r)
 		return;
 	r->p.published = r->p.head;
 	__atomic_store_n(&r->producer->head, r->p.head, __ATOMIC_RELEASE); /* A, matches B */
-	if (__shmring_due(old, r->p.head, &r->lane->data_fence_until, &r->lane->data_wake_at))
+	if (__shmring_unlikely(__shmring_due(old, r->p.head, &r->lane->data_fence_until,
+					     &r->lane->data_wake_at)))
 		__shmring_wake(r);
 }
 
@@ -526,7 +527,8 @@ static inline int shmring_release(struct shmring *r)
 		return -EINVAL;
 	r->c.released = r->c.tail;
 	__atomic_store_n(&r->consumer->tail, r->c.tail, __ATOMIC_RELEASE); /* E, matches F */
-	if (__shmring_due(old, r->c.tail, &r->lane->space_fence_until, &r->lane->space_wake_at))
+	if (__shmring_unlikely(__shmring_due(old, r->c.tail, &r->lane->space_fence_until,
+					     &r->lane->space_wake_at)))
 		__shmring_wake(r);
 	return 0;
 }

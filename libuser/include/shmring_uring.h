@@ -10,8 +10,9 @@
  *
  * With the module and Linux 6.7 or newer a wait is a command of io_uring, which
  * knows how much is waited for. Elsewhere it is a poll of shmring_poll_fd(), which
- * goes by the endpoint's lowat: what is waited for should not be above that, or the
- * poll ends too early, again and again.
+ * goes by the endpoint's lowat, and by all that was not given back: so wait for no
+ * more than lowat, and with nothing advanced past that is not released, or the poll
+ * ends too early, again and again.
  *
  * As for all of struct shmring, one thread at a time; the submission queue's rules
  * are liburing's. Not for an io_uring with IORING_SETUP_IOPOLL, which neither polls

@@ -387,11 +387,12 @@ static void no_wakeup_lost(struct kunit *test)
 {
 	struct pair p = make_pair(test, 0, 0);
 	struct sleeper *s = start_helper(test, consume, p.consumer);
-	ktime_t deadline = in_ms(HANG_MS);
+	ktime_t deadline;
 	u64 head;
 	int ret = 0;
 
 	for (head = 8; head <= 8 * ROUNDS && !ret; head += 8) {
+		deadline = in_ms(HANG_MS);
 		smp_store_mb(*shmring_side(p.ring, PRODUCER)->position, head);
 		if (head >= wake_at(p.ring, CONSUMER))
 			wake(&p, CONSUMER);

@@ -9,7 +9,7 @@
 #   vm      boot.sh: guests
 #   check   static checks
 #   model   the models of the protocol
-#   bench   the rings that the benchmark compares shmring with
+#   bench   the rings that the benchmark compares shmring with, and its report
 set -eu
 
 packages() {
@@ -22,7 +22,7 @@ packages() {
 		;;
 	vm) echo qemu-system-x86 seabios busybox-static cpio kmod ;;
 	model) echo spin gcc libc6-dev ;;
-	bench) echo libck-dev libboost-dev libdpdk-dev libqb-dev ;;
+	bench) echo libck-dev libboost-dev libdpdk-dev libqb-dev python3 ;;
 	check) echo perl sparse shellcheck codespell groff-base ;;
 	*)
 		echo "deps.sh: no group $1; there are build, kernel, vm, check, model, bench" >&2

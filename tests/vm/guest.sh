@@ -60,6 +60,15 @@ start_log() {
 	echo "<5>shmring-vm: command starts" >/dev/kmsg
 }
 
+# User Mode Linux on a busy host now and then loses an interrupt from one CPU to
+# the other (seen on 7.3.4), and whoever it was to wake sleeps until that CPU leaves
+# its idle loop for something else: more than a minute. So give it something.
+keep_awake() {
+	for cpu in 0 1; do
+		taskset -c $cpu sh -c 'while sleep 0.2; do :; done' &
+	done
+}
+
 # Shortly before boot.sh gives up: what is everybody waiting for?
 explain_hang() {
 	left=$(($1 - $(date +%s) - 3))
@@ -91,6 +100,7 @@ if [ -e "$run/keep" ]; then
 	private_root
 	mount_all
 	out=/dev/tty1
+	keep_awake 2>/dev/null
 else
 	/bin/busybox --install -s /bin
 	mkdir -p /proc /sys /dev /tmp /run

@@ -1,13 +1,35 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The benchmark: what all contenders share.
+ * The benchmark: what all its files share. The files, in the order of reading:
+ *
+ *   bench.h	this: a contender, a sample, a row
+ *   loops.h	the loops that drive every contender, inlined around its two calls
+ *   slots.h	a ring of fixed-size messages, which several contenders share
+ *
+ *   main.c		from the command line to the report
+ *   options.c		the command line
+ *   contenders.c	the list of contenders
+ *   plan.c		the rows to be measured, the rounds, the progress
+ *   sample.c		one sample: two processes on two CPUs
+ *   floor.c		what the machine can do: a cache line there and back, memcpy
+ *   clock.c		the time, and distributions of times
+ *   stats.c		medians, within a label
+ *   report.c		tables
+ *   brief.c		the small table of `make run`
+ *   targets.c		what shmring is to reach, and whether it does
+ *   csv.c		for programs
+ *   selftest.c		contenders that lose and damage messages, and must be caught
+ *
+ *   shmring.c		contender: shmring
+ *   textbook.c		contender: in, out, % BUFFER_SIZE
+ *   ring_*.c		contenders: other rings in shared memory
+ *   ipc_*.c		contenders: what the kernel offers
  *
  * Two processes, A and B, have two one-way channels: 0 from A to B, 1 back. A
- * contender is a way to put a message into a channel and to get it out, and
- * every contender is driven by the same loops, inlined around its two calls.
+ * contender is a way to put a message into a channel and to get it out.
  *
  * Every message is written in full and read in full, where it lies if the
- * contender allows that: each of its 64-bit words is the sequence number.
+ * contender allows that. Its first 64-bit word is the sequence number.
  */
 #ifndef SHMRING_BENCH_H
 #define SHMRING_BENCH_H
@@ -16,44 +38,40 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <time.h>
+#include <stdio.h>
 
-#define BUFFER_BYTES	65536u		/* of each channel, a pipe's default */
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #define STOP		(~0ull)		/* sequence number of the last message */
-#define CLOCK_EVERY	64u		/* messages between looks at the clock */
-#define MAX_RTT		(1u << 18)	/* round trips kept, the latest ones */
+#define BATCH_MAX	32u		/* messages, where they are moved in batches */
+#define ARRAY_SIZE(a)	(sizeof(a) / sizeof(*(a)))
+
+/* ------------------------------------------------------------- contenders */
 
 enum side { SIDE_A, SIDE_B };
-enum mode { STREAM, PINGPONG };
+enum test { STREAM, BATCH, PINGPONG, SLEEP_PINGPONG, PACED, IDLE, FLOOR, NR_TESTS };
+enum family { FAMILY_SHMRING, FAMILY_TEXTBOOK, FAMILY_RING, FAMILY_IPC, FAMILY_FLOOR };
+enum api { API_COPY, API_INPLACE, API_BATCH };
 
-/* What a side hands to the parent when it is through. */
-struct result {
-	int error;			/* negative errno; EBADMSG: payload is wrong */
-	enum side side;
-	uint64_t messages;
-	uint64_t syscalls;		/* made to move messages, to sleep, to wake */
-	uint64_t start, end;		/* ns */
-	double cpu;			/* seconds */
-	uint64_t switches;		/* of context */
-	double rtt_p50;			/* us, A's ping-pong */
-};
+/* What a side does while there is nothing to do: "busy" is a loop without end. */
+enum waiting { WAIT_SPIN, WAIT_BLOCK, WAIT_ADAPTIVE, WAIT_BUSY, WAIT_KERNEL };
 
-/* A sample as one side sees it. */
-struct bench {
-	enum side side;
-	enum mode mode;
-	size_t size;			/* of a message: a multiple of 8 */
-	uint64_t duration;		/* ns */
-	uint64_t syscalls;
-	void *tx, *rx;			/* the contender's ends of the channels */
-	unsigned char *buf;		/* a message, for those who must copy */
-	uint32_t *rtt;
-};
+struct bench;
+struct result;
 
 struct contender {
-	const char *name, *about;
-	/* In the parent: makes both channels. */
-	int (*open)(const struct contender *c, size_t size, void **channels);
+	const char *name;		/* NULL: the end of a list */
+	enum family family;
+	enum waiting waiting;
+	enum api api;
+	const char *about;
+	/*
+	 * In the parent: makes both channels. -EOPNOTSUPP: not on this machine;
+	 * -EMSGSIZE: not for messages of this size.
+	 */
+	int (*open)(const struct contender *c, const struct bench *b, void **channels);
 	/* In a side: fills in tx and rx. */
 	int (*attach)(const struct contender *c, void *channels, struct bench *b);
 	/* In a side: the loops, then the counters. */
@@ -63,137 +81,199 @@ struct contender {
 	int option;			/* tells apart what shares these functions */
 };
 
-extern const struct contender shmring_block, shmring_adaptive, shmring_spin;
-extern const struct contender textbook_ring;
-extern const struct contender pipe_stream, socket_stream;
-
-/* bench_report.c: the table. */
-enum metric { MB_S, RTT_P50, CPU, SYSCALLS, SWITCHES, NR_METRICS };
-
-struct row {
-	const char *name;
-	size_t size;
-	bool broken;
-	double *samples[NR_METRICS];	/* one a round */
-	unsigned int nr[NR_METRICS];
+/* A sample as one side sees it. */
+struct bench {
+	enum side side;
+	enum test test;
+	size_t size;			/* of a message: a multiple of 8 */
+	size_t capacity;		/* bytes, of each channel */
+	unsigned int batch;		/* messages, for API_BATCH */
+	unsigned int rate;		/* messages per second, for PACED */
+	uint64_t duration;		/* ns */
+	bool check;			/* verify every byte */
+	void *tx, *rx;			/* the contender's ends of the channels */
+	unsigned char *buf;		/* a message, for those who must copy */
+	struct histogram *times;
+	uint64_t syscalls, wakes;	/* counted where they are made */
+	uint64_t pacing;		/* ns spent waiting for the time to send */
+	int peer;			/* the other side's process */
+	uint64_t idle, idle_cpu;	/* ns, of IDLE; both sides' */
 };
 
-void print_header(const char *backend, int cpus, double seconds, unsigned int rounds);
-void print_rows(struct row *rows, size_t nr, bool csv);
+/* What a side hands to the parent when it is through. */
+struct result {
+	int error;			/* negative errno; EBADMSG: payload is wrong */
+	enum side side;
+	uint64_t messages;
+	uint64_t syscalls;		/* made to move messages, to sleep, to wake */
+	uint64_t wakes;			/* to wake alone */
+	uint64_t start, end, pacing;	/* ns */
+	uint64_t idle, idle_cpu;	/* likewise */
+	double cpu;			/* seconds */
+	uint64_t switches;		/* of context */
+	double line[2];			/* ns, before and after */
+	double p50, p99, p999, max;	/* ns */
+};
 
-static inline uint64_t bench_now(void)
-{
-	struct timespec ts;
+/* contenders.c: every list there is; a library that is missing is named instead. */
+struct contender_list {
+	const struct contender *list;	/* NULL: not built in */
+	const char *missing;		/* then: what, and the package it is in */
+};
 
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+extern const struct contender_list contender_lists[];
+
+#define CONTENDER_LABEL	64
+/* "NAME/WAIT/API", which --contenders is matched with. */
+void contender_label(const struct contender *c, char label[CONTENDER_LABEL]);
+
+extern const char *const test_names[NR_TESTS];
+extern const char *const family_names[], *const api_names[], *const waiting_names[];
+
+extern const struct contender shmring_contenders[], textbook_contenders[];
+extern const struct contender spsc_contenders[], mcring_contenders[];
+extern const struct contender ck_contenders[], boost_contenders[];
+extern const struct contender rte_contenders[], qb_contenders[];
+extern const struct contender doorbell_contenders[], semaphore_contenders[];
+extern const struct contender stream_contenders[], mq_contenders[];
+extern const struct contender signal_contenders[], file_contenders[];
+extern const struct contender floor_contenders[], broken_contenders[];
+
+/* ---------------------------------------------------------------- figures */
+
+enum metric {
+	MSGS_S, MB_S, RTT_P50, RTT_P99, RTT_P999, RTT_MAX, ONEWAY_P50, ONEWAY_P99, ONEWAY_P999,
+	CPU_CORES, CPU_S, SYSCALLS, SWITCHES, WAKES, LINE_RTT, MEMCPY, DROPPED, NR_METRICS
+};
+
+extern const char *const metric_names[NR_METRICS];
+
+/* Where the cores were, as the time that a cache line takes there and back tells. */
+enum label { LABEL_LT100, LABEL_LT250, LABEL_GE250, LABEL_NONE, NR_LABELS };
+
+extern const char *const label_names[NR_LABELS];
+
+struct figures {
+	double v[NR_METRICS];		/* NAN: not measured */
+	enum label label;
+	unsigned int round;
+};
+
+enum status { STATUS_OK, STATUS_BROKEN, STATUS_SKIPPED };
+
+/* What is measured once a round. */
+struct row {
+	enum test test;
+	const struct contender *contender;
+	size_t size, capacity;
+	unsigned int rate;
+	enum status status;
+	int why;			/* negative errno, if it is not ok */
+	struct figures *samples;
+	unsigned int nr, dropped;
+};
+
+#define MAX_LIST	16
+#define MAX_ROUNDS	99
+
+struct settings {
+	bool tests[NR_TESTS];
+	size_t sizes[MAX_LIST];
+	size_t nr_sizes;		/* 0: each test's own */
+	unsigned int rates[MAX_LIST];
+	size_t nr_rates;
+	const char *contenders;		/* a regular expression, or NULL */
+	size_t capacity;
+	unsigned int rounds;
+	double seconds;
+	bool check, keep, quick, brief, targets, self_test;
+	unsigned int hang_ms;		/* beyond twenty times the sample */
+	double host_factor;		/* of another run: for target 9 */
+	const char *csv;
+	int cpus[2], nr_cpus;
+};
+
+/* A run: what was to be measured, and what came out. */
+struct run {
+	const struct settings *set;
+	const char *backend;
+	struct row *rows;
+	size_t nr;
+	enum label label;		/* the most common one */
+	unsigned int dropped;
+	bool broken;
+};
+
+/* options.c */
+void parse_options(struct settings *s, int argc, char **argv);
+
+/* plan.c: both return 0 or a negative errno. */
+int make_plan(struct run *run);
+int run_plan(struct run *run);
+void free_plan(struct run *run);
+
+/* sample.c: returns 0, the sample's error, or -ESTALE: the cores have moved. */
+int take_sample(const struct settings *set, const struct row *row, struct figures *f);
+double sample_seconds(const struct settings *set, const struct row *row);
+const char *why(int error);
+/* Which errors say that a contender cannot, rather than that it is broken. */
+bool cannot(int error);
+
+/* floor.c */
+struct line;
+struct line *line_open(void);
+/* Both sides call it at once; ns for one way and back, the median of many tries. */
+double line_rtt(struct line *line, enum side side);
+enum label line_label(double rtt);
+
+/* stats.c: NAN if there is nothing. */
+double median_of(double *v, unsigned int n);
+bool row_counts(const struct run *run, const struct figures *f);
+double row_median(const struct run *run, const struct row *row, enum metric m);
+/* Each sample's figure in relation to the cache line's time around it. */
+double row_per_line(const struct run *run, const struct row *row, enum metric m);
+void row_range(const struct run *run, const struct row *row, enum metric m, double *min,
+	       double *max);
+double memcpy_gb_s(const struct run *run);	/* at its best size */
+enum label common_label(const struct run *run);
+
+/* report.c, brief.c, targets.c, csv.c, selftest.c */
+void print_header(const struct run *run);
+void print_report(const struct run *run);
+void print_brief(const struct run *run);
+void print_targets(const struct run *run);
+int write_csv(const struct run *run, const char *path);
+const char *cpu_model(void);
+int self_test(const struct settings *set, const char *backend);
+
+/* ----------------------------------------------------- clock.c, message.c */
+
+extern uint64_t clock_base, clock_mult;	/* clock_mult 0: no time stamp counter */
+extern uint64_t clock_cost;		/* ns, of reading it */
+void clock_init(void);
+uint64_t clock_monotonic(void);
+/* Of a process, 0: this one; ns. */
+uint64_t clock_cpu(int pid);
+
+/* message.c: messages whose every byte is verified; returns 0 or -EBADMSG. */
+void fill_checked(void *p, size_t size, uint64_t seq);
+int verify_checked(const void *p, size_t size);
+
+struct histogram;
+struct histogram *histogram_new(void);
+void histogram_free(struct histogram *h);
+void histogram_add(struct histogram *h, uint64_t ns);
+double histogram_quantile(const struct histogram *h, double q);
+double histogram_max(const struct histogram *h);
+
+/* Zeroed memory that forked children share, from a page boundary; NULL: none. */
+void *shared_alloc(size_t size);
+void shared_free(void *p);
+/* In a side: take the page faults now. */
+void shared_populate(void *p);
+
+#ifdef __cplusplus
 }
-
-static inline void fill_message(void *p, size_t size, uint64_t seq)
-{
-	uint64_t *word = p;
-
-	for (size_t i = 0; i < size / sizeof(*word); i++)
-		word[i] = seq;
-}
-
-/* Returns 0 and the sequence number, or -EBADMSG. */
-static inline int check_message(const void *p, size_t size, uint64_t *seq)
-{
-	const uint64_t *word = p;
-	uint64_t first = word[0], differ = 0;
-
-	for (size_t i = 1; i < size / sizeof(*word); i++)
-		differ |= word[i] ^ first;
-	*seq = first;
-	return differ ? -EBADMSG : 0;
-}
-
-/* Both return 0 or a negative errno; seq is in the message. */
-typedef int put_fn(struct bench *b, uint64_t seq);
-typedef int get_fn(struct bench *b, uint64_t *seq);
-
-#define BENCH_INLINE static inline __attribute__((always_inline))
-
-BENCH_INLINE int stream_out(struct bench *b, struct result *res, put_fn *put)
-{
-	uint64_t n, end = bench_now() + b->duration;
-	int ret;
-
-	for (n = 0; !n || n % CLOCK_EVERY || bench_now() < end; n++) {
-		ret = put(b, n);
-		if (ret)
-			return ret;
-	}
-	res->messages = n;
-	return put(b, STOP);
-}
-
-BENCH_INLINE int stream_in(struct bench *b, struct result *res, get_fn *get)
-{
-	uint64_t n, seq = 0;
-	int ret;
-
-	for (n = 0; ; n++) {
-		ret = get(b, &seq);
-		if (ret)
-			return ret;
-		if (seq == STOP)
-			break;
-		if (seq != n)
-			return -EBADMSG;
-	}
-	res->messages = n;
-	return 0;
-}
-
-BENCH_INLINE int ping(struct bench *b, struct result *res, put_fn *put, get_fn *get)
-{
-	uint64_t n, seq = 0, then, now = bench_now(), end = now + b->duration;
-	int ret;
-
-	for (n = 0; !n || now < end; n++) {
-		then = now;
-		ret = put(b, n);
-		if (!ret)
-			ret = get(b, &seq);
-		if (ret)
-			return ret;
-		if (seq != n)
-			return -EBADMSG;
-		now = bench_now();
-		b->rtt[n % MAX_RTT] = now - then > UINT32_MAX ? UINT32_MAX : (uint32_t)(now - then);
-	}
-	res->messages = n;
-	return put(b, STOP);
-}
-
-BENCH_INLINE int pong(struct bench *b, struct result *res, put_fn *put, get_fn *get)
-{
-	uint64_t n, seq = 0;
-	int ret;
-
-	for (n = 0; ; n++) {
-		ret = get(b, &seq);
-		if (ret)
-			return ret;
-		if (seq == STOP)
-			break;
-		if (seq != n)
-			return -EBADMSG;
-		ret = put(b, seq);
-		if (ret)
-			return ret;
-	}
-	res->messages = n;
-	return 0;
-}
-
-BENCH_INLINE int run_loops(struct bench *b, struct result *res, put_fn *put, get_fn *get)
-{
-	if (b->mode == STREAM)
-		return b->side == SIDE_A ? stream_out(b, res, put) : stream_in(b, res, get);
-	return b->side == SIDE_A ? ping(b, res, put, get) : pong(b, res, put, get);
-}
+#endif
 
 #endif /* SHMRING_BENCH_H */

@@ -1,10 +1,16 @@
 // SPDX-License-Identifier: MIT
-/* Contender: shmring, waiting in three ways. */
+/*
+ * Contender: shmring. Records and slots, waiting in three ways, used in three
+ * ways: send and receive, which copy; reserve and commit, peek and release,
+ * which do not; and many messages for each publish and each release.
+ */
 #include <stdlib.h>
 
 #include <shmring.h>
 
-#include "bench.h"
+#include "loops.h"
+
+#define SLOTS	0x100	/* beside the policy, in a contender's option */
 
 static void close_rings(void *channels)
 {
@@ -15,14 +21,14 @@ static void close_rings(void *channels)
 	free(ring);
 }
 
-static int open_rings(const struct contender *c, size_t size, void **channels)
+static int open_rings(const struct contender *c, const struct bench *b, void **channels)
 {
-	struct shmring_options opt = { .capacity = BUFFER_BYTES };
+	struct shmring_options opt = {
+		.capacity = b->capacity, .slot_size = c->option & SLOTS ? b->size : 0,
+	};
 	struct shmring **ring = calloc(2, sizeof(*ring));
 	int ret = -ENOMEM;
 
-	(void)c;
-	(void)size;
 	if (!ring)
 		return ret;
 	ret = shmring_create(&ring[0], NULL, &opt);
@@ -37,6 +43,7 @@ static int open_rings(const struct contender *c, size_t size, void **channels)
 
 static int attach_rings(const struct contender *c, void *channels, struct bench *b)
 {
+	enum shmring_policy policy = (enum shmring_policy)(c->option & ~SLOTS);
 	struct shmring **ring = channels, *tx, *rx;
 	int ret;
 
@@ -48,26 +55,60 @@ static int attach_rings(const struct contender *c, void *channels, struct bench 
 		return ret;
 	b->tx = tx;
 	b->rx = rx;
-	ret = shmring_set_policy(tx, (enum shmring_policy)c->option);
-	return ret ? ret : shmring_set_policy(rx, (enum shmring_policy)c->option);
+	ret = shmring_set_policy(tx, policy);
+	return ret ? ret : shmring_set_policy(rx, policy);
 }
 
-BENCH_INLINE int put(struct bench *b, uint64_t seq)
+/* --------------------------------------------------------------- the calls */
+
+BENCH_INLINE int put_copy(struct bench *b, uint64_t seq)
 {
-	struct shmring *r = b->tx;
-	void *p;
+	ssize_t n;
+
+	fill_message(b, b->buf, seq);
+	do {
+		n = shmring_send(b->tx, b->buf, b->size, NULL);
+	} while (n == -EINTR);
+	return n < 0 ? (int)n : 0;
+}
+
+BENCH_INLINE int get_copy(struct bench *b, uint64_t *seq)
+{
+	ssize_t n;
+
+	do {
+		n = shmring_recv(b->rx, b->buf, b->size, NULL);
+	} while (n == -EINTR);
+	if (n < 0)
+		return (int)n;
+	return (size_t)n == b->size ? check_message(b, b->buf, seq) : -EBADMSG;
+}
+
+BENCH_INLINE int reserve(struct shmring *r, size_t size, void **p)
+{
 	int ret;
 
-	while (!(p = shmring_reserve(r, b->size))) {
-		ret = shmring_wait_space(r, b->size, NULL);
+	while (!(*p = shmring_reserve(r, size))) {
+		ret = shmring_wait_space(r, size, NULL);
 		if (ret && ret != -EINTR)
 			return ret;
 	}
-	fill_message(p, b->size, seq);
+	return 0;
+}
+
+BENCH_INLINE int put_inplace(struct bench *b, uint64_t seq)
+{
+	struct shmring *r = b->tx;
+	void *p;
+	int ret = reserve(r, b->size, &p);
+
+	if (ret)
+		return ret;
+	fill_message(b, p, seq);
 	return shmring_commit(r, b->size);
 }
 
-BENCH_INLINE int get(struct bench *b, uint64_t *seq)
+BENCH_INLINE int get_inplace(struct bench *b, uint64_t *seq)
 {
 	struct shmring *r = b->rx;
 	const void *p;
@@ -81,37 +122,116 @@ BENCH_INLINE int get(struct bench *b, uint64_t *seq)
 	}
 	if (len != b->size)
 		return -EBADMSG;
-	ret = check_message(p, len, seq);
+	ret = check_message(b, p, seq);
 	return ret ? ret : shmring_release(r);
 }
 
-/* The calls that an end made: it slept, or it woke the other side. */
-static uint64_t calls(struct shmring *r)
+/* How many are held back is a local matter: one ring has one user in a side. */
+static unsigned int staged, advanced;
+
+BENCH_INLINE int put_batch(struct bench *b, uint64_t seq)
 {
-	struct shmring_info info;
+	struct shmring *r = b->tx;
+	void *p;
+	int ret = reserve(r, b->size, &p);
 
-	return shmring_get_info(r, &info) ? 0 : info.sleeps + info.wakes;
-}
-
-static int run(struct bench *b, struct result *res)
-{
-	int ret = run_loops(b, res, put, get);
-
-	b->syscalls = calls(b->tx) + calls(b->rx);
+	if (ret)
+		return ret;
+	fill_message(b, p, seq);
+	ret = shmring_stage(r, b->size);
+	if (++staged >= b->batch) {
+		shmring_publish(r);
+		staged = 0;
+	}
 	return ret;
 }
 
-const struct contender shmring_block = {
-	"shmring block", "sleeps at once while empty or full",
-	open_rings, attach_rings, run, close_rings, SHMRING_BLOCK,
-};
+BENCH_INLINE int flush_batch(struct bench *b)
+{
+	shmring_publish(b->tx);
+	return 0;
+}
 
-const struct contender shmring_adaptive = {
-	"shmring adaptive", "spins as long as a sleep would cost, then sleeps",
-	open_rings, attach_rings, run, close_rings, SHMRING_ADAPTIVE,
-};
+/* What has been read is given back before a wait: it may be what is waited for. */
+BENCH_INLINE int get_batch(struct bench *b, uint64_t *seq)
+{
+	struct shmring *r = b->rx;
+	const void *p;
+	size_t len;
+	int ret;
 
-const struct contender shmring_spin = {
-	"shmring spin", "never sleeps: burns a core",
-	open_rings, attach_rings, run, close_rings, SHMRING_SPIN,
+	while (!(p = shmring_peek(r, &len))) {
+		if (advanced)
+			shmring_release(r);
+		advanced = 0;
+		ret = shmring_wait_data(r, NULL);
+		if (ret && ret != -EINTR)
+			return ret;
+	}
+	if (len != b->size)
+		return -EBADMSG;
+	ret = check_message(b, p, seq);
+	if (!ret)
+		ret = shmring_advance(r);
+	if (++advanced >= b->batch) {
+		shmring_release(r);
+		advanced = 0;
+	}
+	return ret;
+}
+
+/* ----------------------------------------------------------------- running */
+
+/* The calls that an end made: it slept, or it woke the other side. */
+static void add_calls(struct bench *b, const struct shmring *r)
+{
+	struct shmring_info info;
+
+	if (shmring_get_info(r, &info))
+		return;
+	b->syscalls += info.sleeps + info.wakes;
+	b->wakes += info.wakes;
+}
+
+static int done(struct bench *b, int ret)
+{
+	add_calls(b, b->tx);
+	add_calls(b, b->rx);
+	return ret;
+}
+
+static int run_copy(struct bench *b, struct result *res)
+{
+	return done(b, run_loops(b, res, put_copy, get_copy, no_flush));
+}
+
+static int run_inplace(struct bench *b, struct result *res)
+{
+	return done(b, run_loops(b, res, put_inplace, get_inplace, no_flush));
+}
+
+static int run_batch(struct bench *b, struct result *res)
+{
+	return done(b, run_loops(b, res, put_batch, get_batch, flush_batch));
+}
+
+#define CONTENDER(NAME, WAIT, POLICY, API, RUN, ABOUT) \
+	{ NAME, FAMILY_SHMRING, WAIT, API, ABOUT, open_rings, attach_rings, RUN, close_rings, \
+	  POLICY }
+
+#define CONTENDERS(NAME, WAIT, POLICY) \
+	CONTENDER(NAME, WAIT, POLICY, API_COPY, run_copy, "send and receive"), \
+	CONTENDER(NAME, WAIT, POLICY, API_INPLACE, run_inplace, \
+		  "reserve and commit, peek and release"), \
+	CONTENDER(NAME, WAIT, POLICY, API_BATCH, run_batch, \
+		  "many messages a publish, and a release")
+
+const struct contender shmring_contenders[] = {
+	CONTENDERS("shmring-records", WAIT_SPIN, SHMRING_SPIN),
+	CONTENDERS("shmring-records", WAIT_BLOCK, SHMRING_BLOCK),
+	CONTENDERS("shmring-records", WAIT_ADAPTIVE, SHMRING_ADAPTIVE),
+	CONTENDERS("shmring-slots", WAIT_SPIN, SHMRING_SPIN | SLOTS),
+	CONTENDERS("shmring-slots", WAIT_BLOCK, SHMRING_BLOCK | SLOTS),
+	CONTENDERS("shmring-slots", WAIT_ADAPTIVE, SHMRING_ADAPTIVE | SLOTS),
+	{ 0 }
 };

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: MIT
+/*
+ * What a waiter learns from its waits: how long to spin before it sleeps, and how
+ * long to pause before it looks.
+ */
+#define _GNU_SOURCE
+#include <unistd.h>
+
+#include "backend.h"
+
+#define BUDGET_MIN_NS	1000	/* less is not worth reading the clock for */
+#define COST_MIN_NS	4000	/* no switch to another task and back is faster */
+#define COST_FIRST_NS	25000
+#define COST_MAX_NS	50000
+#define SKIP_MAX	63
+
+#define PAUSES_MAX	256	/* some microseconds */
+#define BYTES_PER_PAUSE	4	/* about 200 MB/s: slower is no stream */
+
+void shmring_spin_init(struct shmring_spin *spin)
+{
+	*spin = (struct shmring_spin) {
+		/* Whoever spins keeps the other side off the only CPU. */
+		.alone = sysconf(_SC_NPROCESSORS_ONLN) == 1,
+		.pauses = 1,
+		.cost = COST_FIRST_NS,
+		.budget = 2 * COST_FIRST_NS,
+	};
+}
+
+/* Spin less; when not at all any more, do not start again so soon. */
+static void less(struct shmring_spin *spin)
+{
+	spin->budget /= 2;
+	if (spin->budget >= BUDGET_MIN_NS)
+		return;
+	spin->budget = 0;
+	spin->skip = 2 * spin->skip + 1 < SKIP_MAX ? 2 * spin->skip + 1 : SKIP_MAX;
+	spin->left = spin->skip;
+}
+
+/*
+ * A spin of @ns ended, because it @found something or the budget was used up. Longer
+ * than a sleep and a wake-up cost, it was not worth it, whatever it found.
+ */
+void shmring_spin_learn(struct shmring_spin *spin, uint64_t ns, bool found)
+{
+	if (!found || ns > spin->cost) {
+		less(spin);
+		return;
+	}
+	spin->budget = 2 * spin->cost;
+	spin->skip = 0;
+}
+
+/*
+ * A sleep took @ns. If that is little more than what sleeping and waking cost, then
+ * to spin for that long would have been better: at worst it costs as much again (the
+ * rule for renting skis, and for the halt polling of KVM). Unless spinning has just
+ * been tried and has failed: the two sides may share a CPU, as far as one of them can
+ * know. Then it is tried again after more and more sleeps.
+ */
+void shmring_sleep_learn(struct shmring_spin *spin, uint64_t ns)
+{
+	if (ns > 2 * spin->cost)
+		return;
+	/* What was no sleep, as it was there by then, says nothing about the cost. */
+	if (ns > spin->cost && spin->cost < COST_MAX_NS)
+		spin->cost += (ns - spin->cost) / 32;
+	else if (ns < spin->cost && ns >= COST_MIN_NS)
+		spin->cost = ns;
+	if (spin->left)
+		spin->left--;
+	else
+		spin->budget = 2 * spin->cost;
+}
+
+/*
+ * Whoever keeps up with a stream and looks again at once finds one more message,
+ * and takes the other side's cache line away from it for each: two to six times
+ * slower than to let some messages gather. So pause before the first look, for as
+ * long as that has paid: twice as long as the last time if the look found more than
+ * a trickle, but not yet a good part of the ring. Whoever has to look more than
+ * twice waits for an answer, or for a slow peer, where delay is all that it would
+ * be.
+ */
+void shmring_pauses_learn(struct shmring_spin *spin, unsigned int looks, uint64_t bytes,
+			  uint64_t capacity)
+{
+	if (looks > 2)
+		spin->pauses = 1;
+	else if (looks > 1 || bytes < (uint64_t)spin->pauses * BYTES_PER_PAUSE)
+		spin->pauses = spin->pauses > 1 ? spin->pauses / 2 : 1;
+	else if (bytes < capacity / 8 && spin->pauses < PAUSES_MAX)
+		spin->pauses *= 2;
+}

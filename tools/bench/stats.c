@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: MIT
+/* Medians of the rounds, within the most common label. */
+#include <math.h>
+#include <stdlib.h>
+
+#include "bench.h"
+
+static int compare(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
+
+double median_of(double *v, unsigned int n)
+{
+	if (!n)
+		return NAN;
+	qsort(v, n, sizeof(*v), compare);
+	return n % 2 ? v[n / 2] : (v[n / 2 - 1] + v[n / 2]) / 2;
+}
+
+enum label common_label(const struct run *run)
+{
+	unsigned int count[NR_LABELS] = { 0 };
+	int best = 0;
+
+	for (size_t i = 0; i < run->nr; i++)
+		for (unsigned int k = 0; k < run->rows[i].nr; k++)
+			count[run->rows[i].samples[k].label]++;
+	for (int i = 1; i < NR_LABELS; i++)
+		if (count[i] > count[best])
+			best = i;
+	return (enum label)best;
+}
+
+bool row_counts(const struct run *run, const struct figures *f)
+{
+	return run->set->keep || f->label == run->label;
+}
+
+/* The samples that count, in v; returns how many. */
+static unsigned int gather(const struct run *run, const struct row *row, enum metric m, bool line,
+			   double v[MAX_ROUNDS])
+{
+	unsigned int n = 0;
+
+	if (row->status != STATUS_OK)
+		return 0;
+	for (unsigned int i = 0; i < row->nr; i++) {
+		const struct figures *f = &row->samples[i];
+
+		if (row_counts(run, f) && !isnan(f->v[m]))
+			v[n++] = line ? f->v[m] / f->v[LINE_RTT] : f->v[m];
+	}
+	return n;
+}
+
+double row_median(const struct run *run, const struct row *row, enum metric m)
+{
+	double v[MAX_ROUNDS];
+
+	return median_of(v, gather(run, row, m, false, v));
+}
+
+double row_per_line(const struct run *run, const struct row *row, enum metric m)
+{
+	double v[MAX_ROUNDS];
+
+	return median_of(v, gather(run, row, m, true, v));
+}
+
+void row_range(const struct run *run, const struct row *row, enum metric m, double *min,
+	       double *max)
+{
+	double v[MAX_ROUNDS];
+	unsigned int n = gather(run, row, m, false, v);
+
+	*min = *max = n ? v[0] : NAN;
+	for (unsigned int i = 1; i < n; i++) {
+		*min = fmin(*min, v[i]);
+		*max = fmax(*max, v[i]);
+	}
+}
+
+double memcpy_gb_s(const struct run *run)
+{
+	double best = NAN;
+
+	for (size_t i = 0; i < run->nr; i++)
+		if (run->rows[i].test == FLOOR)
+			best = fmax(best, row_median(run, &run->rows[i], MEMCPY));
+	return best;
+}
