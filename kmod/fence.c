@@ -93,7 +93,7 @@ static struct mm_struct *grab_mm(struct shmring_side *side)
 
 static void full_barrier(void *unused)
 {
-	smp_mb();
+	smp_mb(); /* J: what this CPU did before, and what it does next */
 }
 
 /*
@@ -122,9 +122,9 @@ static u64 credit(const struct shmring *ring, u64 position)
 	return until < position ? SHMRING_FENCE_ALWAYS : until;
 }
 
-/* Acquire: the position that decides whether to sleep is loaded after this. */
 static bool known_to_fence(struct shmring_side *side, u64 position)
 {
+	/* Acquire: the position that decides whether to sleep is loaded after this. */
 	return position < smp_load_acquire(&side->fenced_until);
 }
 

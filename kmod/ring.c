@@ -99,18 +99,16 @@ static void init_side(struct shmring_side *side, __u64 *half, __u64 *position)
 }
 
 /* Either half of the lane starts as struct shmring_half says. */
-static_assert(offsetof(struct shmring_lane, data_fence_until) ==
-	      offsetof(struct shmring_lane, data_wake_at) + offsetof(struct shmring_half, fence_until));
-static_assert(offsetof(struct shmring_lane, space_fence_until) ==
-	      offsetof(struct shmring_lane, space_wake_at) + offsetof(struct shmring_half, fence_until));
-static_assert(offsetof(struct shmring_lane, consumer_state) ==
-	      offsetof(struct shmring_lane, data_wake_at) + offsetof(struct shmring_half, state));
-static_assert(offsetof(struct shmring_lane, consumer_epoch) ==
-	      offsetof(struct shmring_lane, data_wake_at) + offsetof(struct shmring_half, epoch));
-static_assert(offsetof(struct shmring_lane, producer_state) ==
-	      offsetof(struct shmring_lane, space_wake_at) + offsetof(struct shmring_half, state));
-static_assert(offsetof(struct shmring_lane, producer_epoch) ==
-	      offsetof(struct shmring_lane, space_wake_at) + offsetof(struct shmring_half, epoch));
+#define SAME_PLACE(first, member, half_member) \
+	static_assert(offsetof(struct shmring_lane, member) - offsetof(struct shmring_lane, first) == \
+		      offsetof(struct shmring_half, half_member))
+
+SAME_PLACE(data_wake_at, data_fence_until, fence_until);
+SAME_PLACE(data_wake_at, consumer_state, state);
+SAME_PLACE(data_wake_at, consumer_epoch, epoch);
+SAME_PLACE(space_wake_at, space_fence_until, fence_until);
+SAME_PLACE(space_wake_at, producer_state, state);
+SAME_PLACE(space_wake_at, producer_epoch, epoch);
 static_assert(sizeof(struct shmring_status) == SHMRING_LANE_OFFSET);
 static_assert(sizeof(struct shmring_lane) == 256);
 static_assert(sizeof(struct shmring_producer) == 128);

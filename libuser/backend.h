@@ -11,7 +11,9 @@
 
 #include "shmring.h"
 
-#define SHMRING_CHECK_NS	50000000	/* without the module: for a death, this often */
+/* Without the module: how often to look for a death; and when asleep for longer. */
+#define SHMRING_CHECK_NS	50000000
+#define SHMRING_CHECK_MAX_NS	400000000
 
 /* How to spin, and for how long; see spin.c. */
 struct shmring_spin {

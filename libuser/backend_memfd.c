@@ -331,10 +331,10 @@ static uint64_t now_ns(void)
 }
 
 /* Sleep until the word changes, or for a slice: then see whether the peer lives. */
-static int sleep_slice(struct shmring *r, uint32_t seen, uint64_t deadline)
+static int sleep_slice(struct shmring *r, uint32_t seen, uint64_t slice, uint64_t deadline)
 {
-	uint64_t slice = now_ns() + SHMRING_CHECK_NS;
-	uint64_t until = deadline && deadline < slice ? deadline : slice;
+	uint64_t end = now_ns() + slice;
+	uint64_t until = deadline && deadline < end ? deadline : end;
 	struct timespec ts = {
 		.tv_sec = (time_t)(until / NS_PER_S),
 		.tv_nsec = (long)(until % NS_PER_S),
@@ -354,13 +354,20 @@ static int sleep_slice(struct shmring *r, uint32_t seen, uint64_t deadline)
 
 static int memfd_wait(struct shmring *r, uint64_t bytes, uint64_t mark, uint64_t deadline)
 {
+	uint64_t slice = SHMRING_CHECK_NS;
 	uint32_t seen;
 	int ret;
 
-	do {
+	for (;;) {
 		seen = __atomic_load_n(futex_of(r, r->role), __ATOMIC_SEQ_CST);
-		ret = arm(r, mark > bytes ? mark : bytes) ? 1 : sleep_slice(r, seen, deadline);
-	} while (!ret);
+		ret = arm(r, mark > bytes ? mark : bytes) ? 1 :
+		      sleep_slice(r, seen, slice, deadline);
+		if (ret)
+			break;
+		/* Idle for longer: look less often. */
+		if (slice < SHMRING_CHECK_MAX_NS)
+			slice *= 2;
+	}
 	__atomic_store_n(&half_of(r, r->role)->wake_at, SHMRING_NO_WAKE, __ATOMIC_RELAXED);
 	return ret < 0 ? ret : 0;
 }

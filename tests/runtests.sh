@@ -56,6 +56,7 @@ run() {
 	rm -f "$dir/late"
 	setsid "$1" >"$dir/out" 2>&1 </dev/null &
 	group=$!
+	# shellcheck disable=SC2016 # for the other shell
 	setsid sh -c 'sleep "$1"; : >"$2"; kill -9 "-$3"' dog "$limit" "$dir/late" "$group" &
 	dog=$!
 	{ wait "$group"; } 2>/dev/null

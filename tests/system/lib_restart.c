@@ -68,7 +68,7 @@ static void test_killed_producer(void)
 		EXPECT_EQ(end_of(start_as(c, SHMRING_PRODUCER, send_two_of_four)), 128 + SIGKILL);
 		EXPECT_EQ(receive_number(c), 1);
 		EXPECT_EQ(receive_number(c), 2);
-		/* Not at once: without the module, a death is noticed within 50 ms. */
+		/* Not at once: without the module, a death is noticed a little later. */
 		EXPECT_EQ(shmring_wait_data(c, NULL), -ENODATA);
 		p = attach(c, SHMRING_PRODUCER);
 		send_number(p, 4);

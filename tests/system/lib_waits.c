@@ -101,14 +101,14 @@ static const struct way ways[] = {
 	{ .name = "select", .begin = get_fd, .wait = wait_in_select },
 	{ .name = "epoll, level", .begin = open_level, .wait = wait_in_epoll,
 	  .end = close_epoll },
-	{ .name = "epoll, edge", .begin = open_edge, .wait = wait_in_epoll,
-	  .end = close_epoll },
+	{ .name = "epoll, edge", .edges = true, .begin = open_edge,
+	  .wait = wait_in_epoll, .end = close_epoll },
 	{ .name = "epoll, one-shot", .begin = open_oneshot, .wait = wait_oneshot,
 	  .end = close_epoll },
-	{ .name = "epoll, exclusive", .threads = 2, .begin = open_exclusive,
-	  .wait = wait_in_epoll, .end = close_epoll },
-	{ .name = "epoll, exclusive, edge", .threads = 2, .begin = open_exclusive_edge,
-	  .wait = wait_in_epoll, .end = close_epoll },
+	{ .name = "epoll, exclusive", .edges = true, .threads = 2,
+	  .begin = open_exclusive, .wait = wait_in_epoll, .end = close_epoll },
+	{ .name = "epoll, exclusive, edge", .edges = true, .threads = 2,
+	  .begin = open_exclusive_edge, .wait = wait_in_epoll, .end = close_epoll },
 };
 
 /*

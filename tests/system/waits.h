@@ -26,6 +26,7 @@ struct waiter {
 struct way {
 	const char *name;
 	unsigned int threads;	/* that wait on one endpoint; 0: one */
+	bool edges;		/* a wake-up for the edge, another for the event */
 	void (*begin)(struct waiter *w);
 	/* Until there is something, or for nothing, or @timeout ns (0: none) are over. */
 	void (*wait)(struct waiter *w, uint64_t timeout);
