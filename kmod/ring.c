@@ -99,9 +99,9 @@ static void init_side(struct shmring_side *side, __u64 *half, __u64 *position)
 }
 
 /* Either half of the lane starts as struct shmring_half says. */
+#define LANE(member)	offsetof(struct shmring_lane, member)
 #define SAME_PLACE(first, member, half_member) \
-	static_assert(offsetof(struct shmring_lane, member) - offsetof(struct shmring_lane, first) == \
-		      offsetof(struct shmring_half, half_member))
+	static_assert(LANE(member) - LANE(first) == offsetof(struct shmring_half, half_member))
 
 SAME_PLACE(data_wake_at, data_fence_until, fence_until);
 SAME_PLACE(data_wake_at, consumer_state, state);
