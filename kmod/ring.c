@@ -227,7 +227,8 @@ EXPORT_SYMBOL_IF_KUNIT(shmring_used);
 
 /*
  * Leave the position of a role that ends inside the window [tail, head], at most
- * a capacity wide, for whoever comes next. What an honest process left stays.
+ * a capacity wide, and aligned, for whoever comes next. What an honest process left
+ * stays.
  */
 static u64 settle_position(struct shmring *ring, u32 role)
 {
@@ -235,7 +236,7 @@ static u64 settle_position(struct shmring *ring, u32 role)
 	u64 other = READ_ONCE(*shmring_peer(ring, role)->position);
 	u64 used = role == SHMRING_ROLE_PRODUCER ? own - other : other - own;
 
-	return used <= ring->capacity ? own : other;
+	return used <= ring->capacity && IS_ALIGNED(own, SHMRING_ALIGN) ? own : other;
 }
 
 /* Take the role of @sf. -EBUSY if somebody has it. */

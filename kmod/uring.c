@@ -94,9 +94,10 @@ static void go_on(struct uring_wait *w, unsigned int issue_flags)
 void shmring_uring_woken(struct io_uring_cmd *cmd, unsigned int issue_flags, bool dying)
 {
 	struct uring_wait *w = *wait_of(cmd);
+	int ret = dying ? -ECANCELED : look(w, w->mark);
 
-	if (dying)
-		finish(w, -ECANCELED, issue_flags);
+	if (ret)
+		finish(w, min(ret, 0), issue_flags);
 	else
 		go_on(w, issue_flags);
 }

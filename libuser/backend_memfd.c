@@ -276,6 +276,7 @@ static int take_role(struct shmring *r, enum shmring_role role)
 {
 	struct half *half = half_of(r, role);
 	__u64 *owner = owner_of(r, role);
+	int ret;
 
 	if (is_live(r, role)) {
 		if (alive(r, role))
@@ -283,7 +284,9 @@ static int take_role(struct shmring *r, enum shmring_role role)
 		end_role(r, role);
 	}
 	/* A child of the dead one may have the lock: then the pid must do. */
-	lock(r->priv->lock_fd, role_byte(role), F_WRLCK, F_OFD_SETLK);
+	ret = lock(r->priv->lock_fd, role_byte(role), F_WRLCK, F_OFD_SETLK);
+	if (ret && ret != -EBUSY)
+		return ret;
 	__atomic_store_n(&owner[0], (uint64_t)getpid(), __ATOMIC_RELAXED);
 	__atomic_store_n(&owner[1], r->priv->pid_ns, __ATOMIC_RELAXED);
 	__atomic_store_n(&half->wake_at, SHMRING_NO_WAKE, __ATOMIC_RELAXED);
@@ -619,8 +622,9 @@ static int geometry(const struct shmring_private *p, uint64_t *capacity, uint32_
 	*capacity = (uint64_t)st.st_size - data_offset();
 	*slot_size = status.slot_size;
 	if ((*capacity & (*capacity - 1)) || *capacity > SHMRING_CAPACITY_MAX ||
-	    *slot_size > *capacity)
-		return -EPROTO;
+	    *slot_size > *capacity || status.abi != SHMRING_ABI || status.features ||
+	    status.nr_lanes != 1 || status.capacity != *capacity)
+		return -EPROTO;	/* and not a word is written */
 	return 0;
 }
 

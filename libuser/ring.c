@@ -178,6 +178,9 @@ int shmring_bind(struct shmring *r, enum shmring_role role, struct shmring_statu
 		r->c.released = r->c.tail;
 		r->c.limit = r->c.tail;
 	}
+	/* Whoever had the role before may have left anything there. */
+	if ((r->p.head | r->c.tail) % SHMRING_ALIGN)
+		r->error = -EBADMSG;
 	return 0;
 }
 

@@ -376,7 +376,8 @@ static inline void *shmring_reserve(struct shmring *r, size_t len)
 			       SHMRING_PEER_GONE))
 		return NULL;
 	if (__shmring_unlikely(need > r->p.limit - r->p.head)) {
-		__shmring_refresh_space(r);
+		if (!r->error)
+			__shmring_refresh_space(r);
 		if (r->error || need > r->p.limit - r->p.head)
 			return NULL;
 	}
@@ -491,6 +492,7 @@ static inline const void *shmring_peek(struct shmring *r, size_t *len)
 	need = __shmring_footprint(r, n);
 	if (__shmring_unlikely(need > avail || flags)) {
 		r->error = -EBADMSG;
+		r->c.limit = r->c.tail;	/* for good: nothing is there any more */
 		return NULL;
 	}
 	r->c.peeked = need;

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: MIT
+#include "faults.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+
+static unsigned int countdown;
+static bool happened;
+
+void fault_at(unsigned int n)
+{
+	countdown = n;
+	happened = false;
+}
+
+bool fault_happened(void)
+{
+	return happened;
+}
+
+static bool fault(void)
+{
+	if (!countdown || --countdown)
+		return false;
+	happened = true;
+	errno = ENOMEM;
+	return true;
+}
+
+/* NAME: a function of these parameters, called with these arguments. */
+#define WRAP(type, failure, name, parameters, arguments)	\
+	type __real_##name parameters;				\
+	type __wrap_##name parameters;				\
+	type __wrap_##name parameters				\
+	{							\
+		return fault() ? (failure) : __real_##name arguments;	\
+	}
+
+WRAP(void *, NULL, calloc, (size_t n, size_t size), (n, size))
+WRAP(void *, (void *)-1, mmap, (void *at, size_t len, int prot, int flags, int fd, off_t offset),
+     (at, len, prot, flags, fd, offset))
+WRAP(int, -1, madvise, (void *at, size_t len, int advice), (at, len, advice))
+WRAP(int, -1, memfd_create, (const char *name, unsigned int flags), (name, flags))
+WRAP(int, -1, fstat, (int fd, struct stat *st), (fd, st))
+WRAP(int, -1, fchmod, (int fd, mode_t mode), (fd, mode))
+WRAP(ssize_t, -1, pread, (int fd, void *buf, size_t n, off_t at), (fd, buf, n, at))
+WRAP(ssize_t, -1, pwrite, (int fd, const void *buf, size_t n, off_t at), (fd, buf, n, at))
+WRAP(int, ENOMEM, posix_fallocate, (int fd, off_t at, off_t len), (fd, at, len))
+WRAP(int, -1, linkat, (int from, const char *old, int to, const char *new, int flags),
+     (from, old, to, new, flags))
+WRAP(int, -1, inotify_init1, (int flags), (flags))
+WRAP(int, -1, inotify_add_watch, (int fd, const char *path, unsigned int mask), (fd, path, mask))
+
+int __real_open(const char *path, int flags, ...);
+int __wrap_open(const char *path, int flags, ...);
+int __wrap_open(const char *path, int flags, ...)
+{
+	mode_t mode;
+	va_list ap;
+
+	va_start(ap, flags);
+	mode = va_arg(ap, mode_t);
+	va_end(ap);
+	return fault() ? -1 : __real_open(path, flags, mode);
+}
+
+int __real_fcntl(int fd, int command, ...);
+int __wrap_fcntl(int fd, int command, ...);
+int __wrap_fcntl(int fd, int command, ...)
+{
+	void *arg;
+	bool unlocks;
+	va_list ap;
+
+	va_start(ap, command);
+	arg = va_arg(ap, void *);
+	va_end(ap);
+	/* To give up a lock is never refused. */
+	unlocks = command == F_OFD_SETLK && ((struct flock *)arg)->l_type == F_UNLCK;
+	return !unlocks && fault() ? -1 : __real_fcntl(fd, command, arg);
+}

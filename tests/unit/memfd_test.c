@@ -1,0 +1,458 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The memfd backend where the system says no: every call of it that fails, what
+ * is given back then, and what is not a ring.
+ */
+#include "rig.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "faults.h"
+
+/* -------------------------------------------------------------- what is held */
+
+static unsigned int nr_fds(void)
+{
+	DIR *dir = opendir("/proc/self/fd");
+	unsigned int n = 0;
+
+	assert_non_null(dir);
+	while (readdir(dir))
+		n++;
+	closedir(dir);
+	return n;
+}
+
+/* Mappings of rings, in this process. */
+static unsigned int nr_mappings(void)
+{
+	FILE *maps = fopen("/proc/self/maps", "re");
+	unsigned int n = 0;
+	char line[512];
+
+	assert_non_null(maps);
+	while (fgets(line, sizeof(line), maps))
+		n += strstr(line, "memfd:shmring") || strstr(line, "/dev/shm/");
+	fclose(maps);
+	return n;
+}
+
+static const char *name(void)
+{
+	static char name[SHMRING_NAME_MAX];
+
+	if (!*name)
+		snprintf(name, sizeof(name), "unit-memfd.%d", getpid());
+	return name;
+}
+
+static bool is_named(void)
+{
+	char path[SHMRING_NAME_MAX + 32];
+
+	snprintf(path, sizeof(path), "/dev/shm/shmring.%s", name());
+	return !access(path, F_OK);
+}
+
+/* ----------------------------------------------------------- every call fails */
+
+static struct shmring *ring;	/* that is there all the time */
+
+static struct shmring *new_ring(const char *called, enum shmring_role role)
+{
+	const struct shmring_options opt = { .backend = SHMRING_MEMFD, .role = role };
+	struct shmring *r;
+
+	assert_int_equal(shmring_create(&r, called, &opt), 0);
+	return r;
+}
+
+static int create(struct shmring **r, const char *called, unsigned int flags)
+{
+	const struct shmring_options opt = { .backend = SHMRING_MEMFD, .flags = flags,
+					     .role = SHMRING_PRODUCER };
+
+	return shmring_create(r, called, &opt);
+}
+
+static int create_anonymous(struct shmring **r)
+{
+	return create(r, NULL, 0);
+}
+
+static int create_named(struct shmring **r)
+{
+	return create(r, name(), 0);
+}
+
+static int create_to_persist(struct shmring **r)
+{
+	int ret = create(r, name(), SHMRING_PERSIST);
+
+	if (!ret)
+		shmring_unlink(name());
+	return ret;
+}
+
+static int attach_by_fd(struct shmring **r)
+{
+	return shmring_attach_fd(r, shmring_fd(ring), SHMRING_CONSUMER);
+}
+
+static int attach_by_name(struct shmring **r)
+{
+	return shmring_attach(r, name(), SHMRING_CONSUMER);
+}
+
+static int get_a_poll_fd(struct shmring **r)
+{
+	int ret = shmring_attach_fd(r, shmring_fd(ring), SHMRING_CONSUMER);
+
+	if (ret)
+		return ret;
+	ret = shmring_poll_fd(*r);
+	if (ret < 0) {
+		shmring_close(*r);
+		*r = NULL;
+	}
+	return ret < 0 ? ret : 0;
+}
+
+static int get_info(struct shmring **r)
+{
+	struct shmring_info info = { .capacity = 1 };
+	int ret = shmring_get_info(ring, &info);
+
+	*r = NULL;
+	assert_int_equal(info.capacity, ret ? 1 : 65536);
+	return ret;
+}
+
+/* What succeeds all the same has what it says it has. */
+static void assert_keeps_its_role(struct shmring *r)
+{
+	struct shmring *other;
+
+	assert_int_equal(shmring_attach_fd(&other, shmring_fd(r), r->role), -EBUSY);
+}
+
+/* Let each of its calls fail in turn, until it has no more. */
+static void fail_everywhere(int (*fn)(struct shmring **r), unsigned int at_least)
+{
+	unsigned int n, fds = nr_fds(), mappings = nr_mappings(), failed = 0;
+	bool named = is_named(), happened;
+	struct shmring *r;
+	int ret;
+
+	for (n = 1, happened = true; happened; n++) {
+		r = NULL;
+		fault_at(n);
+		ret = fn(&r);
+		happened = fault_happened();
+		fault_at(0);
+		assert_true(happened || !ret);
+		assert_true(ret <= 0 && (!ret || !r));
+		failed += ret < 0;
+		if (r)
+			assert_keeps_its_role(r);
+		shmring_close(r);
+		assert_int_equal(nr_fds(), fds);
+		assert_int_equal(nr_mappings(), mappings);
+		assert_int_equal(is_named(), named);
+	}
+	assert_true(failed >= at_least);
+}
+
+static void create_that_fails_leaves_nothing(void **state)
+{
+	(void)state;
+	fail_everywhere(create_anonymous, 10);
+	fail_everywhere(create_named, 10);
+	fail_everywhere(create_to_persist, 12);
+}
+
+static void attach_that_fails_leaves_nothing(void **state)
+{
+	(void)state;
+	ring = new_ring(name(), SHMRING_HANDLE);
+	fail_everywhere(attach_by_fd, 10);
+	fail_everywhere(attach_by_name, 10);
+	shmring_close(ring);
+	assert_false(is_named());
+}
+
+static void query_that_fails_leaves_nothing(void **state)
+{
+	(void)state;
+	ring = new_ring(NULL, SHMRING_PRODUCER);
+	fail_everywhere(get_a_poll_fd, 10);
+	fail_everywhere(get_info, 4);
+	shmring_close(ring);
+}
+
+/* ------------------------------------------------------------ what is no ring */
+
+static int file_of(const struct shmring_status *status, off_t size)
+{
+	int fd = memfd_create("unit", MFD_CLOEXEC);
+
+	assert_true(fd >= 0 && !ftruncate(fd, size));
+	assert_int_equal(pwrite(fd, status, sizeof(*status), 0), sizeof(*status));
+	return fd;
+}
+
+/* A sum of what lies in front of the data: roles are taken there. */
+static uint64_t sum_of(int fd)
+{
+	uint64_t words[3 * 4096 / sizeof(uint64_t)] = { 0 }, sum = 0;
+	size_t i;
+
+	assert_true(pread(fd, words, sizeof(words), 0) > 0);
+	for (i = 0; i < ARRAY_SIZE(words); i++)
+		sum = (sum + words[i]) * 0x9e3779b97f4a7c15u;
+	return sum;
+}
+
+static void attach_to_what_is_no_ring_is_refused(void **state)
+{
+	const off_t page = (off_t)sysconf(_SC_PAGESIZE);
+	const struct shmring_status good = { .magic = SHMRING_MAGIC, .abi = SHMRING_ABI,
+					     .capacity = (__u64)page, .nr_lanes = 1 };
+	struct {
+		struct shmring_status status;
+		off_t size;
+		int want;
+	} cases[] = {
+		{ good, 4 * page, 0 },
+		{ good, 4 * page - 1, -EINVAL },
+		{ good, 3 * page, -EINVAL },
+		{ good, page, -EINVAL },
+		{ good, 6 * page, -EPROTO },
+		{ good, 5 * page, -EPROTO },
+		{ good, 4 * page, -EINVAL },
+		{ good, 4 * page, -EPROTO },
+		{ good, 4 * page, -EPROTO },
+		{ good, 4 * page, -EPROTO },
+	};
+	unsigned int fds = nr_fds(), mappings = nr_mappings(), i;
+	struct shmring *r;
+	uint64_t sum;
+	int fd, ret;
+
+	(void)state;
+	cases[4].status.capacity = 3 * (__u64)page;
+	cases[6].status.magic = 0;
+	cases[7].status.slot_size = (__u32)page + 1;
+	cases[8].status.features = 1;
+	cases[9].status.abi = SHMRING_ABI + 1;
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		r = NULL;
+		fd = file_of(&cases[i].status, cases[i].size);
+		sum = sum_of(fd);
+		ret = shmring_attach_fd(&r, fd, SHMRING_CONSUMER);
+		if (ret != cases[i].want)
+			fail_msg("case %u: %d, not %d", i, ret, cases[i].want);
+		if (ret && sum_of(fd) != sum)
+			fail_msg("case %u: refused, and written to", i);
+		shmring_close(r);
+		close(fd);
+	}
+	assert_int_equal(nr_fds(), fds);
+	assert_int_equal(nr_mappings(), mappings);
+}
+
+/* ----------------------------------------------------------------- processes */
+
+/* Until something happens, or it is too late for it. */
+static struct shmring_wait soon(void)
+{
+	return (struct shmring_wait){ .deadline = shmring_deadline(20000000000) };
+}
+
+static void end_of(pid_t pid)
+{
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+}
+
+/* It sends one message, and dies with another one staged. */
+static void be_a_producer(const struct shmring *handle)
+{
+	struct shmring *p;
+
+	if (!shmring_attach_fd(&p, shmring_fd(handle), SHMRING_PRODUCER) &&
+	    shmring_send(p, "last", 5, NULL) == 5 && shmring_reserve(p, 8) &&
+	    !shmring_stage(p, 8))
+		raise(SIGKILL);
+	_exit(1);
+}
+
+static void consumer_hears_of_a_kill(void **state)
+{
+	struct shmring *c = new_ring(NULL, SHMRING_CONSUMER);
+	const struct shmring_wait wait = soon();
+	char buf[8];
+	pid_t pid;
+
+	(void)state;
+	pid = fork();
+	if (!pid)
+		be_a_producer(c);
+	assert_int_equal(shmring_recv(c, buf, sizeof(buf), &wait), 5);
+	assert_int_equal(shmring_recv(c, buf, sizeof(buf), &wait), -ENODATA);
+	end_of(pid);
+	shmring_close(c);
+}
+
+/* The parent's object, in a child that only closes it, and one that does not. */
+static void child_leaves_the_parent_its_role(void **state)
+{
+	struct shmring *p = new_ring(name(), SHMRING_PRODUCER), *c;
+	const struct shmring_wait wait = soon();
+	pid_t pid;
+
+	(void)state;
+	pid = fork();
+	if (!pid) {
+		shmring_close(p);
+		_exit(0);
+	}
+	end_of(pid);
+	assert_true(is_named());
+	assert_int_equal(shmring_attach(&c, name(), SHMRING_PRODUCER), -EBUSY);
+	assert_int_equal(shmring_attach(&c, name(), SHMRING_CONSUMER), 0);
+	put(p, 100, 1);
+	take(c, 100, 1);
+	shmring_close(p);
+	assert_int_equal(shmring_wait_data(c, &wait), -ENODATA);
+	shmring_close(c);
+	assert_false(is_named());
+}
+
+static void name_of_the_killed_can_be_taken(void **state)
+{
+	const char *called = name();
+	pid_t pid = fork();
+
+	(void)state;
+	if (!pid) {
+		new_ring(called, SHMRING_PRODUCER);
+		raise(SIGKILL);
+	}
+	end_of(pid);
+	assert_true(is_named());
+	shmring_close(new_ring(called, SHMRING_PRODUCER));
+	assert_false(is_named());
+}
+
+/* -------------------------------------------------------------------- polling */
+
+static bool is_readable(int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+
+	return poll(&p, 1, 0) == 1;
+}
+
+static void poll_fd_is_readable_when_it_is_time(void **state)
+{
+	struct shmring *p = new_ring(NULL, SHMRING_PRODUCER), *c;
+	int fd;
+
+	(void)state;
+	assert_int_equal(shmring_attach_fd(&c, shmring_fd(p), SHMRING_CONSUMER), 0);
+	fd = shmring_poll_fd(c);
+	assert_true(fd >= 0 && shmring_poll_fd(c) == fd);
+	assert_int_equal(shmring_wait_data(c, &nowait), -EAGAIN);
+	assert_false(is_readable(fd));
+	put(p, 8, 1);
+	assert_true(is_readable(fd));
+	take(c, 8, 1);
+	assert_int_equal(shmring_wait_data(c, &nowait), -EAGAIN);
+	assert_false(is_readable(fd));
+	shmring_close(p);
+	assert_true(is_readable(fd));
+	assert_int_equal(shmring_wait_data(c, &nowait), -ENODATA);
+	shmring_close(c);
+}
+
+/* -------------------------------------------------------------------- waiting */
+
+/* How long after its deadline, which it must not be before. */
+static uint64_t overslept(struct shmring *c, enum shmring_policy policy)
+{
+	const struct shmring_wait wait = { .policy = policy,
+					   .deadline = shmring_deadline(2000000) };
+	uint64_t now;
+
+	assert_int_equal(shmring_wait_data(c, &wait), -ETIMEDOUT);
+	now = shmring_deadline(0);
+	assert_true(now >= wait.deadline);
+	return now - wait.deadline;
+}
+
+static void wait_of_every_policy_ends_at_its_deadline(void **state)
+{
+	struct shmring *c = new_ring(NULL, SHMRING_CONSUMER);
+	enum shmring_policy policy;
+	int tries;
+
+	(void)state;
+	for (policy = SHMRING_DEFAULT; policy <= SHMRING_SPIN; policy++) {
+		for (tries = 0; tries < 20; tries++)	/* others may want the CPU */
+			if (overslept(c, policy) < SHMRING_CHECK_NS / 2)
+				break;
+		assert_true(tries < 20);
+	}
+	shmring_close(c);
+}
+
+static void wait_whose_deadline_is_past_looks_and_ends(void **state)
+{
+	const struct shmring_wait past = { .deadline = 1 };
+	struct shmring *p = new_ring(NULL, SHMRING_PRODUCER), *c;
+
+	(void)state;
+	assert_int_equal(shmring_attach_fd(&c, shmring_fd(p), SHMRING_CONSUMER), 0);
+	assert_int_equal(shmring_wait_data(c, &past), -ETIMEDOUT);
+	put(p, 8, 1);
+	assert_int_equal(shmring_wait_data(c, &past), 0);
+	shmring_close(c);
+	shmring_close(p);
+}
+
+/* What a test that failed has left must not make the next one fail. */
+static int tidy(void **state)
+{
+	(void)state;
+	fault_at(0);
+	shmring_unlink(name());
+	return 0;
+}
+
+#define TEST(fn)	cmocka_unit_test_teardown(fn, tidy)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(create_that_fails_leaves_nothing),
+		TEST(attach_that_fails_leaves_nothing),
+		TEST(query_that_fails_leaves_nothing),
+		TEST(attach_to_what_is_no_ring_is_refused),
+		TEST(consumer_hears_of_a_kill),
+		TEST(child_leaves_the_parent_its_role),
+		TEST(name_of_the_killed_can_be_taken),
+		TEST(poll_fd_is_readable_when_it_is_time),
+		TEST(wait_of_every_policy_ends_at_its_deadline),
+		TEST(wait_whose_deadline_is_past_looks_and_ends),
+	};
+
+	setenv("SHMRING_BACKEND", "memfd", 1);
+	return cmocka_run_group_tests_name("memfd", tests, NULL, NULL);
+}

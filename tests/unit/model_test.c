@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Random calls on both ends, against a plain queue that says what each must
+ * return. SHMRING_SEED=N: another sequence.
+ */
+#include "rig.h"
+
+#include <stdio.h>
+
+#define STEPS	30000
+#define QUEUE	16384	/* more messages than a ring holds */
+
+struct model {
+	struct rig *rig;
+	uint64_t seed;
+
+	/* Message n: its length, and the position where it ends. */
+	size_t len[QUEUE];
+	uint64_t end[QUEUE];
+
+	/* How many messages have got so far. */
+	uint64_t staged, published, taken, released;
+	uint64_t reserved;	/* bytes; 0: none */
+	bool peeked;
+};
+
+static uint64_t below(struct model *m, uint64_t n)
+{
+	return random_u64(&m->seed) % n;
+}
+
+/* The position after the first n messages. */
+static uint64_t position(const struct model *m, uint64_t n)
+{
+	return n ? m->end[(n - 1) % QUEUE] : m->rig->start;
+}
+
+static uint64_t footprint(const struct model *m, size_t len)
+{
+	return (len + (m->rig->slot_size ? 0 : 8) + 7) / 8 * 8;
+}
+
+static unsigned char *place(const struct model *m, uint64_t n)
+{
+	const struct rig *rig = m->rig;
+
+	return rig->data + position(m, n) % rig->capacity + (rig->slot_size ? 0 : 8);
+}
+
+/* Mostly short, sometimes all there is, sometimes too much. */
+static size_t some_length(struct model *m)
+{
+	static const size_t limits[] = { 1, 40, 40, 40, 400 };
+	uint64_t which = below(m, 6);
+
+	if (m->rig->slot_size)
+		return m->rig->slot_size + !below(m, 50);
+	return below(m, which < 5 ? limits[which] : m->rig->capacity + 16);
+}
+
+/* ---------------------------------------------------------------- producer */
+
+static void reserve(struct model *m)
+{
+	uint64_t used = position(m, m->staged) - position(m, m->released);
+	size_t len = some_length(m);
+	bool fits = footprint(m, len) <= m->rig->capacity - used &&
+		    (!m->rig->slot_size || len == m->rig->slot_size);
+
+	assert_ptr_equal(shmring_reserve(&m->rig->p, len), fits ? place(m, m->staged) : NULL);
+	if (fits)
+		m->reserved = footprint(m, len);
+}
+
+static void stage(struct model *m, int (*call)(struct shmring *r, size_t len))
+{
+	size_t len = m->reserved && !m->rig->slot_size ? below(m, m->reserved) : some_length(m);
+	bool fits = m->reserved && footprint(m, len) <= m->reserved &&
+		    (!m->rig->slot_size || len == m->rig->slot_size);
+
+	if (fits)
+		write_message(place(m, m->staged), len, m->staged);
+	assert_int_equal(call(&m->rig->p, len), fits ? 0 : -EINVAL);
+	if (!fits)
+		return;
+	m->len[m->staged % QUEUE] = len;
+	m->end[m->staged % QUEUE] = position(m, m->staged) + footprint(m, len);
+	m->staged++;
+	m->reserved = 0;
+	if (call == shmring_commit)
+		m->published = m->staged;
+}
+
+static void publish(struct model *m)
+{
+	shmring_publish(&m->rig->p);
+	m->published = m->staged;
+}
+
+static void discard(struct model *m)
+{
+	shmring_discard(&m->rig->p);
+	m->reserved = 0;
+}
+
+static void restart_producer(struct model *m)
+{
+	assert_int_equal(rig_bind(m->rig, &m->rig->p, SHMRING_PRODUCER), 0);
+	m->staged = m->published;
+	m->reserved = 0;
+}
+
+/* ---------------------------------------------------------------- consumer */
+
+static void peek(struct model *m)
+{
+	bool there = m->published > m->taken;
+	size_t len = 0;
+	const void *from = shmring_peek(&m->rig->c, &len);
+
+	assert_ptr_equal(from, there ? place(m, m->taken) : NULL);
+	if (!there)
+		return;
+	assert_int_equal(len, m->len[m->taken % QUEUE]);
+	assert_true(is_message(from, len, m->taken));
+	m->peeked = true;
+}
+
+static void advance(struct model *m)
+{
+	assert_int_equal(shmring_advance(&m->rig->c), m->peeked ? 0 : -EINVAL);
+	m->taken += m->peeked;
+	m->peeked = false;
+}
+
+static void release(struct model *m)
+{
+	m->taken += m->peeked;
+	m->peeked = false;
+	assert_int_equal(shmring_release(&m->rig->c), m->taken > m->released ? 0 : -EINVAL);
+	m->released = m->taken;
+}
+
+static void restart_consumer(struct model *m)
+{
+	assert_int_equal(rig_bind(m->rig, &m->rig->c, SHMRING_CONSUMER), 0);
+	m->taken = m->released;
+	m->peeked = false;
+}
+
+/* ----------------------------------------------------------------- together */
+
+static void step(struct model *m)
+{
+	switch (below(m, 20)) {
+	case 0 ... 4: reserve(m); break;
+	case 5 ... 6: stage(m, shmring_stage); break;
+	case 7 ... 8: stage(m, shmring_commit); break;
+	case 9: publish(m); break;
+	case 10: below(m, 4) ? publish(m) : discard(m); break;
+	case 11 ... 14: peek(m); break;
+	case 15 ... 16: advance(m); break;
+	case 17 ... 18: release(m); break;
+	default: /* seldom */
+		if (!below(m, 20))
+			below(m, 2) ? restart_producer(m) : restart_consumer(m);
+	}
+	assert_int_equal(m->rig->producer->head, position(m, m->published));
+	assert_int_equal(m->rig->consumer->tail, position(m, m->released));
+}
+
+static void compare(uint64_t start, size_t slot_size)
+{
+	const char *seed = getenv("SHMRING_SEED");
+	struct model *m = calloc(1, sizeof(*m));
+	int i;
+
+	assert_non_null(m);
+	m->rig = rig_new(start, slot_size);
+	m->seed = seed ? strtoull(seed, NULL, 0) : 1;
+	print_message("# SHMRING_SEED=%llu\n", (unsigned long long)m->seed);
+	for (i = 0; i < STEPS; i++)
+		step(m);
+	assert_true(m->published > STEPS / 20 && m->released > STEPS / 20);
+	rig_free(m->rig);
+	free(m);
+}
+
+static void records_behave_as_a_queue(void **state)
+{
+	struct rig *rig = *state;
+
+	compare(rig->start, 0);
+}
+
+static void slots_behave_as_a_queue(void **state)
+{
+	struct rig *rig = *state;
+
+	compare(rig->start, 44);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(records_behave_as_a_queue),
+		cmocka_unit_test(slots_behave_as_a_queue),
+	};
+
+	return run_at_every_start("model", tests, ARRAY_SIZE(tests));
+}

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A ring on plain memory, both its ends in one hand: nothing here sleeps, and
+ * what the other side would do, a test does. What lies around the data cannot be
+ * touched.
+ */
+#ifndef RIG_H
+#define RIG_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "backend.h"
+
+#define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
+
+/* Where a ring's positions start: at zero, and before what an int may trip over. */
+struct start {
+	const char *name;
+	uint64_t at;
+};
+
+struct rig {
+	struct shmring p, c;
+	struct shmring_private priv_p, priv_c;
+	uint64_t start;
+	size_t capacity;	/* one page */
+	size_t slot_size;
+
+	/* What both sides see. */
+	struct shmring_status *status;
+	struct shmring_lane *lane;
+	struct shmring_producer *producer;
+	struct shmring_consumer *consumer;
+	unsigned char *data;	/* twice in a row */
+	void *mapping;
+	size_t mapped;
+};
+
+extern const struct shmring_wait nowait;
+
+struct rig *rig_new(uint64_t start, size_t slot_size);
+void rig_free(struct rig *rig);
+
+/* Bind an end anew, as after a restart. */
+int rig_bind(struct rig *rig, struct shmring *r, enum shmring_role role);
+
+/* Run each test once from every start; what has no setup of its own gets a rig. */
+int run_at_every_start(const char *group, const struct CMUnitTest *tests, size_t n);
+
+/* A message that tells from its bytes which it is. */
+void write_message(unsigned char *to, size_t len, uint64_t id);
+bool is_message(const unsigned char *from, size_t len, uint64_t id);
+
+/* Pass one on, and nothing else will do. */
+void put(struct shmring *p, size_t len, uint64_t id);
+void take(struct shmring *c, size_t len, uint64_t id);
+void assert_empty(struct shmring *c);
+
+uint64_t random_u64(uint64_t *state);
+
+#endif /* RIG_H */

@@ -1,0 +1,339 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The slow path over a backend that sleeps by doing what the test says: what it is
+ * asked for, and what the caller gets to hear.
+ */
+#include "rig.h"
+
+/* What happens while an end sleeps, and what it was asked for. */
+static struct {
+	int (*meanwhile)(struct rig *rig);
+	struct rig *rig;
+	int nr;
+	uint64_t bytes, mark, deadline;
+} sleep_;
+
+static int sleeps(struct shmring *r, uint64_t bytes, uint64_t mark, uint64_t deadline)
+{
+	(void)r;
+	if (++sleep_.nr > 100)
+		return -EIO;	/* it would go on for ever */
+	sleep_.bytes = bytes;
+	sleep_.mark = mark;
+	sleep_.deadline = deadline;
+	return sleep_.meanwhile(sleep_.rig);
+}
+
+static void wakes(struct shmring *r)
+{
+	(void)r;
+}
+
+static const struct shmring_backend scripted = { .name = "scripted", .wait = sleeps, .wake = wakes };
+
+static struct rig *script(void **state, int (*meanwhile)(struct rig *rig))
+{
+	struct rig *rig = *state;
+
+	sleep_.meanwhile = meanwhile;
+	sleep_.rig = rig;
+	sleep_.nr = 0;
+	rig->priv_p.backend = &scripted;
+	rig->priv_c.backend = &scripted;
+	return rig;
+}
+
+static void fill(struct rig *rig)
+{
+	uint64_t i;
+
+	for (i = 0; i < rig->capacity / 16; i++)
+		put(&rig->p, 8, i);
+}
+
+static void step_past(struct rig *rig)
+{
+	size_t len;
+
+	assert_non_null(shmring_peek(&rig->c, &len));
+	assert_int_equal(shmring_advance(&rig->c), 0);
+}
+
+/* -------------------------------------------------------------- meanwhile ... */
+
+static int nobody_comes(struct rig *rig)
+{
+	(void)rig;
+	fail_msg("nobody was to sleep");
+	return 0;
+}
+
+static int one_is_put(struct rig *rig)
+{
+	put(&rig->p, 8, 1);
+	return 0;
+}
+
+static int one_is_put_too_late(struct rig *rig)
+{
+	put(&rig->p, 8, 1);
+	return -ETIMEDOUT;
+}
+
+static int nothing_and_then_one_is_put(struct rig *rig)
+{
+	return sleep_.nr < 3 ? 0 : one_is_put(rig);
+}
+
+static int a_signal_comes(struct rig *rig)
+{
+	(void)rig;
+	return -EINTR;
+}
+
+static int half_is_taken(struct rig *rig)
+{
+	uint64_t i;
+
+	for (i = 0; i < rig->capacity / 32; i++)
+		take(&rig->c, 8, i);
+	return 0;
+}
+
+static int the_producer_goes(struct rig *rig)
+{
+	rig->lane->producer_state = SHMRING_PEER_GONE;
+	return 0;
+}
+
+static int the_producer_goes_after_one(struct rig *rig)
+{
+	put(&rig->p, 8, 1);
+	return the_producer_goes(rig);
+}
+
+static int the_consumer_goes(struct rig *rig)
+{
+	rig->lane->consumer_state = SHMRING_PEER_GONE;
+	return 0;
+}
+
+static int the_producer_waits_too(struct rig *rig)
+{
+	rig->lane->space_wake_at = rig->start + 16;
+	return 0;
+}
+
+static int the_head_leaps(struct rig *rig)
+{
+	rig->producer->head = rig->start - 8;
+	return 0;
+}
+
+/* ------------------------------------------------------------------ for data */
+
+static void wait_for_data_asks_for_one_byte(void **state)
+{
+	struct rig *rig = script(state, one_is_put);
+	const struct shmring_wait wait = { .deadline = 12345 };
+
+	assert_int_equal(shmring_wait_data(&rig->c, &wait), 0);
+	assert_int_equal(sleep_.nr, 1);
+	assert_int_equal(sleep_.bytes, 1);
+	assert_int_equal(sleep_.mark, 0);
+	assert_int_equal(sleep_.deadline, 12345);
+	take(&rig->c, 8, 1);
+}
+
+static void wait_for_data_counts_what_is_held(void **state)
+{
+	struct rig *rig = script(state, one_is_put);
+
+	put(&rig->p, 8, 1);
+	step_past(rig);
+	assert_int_equal(shmring_wait_data(&rig->c, NULL), 0);
+	assert_int_equal(sleep_.bytes, 17);
+}
+
+static void wait_for_data_never_asks_for_more_than_the_ring(void **state)
+{
+	struct rig *rig = script(state, the_producer_goes_after_one);
+	const struct shmring_wait wait = { .min_bytes = rig->capacity };
+
+	put(&rig->p, 8, 1);
+	step_past(rig);
+	assert_int_equal(shmring_wait_data(&rig->c, &wait), 0);
+	assert_int_equal(sleep_.bytes, rig->capacity);
+}
+
+static void wait_for_data_returns_at_once_with_data(void **state)
+{
+	struct rig *rig = script(state, nobody_comes);
+	const struct shmring_wait wait = { .min_bytes = 16 };
+
+	put(&rig->p, 8, 1);
+	assert_int_equal(shmring_wait_data(&rig->c, NULL), 0);
+	assert_int_equal(shmring_wait_data(&rig->c, &wait), 0);
+}
+
+static void wait_for_more_than_there_is_sleeps(void **state)
+{
+	struct rig *rig = script(state, one_is_put);
+	const struct shmring_wait wait = { .min_bytes = 17 };
+
+	put(&rig->p, 8, 1);
+	assert_int_equal(shmring_wait_data(&rig->c, &wait), 0);
+	assert_int_equal(sleep_.nr, 1);
+	assert_int_equal(sleep_.bytes, 17);
+}
+
+static void wait_woken_for_nothing_sleeps_again(void **state)
+{
+	struct rig *rig = script(state, nothing_and_then_one_is_put);
+
+	assert_int_equal(shmring_wait_data(&rig->c, NULL), 0);
+	assert_int_equal(sleep_.nr, 3);
+	assert_int_equal(rig->priv_c.sleeps, 3);
+}
+
+static void wait_succeeds_rather_than_times_out(void **state)
+{
+	struct rig *rig = script(state, one_is_put_too_late);
+
+	assert_int_equal(shmring_wait_data(&rig->c, NULL), 0);
+}
+
+static void wait_says_why_it_ended(void **state)
+{
+	struct rig *rig = script(state, a_signal_comes);
+
+	assert_int_equal(shmring_wait_data(&rig->c, NULL), -EINTR);
+	fill(rig);
+	assert_int_equal(shmring_wait_space(&rig->p, 8, NULL), -EINTR);
+}
+
+static void wait_for_data_drains_before_the_end(void **state)
+{
+	struct rig *rig = script(state, the_producer_goes_after_one);
+	const struct shmring_wait wait = { .min_bytes = 100 };
+
+	assert_int_equal(shmring_wait_data(&rig->c, &wait), 0);
+	take(&rig->c, 8, 1);
+	assert_int_equal(shmring_wait_data(&rig->c, &wait), -ENODATA);
+	assert_int_equal(sleep_.nr, 1);
+}
+
+static void wait_for_data_held_by_oneself_is_a_deadlock(void **state)
+{
+	struct rig *rig = script(state, the_producer_waits_too);
+
+	put(&rig->p, 8, 1);
+	step_past(rig);
+	assert_int_equal(shmring_wait_data(&rig->c, NULL), -EDEADLK);
+}
+
+static void wait_for_more_settles_for_less_if_the_producer_waits(void **state)
+{
+	struct rig *rig = script(state, the_producer_waits_too);
+	const struct shmring_wait wait = { .min_bytes = rig->capacity };
+
+	put(&rig->p, 8, 1);
+	assert_int_equal(shmring_wait_data(&rig->c, &wait), 0);
+	take(&rig->c, 8, 1);
+}
+
+static void wait_woken_by_a_lie_says_so(void **state)
+{
+	struct rig *rig = script(state, the_head_leaps);
+
+	assert_int_equal(shmring_wait_data(&rig->c, NULL), -EBADMSG);
+}
+
+/* ----------------------------------------------------------------- for space */
+
+static void wait_for_space_asks_for_half_the_ring(void **state)
+{
+	struct rig *rig = script(state, half_is_taken);
+
+	fill(rig);
+	assert_int_equal(shmring_wait_space(&rig->p, 8, NULL), 0);
+	assert_int_equal(sleep_.nr, 1);
+	assert_int_equal(sleep_.bytes, 16);
+	assert_int_equal(sleep_.mark, rig->capacity / 2);
+	put(&rig->p, 8, 1);
+}
+
+static void wait_for_much_space_asks_for_it(void **state)
+{
+	struct rig *rig = script(state, the_consumer_goes);
+
+	fill(rig);
+	assert_int_equal(shmring_wait_space(&rig->p, rig->capacity / 2, NULL), -EPIPE);
+	assert_int_equal(sleep_.bytes, rig->capacity / 2 + 8);
+	assert_int_equal(sleep_.mark, rig->capacity / 2 + 8);
+}
+
+static void send_publishes_what_is_staged_before_it_sleeps(void **state)
+{
+	struct rig *rig = script(state, half_is_taken);
+	uint64_t i;
+
+	for (i = 0; i < rig->capacity / 16; i++) {
+		write_message(shmring_reserve(&rig->p, 8), 8, i);
+		assert_int_equal(shmring_stage(&rig->p, 8), 0);
+	}
+	assert_int_equal(shmring_send(&rig->p, "12345678", 8, NULL), 8);
+	assert_int_equal(sleep_.nr, 1);
+}
+
+/* ---------------------------------------------------------------- not at all */
+
+static void nowait_never_sleeps(void **state)
+{
+	struct rig *rig = script(state, nobody_comes);
+	char buf[8] = "1234567";
+
+	assert_int_equal(shmring_recv(&rig->c, buf, 8, &nowait), -EAGAIN);
+	fill(rig);
+	assert_int_equal(shmring_send(&rig->p, buf, 8, &nowait), -EAGAIN);
+	assert_int_equal(shmring_recv(&rig->c, buf, 7, &nowait), -EMSGSIZE);
+	assert_int_equal(shmring_recv(&rig->c, buf, 8, &nowait), 8);
+	assert_true(is_message((unsigned char *)buf, 8, 0));
+	assert_int_equal(shmring_send(&rig->p, buf, 8, &nowait), 8);
+}
+
+static void spinning_never_sleeps_and_times_out(void **state)
+{
+	struct rig *rig = script(state, nobody_comes);
+	const struct shmring_wait wait = { .policy = SHMRING_SPIN,
+					   .deadline = shmring_deadline(1000000) };
+
+	assert_int_equal(shmring_wait_data(&rig->c, &wait), -ETIMEDOUT);
+	fill(rig);
+	assert_int_equal(shmring_wait_space(&rig->p, 8, &wait), -ETIMEDOUT);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(wait_for_data_asks_for_one_byte),
+		cmocka_unit_test(wait_for_data_counts_what_is_held),
+		cmocka_unit_test(wait_for_data_never_asks_for_more_than_the_ring),
+		cmocka_unit_test(wait_for_data_returns_at_once_with_data),
+		cmocka_unit_test(wait_for_more_than_there_is_sleeps),
+		cmocka_unit_test(wait_woken_for_nothing_sleeps_again),
+		cmocka_unit_test(wait_succeeds_rather_than_times_out),
+		cmocka_unit_test(wait_says_why_it_ended),
+		cmocka_unit_test(wait_for_data_drains_before_the_end),
+		cmocka_unit_test(wait_for_data_held_by_oneself_is_a_deadlock),
+		cmocka_unit_test(wait_for_more_settles_for_less_if_the_producer_waits),
+		cmocka_unit_test(wait_woken_by_a_lie_says_so),
+		cmocka_unit_test(wait_for_space_asks_for_half_the_ring),
+		cmocka_unit_test(wait_for_much_space_asks_for_it),
+		cmocka_unit_test(send_publishes_what_is_staged_before_it_sleeps),
+		cmocka_unit_test(nowait_never_sleeps),
+		cmocka_unit_test(spinning_never_sleeps_and_times_out),
+	};
+
+	return run_at_every_start("wait", tests, ARRAY_SIZE(tests));
+}
