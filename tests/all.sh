@@ -10,7 +10,7 @@ set -u
 cd "$(dirname "$0")/.." || exit 1
 log=build/log
 
-parts=(unit memfd docs static model harness kunit
+parts=(unit memfd bench docs static model harness kunit
 	system-uml system-debug system-6.1 system-6.12)
 
 say() { printf '\n=== %s\n' "$*"; }
@@ -35,6 +35,10 @@ part_unit() { # the fast path and the memfd backend, under every sanitizer
 part_memfd() { # the system tests that need no module, here
 	deps build && make -s lib && make -s -C tests/system &&
 		SHMRING_BACKEND=memfd tests/runtests.sh build/tests/system/lib_*
+}
+
+part_bench() { # the benchmark sees what it is to see
+	deps build && make -s -C tools && tests/bench/run.sh build/tools/bench
 }
 
 part_docs() { # man pages and README say what is so

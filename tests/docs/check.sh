@@ -12,6 +12,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
 man=$root/libuser/man
 header=$root/libuser/include/shmring.h
+uring=$root/libuser/include/shmring_uring.h
 uapi=$root/kmod/uapi/linux/shmring.h
 CC=${CC:-cc}
 LIB=${LIB:-$root/build/libuser}
@@ -54,6 +55,14 @@ compile()	# SOURCE OUTPUT-OPTIONS...
 		"$source" "$@" >> "$tmp/out" 2>&1
 }
 
+# Of these pages, those whose headers are installed.
+needed()
+{
+	for page in $1; do
+		[ "$liburing" = no ] && grep -q '#include <shmring_uring.h>' "$page" || echo "$page"
+	done
+}
+
 # What a fragment may take as given.
 prelude()
 {
@@ -61,6 +70,7 @@ prelude()
 		 sys/socket sys/wait time unistd shmring; do
 		echo "#include <$h.h>"
 	done
+	[ "$liburing" = no ] || echo "#include <shmring_uring.h>"
 	echo "#line 1 \"$1\""
 }
 
@@ -130,7 +140,7 @@ functions_of()
 
 check_functions()
 {
-	awk -f "$here/errnos.awk" "$header" | cut -d' ' -f1 | sort -u > "$tmp/functions"
+	awk -f "$here/errnos.awk" "$header" "$uring" | cut -d' ' -f1 | sort -u > "$tmp/functions"
 	[ -s "$tmp/functions" ] || echo "no functions found in $header" >> "$tmp/out"
 	for page in $section3; do
 		functions_of "$page"
@@ -140,19 +150,19 @@ check_functions()
 		names_of "$page" | sort > "$tmp/names"
 		functions_of "$page" | sort | diff "$tmp/names" - | sed "s,^,$page: ,"
 	done >> "$tmp/out"
-	verdict "each function of shmring.h has a page, and each page only such"
+	verdict "each function of the headers has a page, and each page only such"
 }
 
 # A prototype or structure that differs from the header's does not compile.
 check_synopses()
 {
-	for page in $section3; do
+	for page in $(needed "$section3"); do
 		awk -f "$here/synopsis.awk" "$page" > "$tmp/synopsis" 2>> "$tmp/out"
 		grep -q ');$' "$tmp/synopsis" || echo "$page: no prototype" >> "$tmp/out"
 		{ prelude "$page"; cat "$tmp/synopsis"; } > "$tmp/synopsis.c"
 		compile "$tmp/synopsis.c" -c -o "$tmp/synopsis.o"
 	done
-	verdict "synopses agree with shmring.h"
+	verdict "synopses agree with the headers"
 }
 
 # The page of $1 says $2 in its ERRORS.
@@ -166,12 +176,12 @@ documents()
 
 check_errors()
 {
-	awk -f "$here/errnos.awk" "$header" | sort -u > "$tmp/errors"
+	awk -f "$here/errnos.awk" "$header" "$uring" | sort -u > "$tmp/errors"
 	while read -r function error; do
 		[ -z "$error" ] || documents "$function" "$error" ||
 			echo "$function: $error is not in ERRORS"
 	done < "$tmp/errors" >> "$tmp/out"
-	verdict "each error in shmring.h is in its function's page"
+	verdict "each error in the headers is in its function's page"
 
 	grep -oE '\bE[A-Z][A-Z0-9]+\b' "$uapi" | grep -vx E2BIG | sort -u > "$tmp/errors"
 	echo E2BIG >> "$tmp/errors"
@@ -188,14 +198,15 @@ check_errors()
 # Names of ours in the text, that are no file's: the sources have to have them.
 check_identifiers()
 {
-	cat "$root"/kmod/*.[ch] "$root"/kmod/*/*.[ch] "$root"/libuser/*.[ch] "$header" "$uapi" \
+	cat "$root"/kmod/*.[ch] "$root"/kmod/*/*.[ch] "$root"/libuser/*.[ch] "$header" "$uring" "$uapi" \
 		"$root"/tests/vm/*.sh \
 		> "$tmp/sources" 2> /dev/null
 	for document in $pages "$root"/docs/*.md "$root/README.md"; do
 		[ -f "$document" ] || continue
 		plain "$document" | grep -oE '\b(__shmring_|shmring_|SHMRING_)[A-Za-z0-9_]*[A-Za-z0-9]' |
 			sort -u | while read -r name; do
-			grep -qw "$name" "$tmp/sources" || echo "$document: $name does not exist"
+			grep -qw "$name" "$tmp/sources" || [ -e "$root/libuser/include/$name.h" ] ||
+				echo "$document: $name does not exist"
 		done
 	done >> "$tmp/out"
 	verdict "identifiers in the documents exist"
@@ -231,7 +242,7 @@ check_md_links()
 
 check_examples()
 {
-	for page in $section3 "$man/shmring.7"; do
+	for page in $(needed "$section3") "$man/shmring.7"; do
 		rm -rf "$tmp/blocks" && mkdir "$tmp/blocks"
 		awk -v dir="$tmp/blocks" -f "$here/blocks.awk" "$page" 2>> "$tmp/out"
 		[ -f "$tmp/blocks/1.c" ] || echo "$page: no example" >> "$tmp/out"
@@ -311,6 +322,9 @@ check_readme()
 }
 
 : > "$tmp/out"
+liburing=yes
+echo '#include <liburing.h>' | "$CC" -x c -E - > /dev/null 2>&1 || liburing=no
+[ "$liburing" = yes ] || skip "shmring_uring.3 agrees with its header" "no liburing"
 pages='' links='' section3=''
 for page in "$man"/*.[1-9]; do
 	if grep -q '^\.so ' "$page"; then

@@ -2,12 +2,13 @@
 /*
  * The whole of sleeping and waking, to be searched exhaustively with Spin: the
  * letters are those of the contract in <linux/shmring.h>, the functions those of
- * kmod/wait.c and of the library's fast path.
+ * kmod/wait.c, kmod/fence.c and of the library's fast path.
  *
  * Every process has a store buffer: its stores reach memory in order, and at any
- * later time; its own loads see them at once. Only barriers wait for it. Locks do
- * not, and an unlock is a store like any other. What reorders loads too is the
- * business of the litmus tests.
+ * later time; its own loads see them at once. Only barriers wait for it: its own, and
+ * the one that a sleeper has it execute (J), which may come between any two of its
+ * steps. Locks do not, and an unlock is a store like any other. What reorders loads
+ * too is the business of the litmus tests.
  *
  * A lost wake-up, or two sides that wait for each other, is a state from which
  * nothing goes on before all is sent and taken: an invalid end state. A budget
@@ -16,7 +17,11 @@
  *
  *   -DPRODUCER=m, -DCONSUMER=m	how each side waits: BLOCK (the ioctl), LEVEL or
  *				EDGE (epoll)
- *   -DNO_..., -DLATE_RESET	mutants: see run.sh
+ *   -DCREDIT=n			bytes for which a publisher fences after a (J)
+ *   -DALWAYS			(J) cannot be had: always fence
+ *   -DWATCHERS			a program of its own: several sleepers of one side, and
+ *				producers that come and go; -DSECOND=m
+ *   all others			mutants: see run.sh
  */
 #define BLOCK	0
 #define LEVEL	1
@@ -28,20 +33,40 @@
 #ifndef CONSUMER
 #define CONSUMER BLOCK
 #endif
+#ifndef SECOND
+#define SECOND	BLOCK
+#endif
 #ifndef TOTAL
 #define TOTAL	5		/* bytes to send */
 #endif
 #ifndef BUDGET
 #define BUDGET	1		/* deadlines and signals */
 #endif
+#ifndef CREDIT
+#define CREDIT	1
+#endif
+#ifdef WATCHERS
+#define CAPACITY TOTAL
+#define NR_CPUS	4
+#else
 #define CAPACITY 3
+#define NR_CPUS	2
+#endif
 #define HALF	2		/* the watermark */
 #define NO_WAKE	255
+#define FENCE_ALWAYS 255
 
-/* A side is its waiters: the consumer is on side 0, the producer on side 1. */
+/*
+ * Each process has a CPU and belongs to a side: the consumer to side 0, the producer
+ * to side 1; of four, the even ones and the odd ones.
+ */
 #define C	0
 #define P	1
-#define PEER(me)	(1 - (me))
+#define C2	2
+#define P2	3
+#define NOWHERE	4
+#define SIDE(me)	((me) & 1)
+#define PEER(me)	(1 - SIDE(me))
 
 /* Shared words, one of each per side. */
 #define POSITION(side)	(side)		/* tail, head */
@@ -51,9 +76,9 @@
 #define NR_WORDS	8
 
 byte mem[NR_WORDS];
-chan buffer[2] = [6] of { byte, byte };
-byte pending[2 * NR_WORDS];	/* how many stores are in the buffer ... */
-byte newest[2 * NR_WORDS];	/* ... and what the last of them stores */
+chan buffer[NR_CPUS] = [8] of { byte, byte };
+byte pending[NR_CPUS * NR_WORDS]; /* how many stores are in the buffer ... */
+byte newest[NR_CPUS * NR_WORDS]; /* ... and what the last of them stores */
 
 #define LOAD(me, a)	(pending[(me) * NR_WORDS + (a)] -> \
 			 newest[(me) * NR_WORDS + (a)] : mem[a])
@@ -89,28 +114,43 @@ end:	do
 }
 
 /* The wait queue: who is on it, who sleeps, whose epoll has something to tell. */
-bool queued[2], asleep[2], event[2];
-bool killed[2], interrupted[2];
+bool queued[NR_CPUS], asleep[NR_CPUS], event[NR_CPUS];
+bool killed[NR_CPUS], interrupted[NR_CPUS];
 byte budget = BUDGET;
 bool armed[2];			/* only for the check: since the last WAKE */
 
-#define FREE(me, side)	(mem[LOCK(side)] == 0 && !pending[(me) * NR_WORDS + LOCK(side)])
+#define FREE(me, word)	(mem[word] == 0 && !pending[(me) * NR_WORDS + (word)])
 
-inline lock(me, side)	{ FREE(me, side) -> mem[LOCK(side)] = 1; }
+inline take(me, word)	{ FREE(me, word) -> mem[word] = 1; }
+inline lock(me, side)	{ take(me, LOCK(side)); }
 inline unlock(me, side)	{ store(me, LOCK(side), 0); }
 
-inline wake_queue(side, mode)
+inline wake_one(waiter, mode)
 {
-	d_step {
-		if
-		:: queued[side] && mode == BLOCK -> queued[side] = false; asleep[side] = false;
-		:: queued[side] && mode != BLOCK -> event[side] = true;
-		:: else
-		fi
-	}
+	if
+	:: queued[waiter] && mode == BLOCK -> queued[waiter] = false; asleep[waiter] = false;
+	:: queued[waiter] && mode != BLOCK -> event[waiter] = true;
+	:: else
+	fi
 }
 
-#define MODE(side)	((side) == C -> CONSUMER : PRODUCER)
+#ifdef WATCHERS
+#define ACTIVE(side)	(queued[side] || queued[(side) + 2])
+#else
+#define ACTIVE(side)	queued[side]
+#endif
+
+#define MODE(waiter)	((waiter) == C -> CONSUMER : ((waiter) == P -> PRODUCER : SECOND))
+
+inline wake_queue(side)
+{
+	d_step {
+		wake_one(side, MODE(side));
+#ifdef WATCHERS
+		wake_one(side + 2, MODE(side + 2));
+#endif
+	}
+}
 
 /*
  * shmring_wake(): one unlocked look, then reset and wake, under the lock. What is
@@ -130,7 +170,7 @@ inline wake(me, side)
 #if !defined(NO_RESET) && !defined(LATE_RESET)
 				store(me, WAKE_AT(side), NO_WAKE);
 #endif
-				wake_queue(side, MODE(side));
+				wake_queue(side);
 			:: else
 			fi;
 			unlock(me, side);
@@ -157,43 +197,154 @@ inline wake_all(me, side)
 	}
 	atomic {
 		lock(me, side);
-		wake_queue(side, MODE(side));
+		wake_queue(side);
 		unlock(me, side);
 	}
+}
+
+#ifdef WATCHERS
+byte on = P;			/* which CPU the publisher runs on (side->mm) */
+byte nr_j;			/* how often it has been interrupted */
+#endif
+
+/*
+ * Words that need no store buffer: who stores to them has passed a barrier (D) just
+ * before, and has one (J) right after, so a store that is late is a step that is late.
+ */
+byte fence_until[2];		/* data_fence_until, space_fence_until */
+byte fenced_until[2];		/* of a struct shmring_side, as is the lock */
+bool fencing[2];
+
+#ifdef SHARED_FENCED		/* what publishers are asked for, not what they do */
+#define KNOWN(side)	fence_until[side]
+#else
+#define KNOWN(side)	fenced_until[side]
+#endif
+
+/* J, matches A-C and E-G */
+inline interrupt(me)
+{
+#ifdef WATCHERS
+	atomic { BARRIER(me) -> cpu = on; }
+	if
+	:: cpu == NOWHERE
+	:: cpu == P && BARRIER(P)
+	:: cpu == P2 && BARRIER(P2)
+	fi;
+	atomic {
+		cpu = 0;
+		nr_j++;
+#ifndef RESET_AT_ATTACH
+		/* at most one for each CREDIT that was published */
+		assert(nr_j <= 1 + mem[POSITION(P)] / CREDIT);
+#endif
+	}
+#else
+	BARRIER(me) && BARRIER(PEER(me));
+#endif
+}
+
+/*
+ * shmring_fence_peer(), where the position has been loaded. Both words only grow: who
+ * has the lock has not found the position below fenced_until.
+ */
+inline fence_peer(me)
+{
+	atomic {
+		until = (where >= KNOWN(SIDE(me)) -> where + CREDIT : 0);
+#if !defined(NO_RELOAD)
+		where = 0;
+#endif
+	}
+	if
+	:: until != 0 ->
+#ifndef NO_FENCE_LOCK
+		atomic { !fencing[SIDE(me)] -> fencing[SIDE(me)] = true; }
+#endif
+		if
+		:: until - CREDIT < KNOWN(SIDE(me))
+		:: else ->
+#ifdef LATE_FENCE_UNTIL
+			interrupt(me);
+#endif
+#ifndef NO_FENCE_UNTIL
+			fence_until[SIDE(me)] = until;
+#endif
+#if !defined(NO_J) && !defined(EARLY_J) && !defined(LATE_FENCE_UNTIL)
+			interrupt(me);
+#endif
+			fenced_until[SIDE(me)] = until;
+		fi;
+		atomic { fencing[SIDE(me)] = false; until = 0; }
+	:: else
+	fi
 }
 
 /* arm(): at position @at */
 inline arm(me)
 {
+#ifdef EARLY_J
+	interrupt(me);
+#endif
+#ifdef EARLY_LOAD
+	where = LOAD(me, POSITION(PEER(me)));
+#endif
 	atomic {
-		lock(me, me);
+#ifdef NO_D
+		lock(me, SIDE(me));
 		if
-		:: at < LOAD(me, WAKE_AT(me)) -> armed[me] = true; store(me, WAKE_AT(me), at);
+		:: at < LOAD(me, WAKE_AT(SIDE(me))) ->
+			armed[SIDE(me)] = true;
+			store(me, WAKE_AT(SIDE(me)), at);
 		:: else
 		fi;
-		unlock(me, me);
+		unlock(me, SIDE(me));
+#else
+		/* Past the buffer: with (D) to come, late stores are late steps. */
+		BARRIER(me) && FREE(me, LOCK(SIDE(me))) ->
+		if
+		:: at < mem[WAKE_AT(SIDE(me))] ->
+			armed[SIDE(me)] = true;
+			mem[WAKE_AT(SIDE(me))] = at;
+		:: else
+		fi;
+#endif
 		at = 0;
 	}
-#ifndef NO_D
-	BARRIER(me);	/* D, matches A-C and E-G */
+#if defined(NO_D)
+	where = LOAD(me, POSITION(PEER(me)));
+#elif !defined(EARLY_LOAD)
+	atomic {
+		BARRIER(me);				/* D, matches I */
+		where = LOAD(me, POSITION(PEER(me)));
+	}
 #endif
+	fence_peer(me);
 }
 
 /*
- * A consumer that waits for more than there is, and a producer that waits for
- * space, must not wait for each other: if the producer waits, the consumer makes do
- * with whatever comes, and a producer that begins to wait tells it so. The consumer
- * arms before it looks whether the producer is armed, and the reverse (D).
+ * arm_at(), the rest: a consumer that waits for more than there is, and a producer
+ * that waits for space, must not wait for each other. If the producer waits, the
+ * consumer makes do with whatever comes, and a producer that begins to wait tells it
+ * so, unless the next byte does. Both arm before they look at the other (D).
  */
 inline heed_peer(me)
 {
-#if !defined(NO_KICK)
+#ifndef NO_KICK
 	if
-	:: me == P && ARMED(me, C) -> wake(me, C);
+	:: SIDE(me) == P && ARMED(me, C) ->
+		if
+		:: mine > LOAD(me, POSITION(C)) -> wake(me, C);
+		:: else ->
+			if
+			:: LOAD(me, WAKE_AT(C)) > mine + 1 -> wake(me, C);
+			:: else
+			fi
+		fi
 	:: else
 	fi;
 #endif
-#if !defined(NO_YIELD) && !defined(NO_LOWER)
+#if !defined(NO_LOWER) && !defined(WATCHERS)
 	if
 	:: me == C && ARMED(me, P) -> at = mine + 1; arm(me);
 	:: else
@@ -209,8 +360,8 @@ inline arm_for(me, bytes)
 {
 	atomic {
 		if
-		:: me == C -> at = mine + bytes;
-		:: me == P && mine + bytes > CAPACITY -> at = mine + bytes - CAPACITY;
+		:: SIDE(me) == C -> at = mine + bytes;
+		:: SIDE(me) == P && mine + bytes > CAPACITY -> at = mine + bytes - CAPACITY;
 		:: else -> at = 0;
 		fi
 	}
@@ -219,19 +370,19 @@ inline arm_for(me, bytes)
 }
 
 /* shmring_ready(): data_ready() and space_ready() */
-inline ready(me, bytes)
+inline look(me, bytes, stale)
 {
 	gone = LOAD(me, GONE(PEER(me)));
 	atomic {
-		theirs = LOAD(me, POSITION(PEER(me)));
+		theirs = (stale -> where : LOAD(me, POSITION(PEER(me))));
 		if
-		:: me == C -> ok = gone || theirs - mine >= bytes;
+		:: SIDE(me) == C -> ok = gone || theirs - mine >= bytes;
 		:: else -> ok = gone || CAPACITY - (mine - theirs) >= bytes;
 		fi;
-		some = me == C && theirs > mine;
+		some = SIDE(me) == C && theirs > mine;
 		gone = false; theirs = 0;
 	}
-#ifndef NO_YIELD
+#if !defined(NO_YIELD) && !defined(WATCHERS)
 	atomic {
 		if
 		:: some && !ok -> ok = ARMED(me, P);
@@ -242,16 +393,34 @@ inline ready(me, bytes)
 #endif
 }
 
+inline ready(me, bytes)
+{
+	look(me, bytes, false);
+}
+
+/* The look after arming. */
+inline ready_now(me, bytes)
+{
+#ifdef NO_RELOAD
+	look(me, bytes, true);
+	where = 0;
+#else
+	ready(me, bytes);
+#endif
+}
+
 /* disarm() */
 inline disarm(me)
 {
 	atomic {
-		lock(me, me);
+		lock(me, SIDE(me));
 		if
-		:: !queued[me] -> armed[me] = false; store(me, WAKE_AT(me), NO_WAKE);
+		:: !ACTIVE(SIDE(me)) ->
+			armed[SIDE(me)] = false;
+			store(me, WAKE_AT(SIDE(me)), NO_WAKE);
 		:: else
 		fi;
-		unlock(me, me);
+		unlock(me, SIDE(me));
 	}
 }
 
@@ -278,26 +447,25 @@ inline wait(me, bytes, mark)
 		ready(me, mark);
 #endif
 		atomic {	/* prepare_to_wait() */
-			lock(me, me);
+			lock(me, SIDE(me));
 			queued[me] = true; asleep[me] = true;
-			unlock(me, me);
+			unlock(me, SIDE(me));
 		}
-		BARRIER(me);
 		arm_for(me, mark);
 #ifndef NO_RECHECK
-		ready(me, mark);
+		ready_now(me, mark);
 #endif
 		if
 		:: ok
-		:: !ok && (!asleep[me] || interrupted[me])
+		:: !ok && (!asleep[me] || interrupted[me]) -> ready(me, mark);
 		:: !ok && deadline -> ok = true;
 		fi;
 		if
 		:: ok || interrupted[me] ->
 			atomic {	/* finish_wait() */
-				lock(me, me);
+				lock(me, SIDE(me));
 				queued[me] = false; asleep[me] = false;
-				unlock(me, me);
+				unlock(me, SIDE(me));
 			}
 			disarm(me);
 			break
@@ -313,14 +481,14 @@ inline poll(me, lowat, mode)
 	seen = LOAD(me, POSITION(PEER(me)));
 	ready(me, lowat);
 	if
-	:: !ok -> arm_for(me, lowat); ready(me, lowat);
+	:: !ok -> arm_for(me, lowat); ready_now(me, lowat);
 	:: ok && mode == EDGE ->
 		at = seen + 1;
 		arm(me);
 #ifndef NO_EDGE_KICK
 		heed_peer(me);
 #endif
-		ready(me, lowat);
+		ready_now(me, lowat);
 	:: else
 	fi;
 	seen = 0;
@@ -354,25 +522,44 @@ inline epoll(me, lowat, mode)
 inline epoll_add(me, lowat, mode)
 {
 	atomic {
-		lock(me, me);
+		lock(me, SIDE(me));
 		queued[me] = true;
-		unlock(me, me);
+		unlock(me, SIDE(me));
 	}
 	poll(me, lowat, mode);
 	event[me] = event[me] || ok;
 	ok = false;
 }
 
-/* shmring_publish() and shmring_release(): (A)-(C), (E)-(G). */
+#ifdef NEW_FENCE_UNTIL		/* compare where it goes to, not where it comes from */
+#define FROM	mine
+#else
+#define FROM	old
+#endif
+
+/* shmring_publish() and shmring_release(), from position @old */
 inline publish(me)
 {
-	store(me, POSITION(me), mine);
-#ifndef NO_SC
-	BARRIER(me);
+#ifdef EARLY_H
+	bool due;
+
+	due = FROM < fence_until[PEER(me)];
+#endif
+	store(me, POSITION(SIDE(me)), mine);			/* A, E */
+#ifndef NO_I
+	if
+#ifdef EARLY_H
+	:: due -> BARRIER(me); due = false;
+#else
+	:: !killed[me] && FROM < fence_until[PEER(me)] ->	/* H */
+		BARRIER(me);					/* I, matches D */
+#endif
+	:: else
+	fi;
 #endif
 	if
-	:: killed[me]
-	:: !killed[me] && mine >= LOAD(me, WAKE_AT(PEER(me))) -> wake(me, PEER(me));
+	:: !killed[me] && mine >= LOAD(me, WAKE_AT(PEER(me))) -> /* C, G */
+		wake(me, PEER(me));
 	:: else
 	fi
 }
@@ -380,21 +567,21 @@ inline publish(me)
 /* shmring_role_end() */
 inline role_end(me)
 {
-	store(me, GONE(me), true);
+	store(me, GONE(SIDE(me)), true);
 #ifndef NO_DEATH
 	wake_all(me, PEER(me));
 #endif
 }
 
+#ifndef WATCHERS
 proctype producer()
 {
-	byte mine, theirs, need, mark, seen, at;
+	byte mine, old, theirs, need, mark, seen, at, where, until;
 	bool ok, gone, some, deadline;
 
-	if
-	:: PRODUCER != BLOCK -> epoll_add(P, HALF, PRODUCER);
-	:: else
-	fi;
+#if PRODUCER != BLOCK
+	epoll_add(P, HALF, PRODUCER);
+#endif
 	do
 	:: mine == TOTAL || killed[P] || LOAD(P, GONE(C)) -> break;
 	:: else ->
@@ -408,7 +595,7 @@ proctype producer()
 		:: else ->
 			if
 			:: CAPACITY - (mine - LOAD(P, POSITION(C))) >= need ->	/* F, matches E */
-				mine = mine + need;
+				atomic { old = mine; mine = mine + need; }
 				publish(P);
 				break;
 			:: else ->
@@ -424,14 +611,14 @@ proctype producer()
 #endif
 			fi
 		od;
-		need = 0;
+		atomic { need = 0; old = 0; }
 	od;
 	role_end(P);
 }
 
 proctype consumer()
 {
-	byte mine, theirs, min, seen, at;
+	byte mine, old, theirs, min, seen, at, where, until;
 	bool ok, gone, some, deadline;
 
 #if CONSUMER != BLOCK
@@ -458,6 +645,7 @@ proctype consumer()
 		:: gone = LOAD(C, GONE(P));
 			atomic {
 				theirs = LOAD(C, POSITION(P)) - mine;	/* B, matches A */
+				old = mine;
 				if
 				:: theirs == 0 -> break;
 				:: theirs > 0 -> mine = mine + theirs;
@@ -466,6 +654,7 @@ proctype consumer()
 				gone = false; theirs = 0;
 			}
 			publish(C);
+			old = 0;
 #if CONSUMER != EDGE
 			break;	/* else until there is nothing left */
 #endif
@@ -496,15 +685,107 @@ proctype signals()
 	fi
 }
 
+#else
+/*
+ * Two that wait on the consumer's side, for this and that, and take nothing. The first
+ * must see all that is sent, while the second may wait for more than that, so that no
+ * WAKE for the one saves the other.
+ */
+bool seen_all;
+
+proctype watcher(byte me)
+{
+	byte mine, got, theirs, want, seen, at, where, until, cpu;
+	bool ok, gone, some, deadline;
+
+	if
+	:: MODE(me) == EDGE -> epoll_add(me, 1, EDGE);
+	:: else
+	fi;
+	do
+	:: got == TOTAL -> break;
+	:: else ->
+		if
+		:: MODE(me) == EDGE -> epoll(me, 1, EDGE);
+		:: else ->
+			atomic {
+#ifdef REATTACH			/* enough to be searched as it is */
+				want = (me == C -> got + 1 : TOTAL + 1);
+#else
+				want = got + 1;
+				do
+				:: want < TOTAL + (me == C2) -> want++;
+				:: break;
+				od
+#endif
+			}
+			wait(me, want, want);
+			want = 0;
+		fi;
+		got = LOAD(me, POSITION(P));
+	od;
+	seen_all = seen_all || me == C;
+}
+
+/* What comes after a producer's end goes on elsewhere. */
+proctype publisher(byte me)
+{
+	byte mine, old;
+
+	do
+	:: mine == TOTAL -> seen_all; role_end(me); break;
+	:: mine < TOTAL ->
+		atomic {
+			old = mine;
+			if
+			:: mine = mine + 1;
+#ifndef REATTACH
+			:: mine + 2 <= TOTAL -> mine = mine + 2;
+#endif
+			fi
+		}
+		publish(me);
+#ifdef REATTACH
+	:: me == P ->
+		BARRIER(me);
+		on = NOWHERE;
+		role_end(me);
+		BARRIER(me);
+		me = P2;
+#ifdef RESET_AT_ATTACH
+		atomic { fence_until[C] = mine; fenced_until[C] = mine; }
+#endif
+		store(me, GONE(P), false);
+		BARRIER(me);
+		on = me;
+#endif
+	od
+}
+#endif
+
 init
 {
 	atomic {
 		mem[WAKE_AT(C)] = NO_WAKE;
 		mem[WAKE_AT(P)] = NO_WAKE;
+#if defined(ALWAYS) || defined(ALWAYS_C)
+		fence_until[C] = FENCE_ALWAYS; fenced_until[C] = FENCE_ALWAYS;
+#endif
+#if defined(ALWAYS) || defined(ALWAYS_P)
+		fence_until[P] = FENCE_ALWAYS; fenced_until[P] = FENCE_ALWAYS;
+#endif
 		run drain(C);
 		run drain(P);
+#ifdef WATCHERS
+		run drain(C2);
+		run drain(P2);
+		run watcher(C);
+		run watcher(C2);
+		run publisher(P);
+#else
 		run producer();
 		run consumer();
 		run signals();
+#endif
 	}
 }

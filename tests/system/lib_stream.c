@@ -22,13 +22,6 @@ static enum way way;
 static enum shmring_policy policy;
 static uint64_t nr_messages, base_seed;
 
-static uint64_t setting(const char *name, uint64_t otherwise)
-{
-	const char *value = getenv(name);
-
-	return value ? strtoull(value, NULL, 0) : otherwise;
-}
-
 /* What message @n is: both sides know. Mostly short, now and then long. */
 static size_t length_of(uint64_t n)
 {

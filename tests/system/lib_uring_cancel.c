@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
 /*
  * Waits of io_uring that do not come to their end: taken back, or their process is
- * killed, or executes something else, or closes the endpoint or the io_uring. A
- * thousand times each: each completes once or goes with its io_uring, nobody keeps
- * the role, and the kernel has nothing to report.
+ * killed, or executes something else, or closes the endpoint or the io_uring. Each
+ * completes once or goes with its io_uring, nobody keeps the role, and the kernel has
+ * nothing to report.
  *
- * SHMRING_ITERATIONS says how often (default: 1000; without the module 100).
+ * A ten-thousandth of SHMRING_MESSAGES says how often (default: 1000; without the
+ * module a tenth of that).
  */
 #include "uring.h"
 
@@ -283,28 +284,33 @@ static void test_close_endpoint(enum shmring_role role)
 
 /* ------------------------------------------------------------ processes */
 
+#define NR_RINGS	10
+
 struct job {
-	struct shmring *handle;
+	struct shmring *handles[NR_RINGS];
 	enum shmring_role role;
 	uint64_t n;
 	bool exec;
 	uint32_t *ready;
 };
 
-/* Wait in io_uring, and be killed, or become another program. */
+/* Wait in io_uring for all rings, and be killed, or become another program. */
 static int wait_for_the_end(void *arg)
 {
 	const struct job *job = arg;
-	struct shmring *r = attach(job->handle, job->role);
 	struct io_uring *ring = open_uring(0);
-	uint64_t n;
+	uint64_t i, n;
 
-	if (job->role == SHMRING_PRODUCER)
-		while (send_now(r) > 0)
-			;
-	for (n = 0; n <= job->n % 3; n++)
-		prepare_wait(ring, r, WAIT);
-	submit(ring);
+	for (i = 0; i < NR_RINGS; i++) {
+		struct shmring *r = attach(job->handles[i], job->role);
+
+		if (job->role == SHMRING_PRODUCER)
+			while (send_now(r) > 0)
+				;
+		for (n = 0; n <= (job->n + i) % 3; n++)
+			prepare_wait(ring, r, WAIT);
+		submit(ring);
+	}
 	__atomic_store_n(job->ready, 1, __ATOMIC_RELEASE);
 	if (job->exec)
 		execl("/proc/self/exe", "lib_uring_cancel", "--nothing", NULL);
@@ -314,14 +320,15 @@ static int wait_for_the_end(void *arg)
 
 static void test_process_goes(enum shmring_role role, bool exec)
 {
-	struct job job = { .handle = make(page_size(), 0, SHMRING_HANDLE), .role = role,
-			   .exec = exec, .ready = share(sizeof(uint32_t)) };
-	uint64_t state = seed;
+	struct job job = { .role = role, .exec = exec, .ready = share(sizeof(uint32_t)) };
+	uint64_t i, state = seed;
 	struct shmring *r;
 	pid_t pid;
 
 	context("role %d %s", role, exec ? "executes a program" : "is killed");
-	for (job.n = 0; job.n < iterations; job.n++) {
+	for (i = 0; i < NR_RINGS; i++)
+		job.handles[i] = make(page_size(), 0, SHMRING_HANDLE);
+	for (job.n = 0; job.n * NR_RINGS < iterations; job.n++) {
 		*job.ready = 0;
 		pid = start(wait_for_the_end, &job);
 		if (exec) {
@@ -331,27 +338,25 @@ static void test_process_goes(enum shmring_role role, bool exec)
 				AWAIT(__atomic_load_n(job.ready, __ATOMIC_ACQUIRE));
 			kill_child(pid);
 		}
-		AWAIT(!shmring_attach_fd(&r, shmring_fd(job.handle), role));
-		shmring_close(r);
+		for (i = 0; i < NR_RINGS; i++) {
+			AWAIT(!shmring_attach_fd(&r, shmring_fd(job.handles[i]), role));
+			shmring_close(r);
+		}
 	}
-	r = attach(job.handle, SHMRING_CONSUMER);
-	while (receive_now(r) > 0)
-		;
-	shmring_close(r);
-	shmring_close(job.handle);
+	for (i = 0; i < NR_RINGS; i++)
+		shmring_close(job.handles[i]);
 }
 
 int main(int argc, char **argv)
 {
-	const char *n = getenv("SHMRING_ITERATIONS"), *s = getenv("SHMRING_SEED");
 	struct shmring *r;
 
 	if (argc > 1 && !strcmp(argv[1], "--nothing"))
 		return TEST_PASS;
 	need_backend();
 	need_uring();
-	iterations = n ? strtoull(n, NULL, 0) : on_memfd() ? 100 : 1000;
-	seed = s ? strtoull(s, NULL, 0) : now_ns();
+	iterations = setting("SHMRING_MESSAGES", 10000000) / (on_memfd() ? 100000 : 10000) + 1;
+	seed = setting("SHMRING_SEED", now_ns());
 	r = make(page_size(), 0, SHMRING_CONSUMER);
 	native = shmring_uring_native(r);
 	shmring_close(r);

@@ -81,4 +81,7 @@ const char *unique(const char *stem);
 
 uint64_t random_u64(uint64_t *state);
 
+/* A number from the environment. */
+uint64_t setting(const char *name, uint64_t otherwise);
+
 #endif /* TEST_H */

@@ -31,13 +31,6 @@ static uint64_t nr_messages, seed;
 static const struct way *tested_way;
 static enum shmring_role tested_role;
 
-uint64_t setting(const char *name, uint64_t otherwise)
-{
-	const char *value = getenv(name);
-
-	return value ? strtoull(value, NULL, 0) : otherwise;
-}
-
 struct timespec *timespec_of(struct timespec *ts, uint64_t ns)
 {
 	*ts = (struct timespec){ .tv_sec = (time_t)(ns / 1000000000),

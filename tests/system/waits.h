@@ -36,7 +36,6 @@ struct way {
 /* Let @role wait this way, for the messages of one mode. */
 void test_way(const struct way *way, enum shmring_role role);
 
-uint64_t setting(const char *name, uint64_t otherwise);
 struct timespec *timespec_of(struct timespec *ts, uint64_t ns);	/* 0: NULL */
 
 #endif /* WAITS_H */
