@@ -32,7 +32,7 @@ nothing_broken() {
 
 report() {
 	python3 "$here/../../tools/bench/report" "$dir/64.csv" "$dir/report.html" &&
-		grep -q '<svg' "$dir/report.html" && grep -q 'shmring-records' "$dir/report.html"
+		grep -q '<svg' "$dir/report.html" && grep -q 'shmring records' "$dir/report.html"
 }
 
 check "broken contenders are found broken" "$bench" --self-test
