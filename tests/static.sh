@@ -50,7 +50,7 @@ checkpatch() {
 abi() { # LANGUAGE FLAG...: the public headers compile alone
 	local lang=$1 header
 	shift
-	for header in linux/shmring.h shmring.h; do
+	for header in linux/shmring.h shmring.h shmring_uring.h; do
 		echo "#include <$header>" | "${CC:-gcc}" -x "$lang" -fsyntax-only -Wall -Wextra \
 			-Werror -pedantic "$@" -Ikmod/uapi -Ilibuser/include - || return
 	done

@@ -217,6 +217,7 @@ static inline void shmring_prep_cancel(struct io_uring_sqe *sqe, struct shmring 
  * Returns 0: look; or
  *   -ECANCELED	shmring_prep_cancel(), or the program ends
  *   -ENODATA, -EPIPE	as the ring's own calls say it
+ *   -ESHUTDOWN	the endpoint was closed
  *   -ENOMEM	no memory to wait with: wait some other way
  */
 static inline int shmring_cqe_result(const struct io_uring_cqe *cqe)

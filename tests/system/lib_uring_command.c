@@ -5,6 +5,10 @@
  */
 #include "uring.h"
 
+#include <fcntl.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+
 static struct io_uring *ring;
 
 /* Run one command that ends at once. */
@@ -196,6 +200,51 @@ static void test_setup(unsigned int flags, unsigned int sqe_flags)
 	close_pair(&pair);
 }
 
+static int module_users(void)
+{
+	FILE *f = fopen("/sys/module/shmring/refcnt", "re");
+	int nr = -1;
+
+	if (!f)
+		return -1;
+	CHECK_EQ(fscanf(f, "%d", &nr), 1);
+	fclose(f);
+	return nr;
+}
+
+/* A wait that is all there is left of a ring keeps it, and the module. */
+static void test_last_user(void)
+{
+	struct shmring_ioc_create c = { .capacity = page_size(), .mode = 0600 };
+	struct shmring_ioc_attach a = { .role = SHMRING_ROLE_CONSUMER };
+	int before = module_users();
+	struct io_uring *other = ring;
+	struct io_uring_sqe *sqe;
+	int device, file, end;
+
+	if (before < 0)
+		return;		/* built in, or of a kernel that cannot unload */
+	device = open("/dev/shmring", O_RDWR | O_CLOEXEC);
+	file = ioctl(device, SHMRING_IOC_CREATE, &c);
+	end = ioctl(file, SHMRING_IOC_ATTACH, &a);
+	CHECK(device >= 0 && file >= 0 && end >= 0);
+	ring = open_uring(0);
+	sqe = next_sqe(ring);
+	io_uring_prep_nop(sqe);
+	sqe->opcode = IORING_OP_URING_CMD;
+	sqe->fd = end;
+	sqe->cmd_op = SHMRING_URING_WAIT_DATA;
+	sqe->addr3 = 1;
+	submit(ring);
+	CHECK(!close(end) && !close(file) && !close(device));
+	EXPECT(pending());
+	EXPECT_EQ(module_users(), before + 1);
+	EXPECT_EQ(syscall(SYS_delete_module, "shmring", O_NONBLOCK), -1);
+	close_uring(ring);
+	ring = other;
+	AWAIT(module_users() == before);
+}
+
 static void test_refused_everywhere(void)
 {
 	struct pair pair = make_pair(page_size(), 0);
@@ -267,6 +316,7 @@ int main(void)
 		RUN(test_data);
 		RUN(test_space);
 		RUN(test_cancel_with_success);
+		RUN(test_last_user);
 		test_setup(0, 0);
 		test_setup(0, IOSQE_ASYNC);
 		test_setup(IORING_SETUP_SQPOLL, 0);
