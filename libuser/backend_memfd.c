@@ -226,6 +226,8 @@ static void fence_peer(struct shmring *r)
 	/* J, matches A-C and E-G: on all CPUs that run a process which accepts it. */
 	if (!syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL_EXPEDITED, 0, 0))
 		r->priv->fenced_until = until;
+	else	/* as in agree_on_fences() */
+		__atomic_store_n(fence_until, SHMRING_FENCE_ALWAYS, __ATOMIC_SEQ_CST);
 }
 
 /* --------------------------------------------------------------- coming, going */

@@ -176,16 +176,19 @@ static int spin_a_little(struct shmring *r, const struct want *want, uint64_t de
 }
 
 /* What the backend is asked for counts from what the other side has been told. */
-static int sleep_once(struct shmring *r, const struct want *want, uint64_t deadline)
+static uint64_t beyond_told(const struct shmring *r, const struct want *want)
 {
 	uint64_t held = r->role == SHMRING_CONSUMER ? r->c.tail - r->c.released : 0;
 	uint64_t bytes = want->bytes + held;
-	uint64_t start = now_ns();
-	int ret;
 
-	if (bytes > r->capacity)
-		bytes = r->capacity;
-	ret = r->priv->backend->wait(r, bytes, want->mark, deadline);
+	return bytes < r->capacity ? bytes : r->capacity;
+}
+
+static int sleep_once(struct shmring *r, const struct want *want, uint64_t deadline)
+{
+	uint64_t start = now_ns();
+	int ret = r->priv->backend->wait(r, beyond_told(r, want), want->mark, deadline);
+
 	r->priv->sleeps++;
 	shmring_sleep_learn(&r->priv->spin, now_ns() - start);
 	return ret;
@@ -214,7 +217,7 @@ static int refuse_to_wait(struct shmring *r, const struct want *want)
 		return ret;
 	check_peer(r, now_ns());
 	if (r->priv->backend->arm_poll)
-		r->priv->backend->arm_poll(r, want->bytes);
+		r->priv->backend->arm_poll(r, beyond_told(r, want));
 	ret = look(r, want);
 	return ret ? ret : -EAGAIN;
 }
