@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # Installs the Debian packages that a kind of work needs and that are missing.
 #
-#   deps.sh build | kernel | vm | check | model | bench ...
+#   deps.sh build | kernel | vm | check | model | bench | coverage ...
 #
 #   build   the library, the tools and their tests
 #   kernel  kernel.sh: kernels and modules
@@ -10,6 +10,7 @@
 #   check   static checks
 #   model   the models of the protocol
 #   bench   the rings that the benchmark compares shmring with, and its report
+#   coverage  which lines and branches the tests reach
 set -eu
 
 packages() {
@@ -23,9 +24,13 @@ packages() {
 	vm) echo qemu-system-x86 seabios busybox-static cpio kmod ;;
 	model) echo spin gcc libc6-dev ;;
 	bench) echo libck-dev libboost-dev libdpdk-dev libqb-dev python3 ;;
-	check) echo perl sparse shellcheck codespell groff-base ;;
+	check)
+		echo perl sparse shellcheck codespell groff-base gcc \
+			coccinelle clang-tidy dwarves libc6-dev liburing-dev
+		;;
+	coverage) echo gcovr ;;
 	*)
-		echo "deps.sh: no group $1; there are build, kernel, vm, check, model, bench" >&2
+		echo "deps.sh: no group $1; there are build, kernel, vm, check, model, bench, coverage" >&2
 		return 2
 		;;
 	esac
@@ -49,7 +54,7 @@ installed() {
 }
 
 [ $# -gt 0 ] || {
-	echo "usage: deps.sh build | kernel | vm | check | model | bench ..." >&2
+	echo "usage: deps.sh build | kernel | vm | check | model | bench | coverage ..." >&2
 	exit 2
 }
 command -v dpkg-query >/dev/null || {
