@@ -69,8 +69,15 @@ static int look_for_data(struct shmring *r, const struct want *want)
 	 * "no" is -1, and space that was there from the start is below zero.
 	 */
 	wake_at = __atomic_load_n(&r->lane->space_wake_at, __ATOMIC_RELAXED);
-	if ((int64_t)(wake_at - r->c.released) <= 0)
+	if ((int64_t)(wake_at - r->c.released) <= 0) {
+		/*
+		 * It armed for what it was given meanwhile, and has seen that. Edge-
+		 * triggered, it may have used that up, and arms again only if woken.
+		 */
+		if (r->c.released >= wake_at)
+			__shmring_wake(r);
 		return 0;
+	}
 	/* Then no more will come: make do with what there is, or give back. */
 	if (avail)
 		return 1;

@@ -154,6 +154,8 @@ static const struct way ways[] = {
 	  .wait = wait_uring, .end = end },
 	{ .name = "io_uring multishot, deferred", .edges = true,
 	  .begin = begin_multishot_deferred, .wait = wait_uring, .end = end },
+	{ .name = "io_uring multishot, deferred, for one who wants all", .edges = true,
+	  .greedy = true, .begin = begin_multishot_deferred, .wait = wait_uring, .end = end },
 	{ .name = "io_uring helpers", .begin = begin_helper, .wait = wait_uring, .end = end },
 	{ .name = "io_uring helpers, deferred", .begin = begin_helper_deferred,
 	  .wait = wait_uring, .end = end },
@@ -170,7 +172,8 @@ int main(void)
 	printf("the helpers' waits are %s\n", shmring_uring_native(r) ? "commands" : "polls");
 	shmring_close(r);
 	for (i = 0; i < ARRAY_SIZE(ways); i++) {
-		test_way(&ways[i], SHMRING_CONSUMER);
+		if (!ways[i].greedy)
+			test_way(&ways[i], SHMRING_CONSUMER);
 		test_way(&ways[i], SHMRING_PRODUCER);
 	}
 	return finish();

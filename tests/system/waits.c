@@ -134,12 +134,55 @@ static int wait_plainly(struct side *s)
 	if (s->r->role == SHMRING_PRODUCER)
 		return shmring_wait_space(s->r, length_of(s->n), &w);
 	/* More than there may come before the producer has to wait, too. */
-	if (random_u64(&s->state) % 4 == 0)
+	if (s->way->greedy)
+		w.min_bytes = WAITS_CAPACITY;
+	else if (random_u64(&s->state) % 4 == 0)
 		w.min_bytes = random_u64(&s->state) % WAITS_CAPACITY;
 	return shmring_wait_data(s->r, &w);
 }
 
 /* ---------------------------------------------------------------- sides */
+
+/*
+ * If all stands still: SIGUSR1 asks how things are, and disturbs nobody who sleeps;
+ * SIGUSR2 makes a WAKE that may be missing.
+ */
+static sigset_t questions(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGUSR1);
+	sigaddset(&set, SIGUSR2);
+	return set;
+}
+
+static void *answer_questions(void *arg)
+{
+	const struct side *s = arg;
+	struct shmring *r = s->r;
+	sigset_t set = questions();
+	int sig;
+
+	while (!sigwait(&set, &sig)) {
+		if (sig == SIGUSR2) {
+			__shmring_wake(r);
+			continue;
+		}
+		printf("%s: message %llu of %zu bytes; head %llu, tail %llu, data_wake_at %lld, "
+		       "space_wake_at %lld, fence_until %lld and %lld\n",
+		       r->role == SHMRING_PRODUCER ? "producer" : "consumer",
+		       (unsigned long long)s->n, length_of(s->n),
+		       (unsigned long long)__atomic_load_n(&r->producer->head, __ATOMIC_RELAXED),
+		       (unsigned long long)__atomic_load_n(&r->consumer->tail, __ATOMIC_RELAXED),
+		       (long long)__atomic_load_n(&r->lane->data_wake_at, __ATOMIC_RELAXED),
+		       (long long)__atomic_load_n(&r->lane->space_wake_at, __ATOMIC_RELAXED),
+		       (long long)__atomic_load_n(&r->lane->data_fence_until, __ATOMIC_RELAXED),
+		       (long long)__atomic_load_n(&r->lane->space_fence_until, __ATOMIC_RELAXED));
+		fflush(stdout);
+	}
+	return NULL;
+}
 
 static void *run_thread(void *arg)
 {
@@ -197,8 +240,11 @@ static int run_side(struct shmring *r)
 			  .state = seed + (uint64_t)r->role };
 	unsigned int i, nr = s.tested && s.way->threads ? s.way->threads : 1;
 	struct shmring_info info;
-	pthread_t threads[4];
+	pthread_t threads[4], answers;
+	sigset_t set = questions();
 
+	CHECK(!pthread_sigmask(SIG_BLOCK, &set, NULL));
+	CHECK(!pthread_create(&answers, NULL, answer_questions, &s));
 	for (i = 1; i < nr; i++)
 		CHECK(!pthread_create(&threads[i], NULL, run_thread, &s));
 	run_thread(&s);
@@ -218,6 +264,60 @@ static bool has_ended(pid_t pid)
 	return state_of(pid) == 'Z';
 }
 
+static uint64_t received_so_far(void)
+{
+	return __atomic_load_n(&shared->received, __ATOMIC_ACQUIRE);
+}
+
+/* Asleep, or running for nothing? */
+static void say_how_it_is(pid_t pid)
+{
+	struct timespec used = { 0 };
+	clockid_t clock;
+
+	if (!clock_getcpuclockid(pid, &clock))
+		clock_gettime(clock, &used);
+	printf("pid %d: state %c, %lld.%03ld s of CPU time\n", pid, state_of(pid),
+	       (long long)used.tv_sec, used.tv_nsec / 1000000);
+	fflush(stdout);
+}
+
+/* Whether messages arrive within a second after both sides have got @sig. */
+static bool goes_on_after(const pid_t *pids, int sig)
+{
+	uint64_t before = received_so_far(), end = now_ns() + 1000000000;
+
+	kill(pids[0], sig);
+	kill(pids[1], sig);
+	while (now_ns() < end)
+		nap();
+	return received_so_far() != before;
+}
+
+/*
+ * A machine that stood still goes on by itself; after a wake-up that was lost, it
+ * takes a WAKE to do so; and if that is not enough, what the sides say tells more.
+ */
+static void explain(const pid_t *pids)
+{
+	const char *verdict = "a WAKE does not help";
+	unsigned long long received = received_so_far();
+	int i;
+
+	for (i = 0; i < 4; i++) {
+		say_how_it_is(pids[i % 2]);
+		nap();
+	}
+	if (goes_on_after(pids, SIGUSR1))
+		verdict = "it goes on by itself";
+	else if (goes_on_after(pids, SIGUSR2))
+		verdict = "a WAKE helps";
+	printf("stands still for %llu s: %s, %s waits, SHMRING_SEED=%llu, after message %llu: %s\n",
+	       (unsigned long long)(STALLED_NS / 1000000000), tested_way->name,
+	       tested_role == SHMRING_PRODUCER ? "producer" : "consumer",
+	       (unsigned long long)seed, received, verdict);
+}
+
 /* Until both have ended, or nothing has moved for too long. */
 static void watch(const pid_t *pids)
 {
@@ -225,17 +325,15 @@ static void watch(const pid_t *pids)
 
 	while (!has_ended(pids[0]) || !has_ended(pids[1])) {
 		nap();
-		received = __atomic_load_n(&shared->received, __ATOMIC_ACQUIRE);
+		received = received_so_far();
 		if (received != last) {
 			last = received;
 			since = now_ns();
 		}
 		if (now_ns() - since < STALLED_NS)
 			continue;
-		printf("lost wake-up: %s, %s waits, SHMRING_SEED=%llu, after message %llu\n",
-		       tested_way->name, tested_role == SHMRING_PRODUCER ? "producer" : "consumer",
-		       (unsigned long long)seed, (unsigned long long)received);
-		CHECK(!"a wake-up was lost");
+		explain(pids);
+		CHECK(!"messages arrive");
 	}
 }
 
@@ -252,9 +350,13 @@ static void report(void)
 
 void test_way(const struct way *way, enum shmring_role role)
 {
-	struct shmring *ring = make(WAITS_CAPACITY, 0, SHMRING_HANDLE);
+	const char *only = getenv("SHMRING_WAY");
+	struct shmring *ring;
 	pid_t pids[2];
 
+	if (only && !strstr(way->name, only))
+		return;
+	ring = make(WAITS_CAPACITY, 0, SHMRING_HANDLE);
 	if (!shared)
 		shared = share(sizeof(*shared));
 	memset(shared, 0, sizeof(*shared));

@@ -27,13 +27,17 @@ struct way {
 	const char *name;
 	unsigned int threads;	/* that wait on one endpoint; 0: one */
 	bool edges;		/* a wake-up for the edge, another for the event */
+	bool greedy;		/* the other side wants the whole ring, or a message */
 	void (*begin)(struct waiter *w);
 	/* Until there is something, or for nothing, or @timeout ns (0: none) are over. */
 	void (*wait)(struct waiter *w, uint64_t timeout);
 	void (*end)(struct waiter *w);	/* NULL: nothing to do */
 };
 
-/* Let @role wait this way, for the messages of one mode. */
+/*
+ * Let @role wait this way, for the messages of one mode. SHMRING_WAY in the
+ * environment: only if the way's name has that in it.
+ */
 void test_way(const struct way *way, enum shmring_role role);
 
 struct timespec *timespec_of(struct timespec *ts, uint64_t ns);	/* 0: NULL */

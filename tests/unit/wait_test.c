@@ -124,6 +124,13 @@ static int the_producer_waits_too(struct rig *rig)
 	return 0;
 }
 
+/* An edge-triggered one, which armed while it got what it armed for. */
+static int the_producer_waits_for_what_it_has(struct rig *rig)
+{
+	rig->lane->space_wake_at = rig->start;
+	return -ETIMEDOUT;
+}
+
 static int the_head_leaps(struct rig *rig)
 {
 	rig->producer->head = rig->start - 8;
@@ -242,6 +249,21 @@ static void wait_for_more_settles_for_less_if_the_producer_waits(void **state)
 	take(&rig->c, 8, 1);
 }
 
+static void wait_for_more_owes_the_producer_a_wake(void **state)
+{
+	struct rig *rig = script(state, the_producer_waits_for_what_it_has);
+	const struct shmring_wait wait = { .min_bytes = rig->capacity };
+
+	put(&rig->p, 8, 1);
+	assert_int_equal(shmring_wait_data(&rig->c, &wait), -ETIMEDOUT);
+	assert_int_equal(rig->priv_c.wakes, 1);
+	rig->lane->space_wake_at = SHMRING_NO_WAKE;
+	assert_int_equal(shmring_wait_data(&rig->c, &nowait), 0);
+	take(&rig->c, 8, 1);
+	assert_int_equal(shmring_wait_data(&rig->c, &nowait), -EAGAIN);
+	assert_int_equal(rig->priv_c.wakes, 1);
+}
+
 static void wait_woken_by_a_lie_says_so(void **state)
 {
 	struct rig *rig = script(state, the_head_leaps);
@@ -327,6 +349,7 @@ int main(void)
 		cmocka_unit_test(wait_for_data_drains_before_the_end),
 		cmocka_unit_test(wait_for_data_held_by_oneself_is_a_deadlock),
 		cmocka_unit_test(wait_for_more_settles_for_less_if_the_producer_waits),
+		cmocka_unit_test(wait_for_more_owes_the_producer_a_wake),
 		cmocka_unit_test(wait_woken_by_a_lie_says_so),
 		cmocka_unit_test(wait_for_space_asks_for_half_the_ring),
 		cmocka_unit_test(wait_for_much_space_asks_for_it),
