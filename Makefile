@@ -33,6 +33,9 @@ bench:		## measure shmring beside everything else there is (BENCH=--help)
 test:		## everything that is tested (PARTS="unit kunit ...": some of it)
 	@tests/all.sh $(PARTS)
 
+test-rt:	## the system tests on a PREEMPT_RT kernel
+	@tests/all.sh system-rt
+
 check:		## static checks alone
 	@tests/all.sh static
 
@@ -63,4 +66,4 @@ install: all	## library, header, command and man pages (PREFIX, DESTDIR)
 clean:		## what was built; the kernels in the cache stay
 	rm -rf $(BUILD)
 
-.PHONY: all help run bench test check lib tools modules modules_install install clean
+.PHONY: all help run bench test test-rt check lib tools modules modules_install install clean

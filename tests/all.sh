@@ -12,6 +12,7 @@ log=build/log
 
 parts=(unit memfd bench docs static model harness kunit
 	system-uml system-debug system-6.1 system-6.12)
+more=(system-rt)	# not among "all"
 
 say() { printf '\n=== %s\n' "$*"; }
 
@@ -88,6 +89,7 @@ part_system-debug() { # 7.3 with KASAN, UBSAN, lockdep, kmemleak
 }
 part_system-6.1() { system_qemu debian-6.1; }	# Debian 12's kernel
 part_system-6.12() { system_qemu debian-6.12; }	# Debian 13's kernel
+part_system-rt() { system_qemu debian-rt; }	# PREEMPT_RT: locks sleep, interrupts are threads
 
 # run PART: its output, a copy of it, and its row in the table
 run() {
@@ -116,7 +118,7 @@ mkdir -p "$log"
 [ "${1:-all}" = all ] && set -- "${parts[@]}"
 for part; do
 	declare -F "part_$part" >/dev/null || {
-		echo "all.sh: no part $part; there are: ${parts[*]}" >&2
+		echo "all.sh: no part $part; there are: ${parts[*]} ${more[*]}" >&2
 		exit 2
 	}
 done

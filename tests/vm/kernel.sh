@@ -10,6 +10,7 @@
 # uml-debug  the same with every checker, one CPU                   yes
 # debian-6.1 stock kernel of Debian 12                              yes
 # debian-6.12 cloud kernel of Debian 12 backports                   yes
+# debian-rt  PREEMPT_RT kernel of Debian 12 backports               yes
 # src-7.3    that source prepared for x86-64 modules                no
 #
 # Prints KDIR, IMAGE (empty: cannot be booted), ARCH and RELEASE for eval.
@@ -26,7 +27,8 @@ here=$(cd "$(dirname "$0")" && pwd)
 unset MAKEFLAGS MFLAGS MAKELEVEL KBUILD_OUTPUT KBUILD_EXTMOD CROSS_COMPILE O M
 
 usage() {
-	say "usage: kernel.sh uml | uml-debug | debian-6.1 | debian-6.12 | src-X.Y"
+	say "usage: kernel.sh uml | uml-debug | debian-6.1 | debian-6.12 |" \
+		"debian-rt | src-X.Y"
 	exit 2
 }
 
@@ -201,6 +203,9 @@ uml-debug) uml uml-debug "$here/uml.config" "$here/debug.config" ;;
 debian-6.1) debian "$1" bookworm '6\.1\.[0-9.]+-[0-9]+-amd64' ;;
 debian-6.12)
 	debian "$1" bookworm-backports '6\.12\.[0-9.]+[^-]*-cloud-amd64'
+	;;
+debian-rt)
+	debian "$1" bookworm-backports '6\.12\.[0-9.]+[^-]*-rt-amd64'
 	;;
 src-[0-9]*.*[0-9]) source_x86 "${1#src-}" ;;
 *) usage ;;

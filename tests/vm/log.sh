@@ -28,6 +28,7 @@ log_trouble() {
 		-e 'refcount_t: |list_(add|del) corruption' \
 		-e 'usercopy: Kernel memory' \
 		-e 'Bad page|bad pte|Poison overwritten|Redzone overwritten' \
-		-e 'ODEBUG: |DEBUG_LOCKS_WARN_ON' |
+		-e 'ODEBUG: |DEBUG_LOCKS_WARN_ON' \
+		-e 'softirq work is pending|scheduling from the idle thread' |
 		grep -vF 'Callback enqueued on offline CPU'
 }
