@@ -38,31 +38,43 @@ static bool charge_counter(atomic_long_t *counter, unsigned long nr, unsigned lo
  * RLIMIT_MEMLOCK counts per user, as for io_uring and perf. The credentials hold
  * the user: 6.1 does not export free_uid().
  */
-static int charge(struct shmring *ring)
+static bool charge_user(struct shmring *ring)
 {
 	unsigned long limit = rlimit(RLIMIT_MEMLOCK) >> PAGE_SHIFT;
+	const struct cred *cred = current_cred();
 
-	if (!charge_counter(&shmring_total_pages, ring->nr_pages, READ_ONCE(shmring_max_pages)))
-		return -ENOSPC;
-	ring->cred = get_current_cred();
-	if (charge_counter(&ring->cred->user->locked_vm, ring->nr_pages, limit))
-		return 0;
-	if (capable(CAP_IPC_LOCK)) {
-		atomic_long_add(ring->nr_pages, &ring->cred->user->locked_vm);
-		return 0;
+	if (!charge_counter(&cred->user->locked_vm, ring->nr_pages, limit)) {
+		if (!capable(CAP_IPC_LOCK))
+			return false;
+		atomic_long_add(ring->nr_pages, &cred->user->locked_vm);
 	}
+	ring->cred = get_cred(cred);
+	return true;
+}
+
+static void uncharge_user(struct shmring *ring)
+{
+	atomic_long_sub(ring->nr_pages, &ring->cred->user->locked_vm);
 	put_cred(ring->cred);
 	ring->cred = NULL;
-	atomic_long_sub(ring->nr_pages, &shmring_total_pages);
-	return -EDQUOT;
+}
+
+/* Who is above his own limit takes nothing of everybody's, not even for a moment. */
+static int charge(struct shmring *ring)
+{
+	if (!charge_user(ring))
+		return -EDQUOT;
+	if (charge_counter(&shmring_total_pages, ring->nr_pages, READ_ONCE(shmring_max_pages)))
+		return 0;
+	uncharge_user(ring);
+	return -ENOSPC;
 }
 
 static void uncharge(struct shmring *ring)
 {
 	if (!ring->cred)
 		return;
-	atomic_long_sub(ring->nr_pages, &ring->cred->user->locked_vm);
-	put_cred(ring->cred);
+	uncharge_user(ring);
 	atomic_long_sub(ring->nr_pages, &shmring_total_pages);
 }
 
@@ -226,9 +238,20 @@ u64 shmring_used(struct shmring *ring)
 EXPORT_SYMBOL_IF_KUNIT(shmring_used);
 
 /*
+ * Can an honest process have got here? Not to the last quarter of all positions, at
+ * whose end they would begin again and a wake-up be lost.
+ */
+static bool may_stand_at(const struct shmring *ring, u64 position)
+{
+	u32 step = ring->slot_size ? ALIGN(ring->slot_size, SHMRING_ALIGN) : SHMRING_ALIGN;
+
+	return position < SHMRING_NO_WAKE / 4 * 3 && position % step == 0;
+}
+
+/*
  * Leave the position of a role that ends inside the window [tail, head], at most
- * a capacity wide, and aligned, for whoever comes next. What an honest process left
- * stays.
+ * a capacity wide, for whoever comes next. What an honest process left stays; where
+ * neither side's word is good for anything, the second to go finds zero.
  */
 static u64 settle_position(struct shmring *ring, u32 role)
 {
@@ -236,7 +259,9 @@ static u64 settle_position(struct shmring *ring, u32 role)
 	u64 other = READ_ONCE(*shmring_peer(ring, role)->position);
 	u64 used = role == SHMRING_ROLE_PRODUCER ? own - other : other - own;
 
-	return used <= ring->capacity && IS_ALIGNED(own, SHMRING_ALIGN) ? own : other;
+	if (used <= ring->capacity && may_stand_at(ring, own))
+		return own;
+	return may_stand_at(ring, other) ? other : 0;
 }
 
 /* Take the role of @sf. -EBUSY if somebody has it. */

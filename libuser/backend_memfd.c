@@ -232,22 +232,34 @@ static void fence_peer(struct shmring *r)
 
 /* --------------------------------------------------------------- coming, going */
 
+/* Where the role that ends leaves its position, as the module does it. */
+static uint64_t settled(uint64_t own, uint64_t other, bool in_window)
+{
+	const uint64_t far = SHMRING_NO_WAKE / 4 * 3;
+
+	if (in_window && own < far && own % SHMRING_ALIGN == 0)
+		return own;
+	return other < far && other % SHMRING_ALIGN == 0 ? other : 0;
+}
+
 /*
- * End a role, as the module does: leave its position within the window, say
- * where the stream ends, then that it does, then wake everybody. Under
- * LOCK_CHANGE.
+ * End a role: leave its position within the window, say where the stream ends,
+ * then that it does, then wake everybody. Under LOCK_CHANGE.
  */
 static void end_role(struct shmring *r, enum shmring_role role)
 {
-	__u64 *own = position_of(r, role);
 	uint64_t head = __atomic_load_n(&r->producer->head, __ATOMIC_ACQUIRE);
 	uint64_t tail = __atomic_load_n(&r->consumer->tail, __ATOMIC_ACQUIRE);
+	bool in_window = head - tail <= r->capacity;
 
-	if (head - tail > r->capacity)
-		__atomic_store_n(own, role == SHMRING_PRODUCER ? tail : head, __ATOMIC_RELAXED);
-	if (role == SHMRING_PRODUCER)
-		__atomic_store_n(&r->lane->end, __atomic_load_n(own, __ATOMIC_RELAXED),
-				 __ATOMIC_RELAXED);
+	if (role == SHMRING_PRODUCER) {
+		head = settled(head, tail, in_window);
+		__atomic_store_n(&r->producer->head, head, __ATOMIC_RELAXED);
+		__atomic_store_n(&r->lane->end, head, __ATOMIC_RELAXED);
+	} else {
+		tail = settled(tail, head, in_window);
+		__atomic_store_n(&r->consumer->tail, tail, __ATOMIC_RELAXED);
+	}
 	__atomic_store_n(&half_of(r, role)->wake_at, SHMRING_NO_WAKE, __ATOMIC_RELAXED);
 	__atomic_store_n(&half_of(r, role)->state, SHMRING_PEER_GONE, __ATOMIC_SEQ_CST);
 	wake(r, SHMRING_PRODUCER);

@@ -138,22 +138,33 @@ static void settle_leaves_honest_consumer(struct kunit *test)
 	settle_leaves_honest(test, CONSUMER);
 }
 
-/* Whoever comes next finds a window; the other side's word is not touched. */
+/* Off its alignment, or in the last quarter of all positions. */
+static bool is_nowhere(u64 position)
+{
+	return position % SHMRING_ALIGN || position >= U64_MAX / 4 * 3;
+}
+
+/*
+ * Whoever comes next finds a window, at zero if the other side's word is good for
+ * nothing; which is not touched.
+ */
 static void settle_ends_lies(struct kunit *test, u32 role)
 {
 	int i;
 
 	for (i = 0; i < ARRAY_SIZE(lies); i++) {
+		u64 other = role == PRODUCER ? lies[i].tail : lies[i].head;
 		struct shmring *ring = make_ring(test, CAPACITY);
 		struct shmring_file *sf = attach(test, ring, role);
+		u64 own;
 
 		set_positions(ring, lies[i].head, lies[i].tail);
 		detach(sf);
-		KUNIT_EXPECT_LE_MSG(test, head_of(ring) - tail_of(ring), CAPACITY, "lie %d", i);
-		KUNIT_EXPECT_LE_MSG(test, shmring_used(ring), CAPACITY, "lie %d", i);
+		own = role == PRODUCER ? head_of(ring) : tail_of(ring);
+		KUNIT_EXPECT_EQ_MSG(test, own, is_nowhere(other) ? 0 : other, "lie %d", i);
 		if (role == PRODUCER) {
 			KUNIT_EXPECT_EQ(test, tail_of(ring), lies[i].tail);
-			KUNIT_EXPECT_EQ(test, ring->lane->end, head_of(ring));
+			KUNIT_EXPECT_EQ(test, ring->lane->end, own);
 		} else {
 			KUNIT_EXPECT_EQ(test, head_of(ring), lies[i].head);
 		}
@@ -170,6 +181,48 @@ static void settle_ends_lies_of_consumer(struct kunit *test)
 	settle_ends_lies(test, CONSUMER);
 }
 
+/*
+ * Two that lie together leave no position off its alignment or near the end of all
+ * positions, whichever goes first: there an honest pair would be stuck.
+ */
+static void settle_after_two_liars(struct kunit *test)
+{
+	static const u64 words[] = { 3, B32 + 4, SOME + 1, U64_MAX - 15, U64_MAX - 7, U64_MAX };
+	int i, j, first;
+
+	for (i = 0; i < ARRAY_SIZE(words); i++) {
+		for (j = 0; j < ARRAY_SIZE(words); j++) {
+			for (first = 0; first < 2; first++) {
+				struct shmring *ring = make_ring(test, CAPACITY);
+				struct shmring_file *sf[] = { attach(test, ring, PRODUCER),
+							      attach(test, ring, CONSUMER) };
+
+				set_positions(ring, words[i], words[j]);
+				detach(sf[first]);
+				detach(sf[!first]);
+				KUNIT_EXPECT_EQ_MSG(test, head_of(ring), tail_of(ring),
+						    "%#llx %#llx", words[i], words[j]);
+				KUNIT_EXPECT_FALSE(test, is_nowhere(head_of(ring)));
+			}
+		}
+	}
+}
+
+/* A slot is the step of a ring of slots. */
+static void settle_at_a_slot(struct kunit *test)
+{
+	struct shmring *ring = make_slots(test, 20);
+	struct shmring_file *consumer = attach(test, ring, CONSUMER);
+
+	set_positions(ring, 96, 48);
+	detach(consumer);
+	KUNIT_EXPECT_EQ(test, tail_of(ring), 48);
+	consumer = attach(test, ring, CONSUMER);
+	set_positions(ring, 96, 56);
+	detach(consumer);
+	KUNIT_EXPECT_EQ(test, tail_of(ring), 96);
+}
+
 static struct kunit_case cases[] = {
 	KUNIT_CASE(used_for_honest),
 	KUNIT_CASE(used_for_liars_above_capacity),
@@ -180,6 +233,8 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(settle_leaves_honest_consumer),
 	KUNIT_CASE(settle_ends_lies_of_producer),
 	KUNIT_CASE(settle_ends_lies_of_consumer),
+	KUNIT_CASE(settle_after_two_liars),
+	KUNIT_CASE(settle_at_a_slot),
 	{}
 };
 

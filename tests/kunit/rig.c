@@ -9,13 +9,23 @@
 
 KUNIT_DEFINE_ACTION_WRAPPER(put_ring, shmring_put, struct shmring *);
 
-struct shmring *make_ring(struct kunit *test, u64 capacity)
+static struct shmring *make(struct kunit *test, u64 capacity, u32 slot_size)
 {
-	struct shmring *ring = shmring_alloc(capacity, 0);
+	struct shmring *ring = shmring_alloc(capacity, slot_size);
 
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, ring);
 	KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test, put_ring, ring), 0);
 	return ring;
+}
+
+struct shmring *make_ring(struct kunit *test, u64 capacity)
+{
+	return make(test, capacity, 0);
+}
+
+struct shmring *make_slots(struct kunit *test, u32 slot_size)
+{
+	return make(test, CAPACITY, slot_size);
 }
 
 struct shmring_file *attach(struct kunit *test, struct shmring *ring, u32 role)

@@ -27,6 +27,7 @@
 
 /* A ring and an endpoint; the case asserts that they were to be had. */
 struct shmring *make_ring(struct kunit *test, u64 capacity);
+struct shmring *make_slots(struct kunit *test, u32 slot_size);
 struct shmring_file *attach(struct kunit *test, struct shmring *ring, u32 role);
 
 /* As the last close of an endpoint does. */

@@ -84,6 +84,35 @@ static void test_wake_into_lies(uint32_t role)
 	}
 }
 
+/* Both lie, and go, either first: the next two find positions they can go on from. */
+static void test_nothing_left_of_lies(uint32_t first)
+{
+	const uint64_t far = ~0ull / 4 * 3;
+	size_t i, j;
+
+	for (i = 0; i < ARRAY_SIZE(lies); i++) {
+		for (j = 0; j < ARRAY_SIZE(lies); j++) {
+			int ring = make_ring(page_size());
+			struct endpoint p = endpoint(ring, PRODUCER);
+			struct endpoint c = endpoint(ring, CONSUMER);
+			struct shmring_ioc_query q;
+
+			context("head %#llx, tail %#llx, the %s goes first",
+				(unsigned long long)lies[i], (unsigned long long)lies[j],
+				role_name(first));
+			set_position(&p, lies[i]);
+			set_position(&c, lies[j]);
+			drop(first == PRODUCER ? &p : &c);
+			drop(first == PRODUCER ? &c : &p);
+			q = query(ring);
+			EXPECT(q.head - q.tail <= page_size());
+			EXPECT_EQ((q.head | q.tail) % SHMRING_ALIGN, 0);
+			EXPECT(q.head < far && q.tail < far);
+			CHECK(!close(ring));
+		}
+	}
+}
+
 static void flip(struct endpoint *liar, struct actor *victim, uint64_t *seed)
 {
 	while (!has_input(victim->from)) {
@@ -136,6 +165,8 @@ int main(void)
 	RUN(test_every_pair_of_lies);
 	test_wake_into_lies(PRODUCER);
 	test_wake_into_lies(CONSUMER);
+	test_nothing_left_of_lies(PRODUCER);
+	test_nothing_left_of_lies(CONSUMER);
 	test_waits_while_it_flips(PRODUCER);
 	test_waits_while_it_flips(CONSUMER);
 	return finish();

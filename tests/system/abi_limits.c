@@ -93,6 +93,49 @@ static bool write_max_pages(unsigned long pages)
 	return f && fprintf(f, "%lu\n", pages) > 0 && !fclose(f);
 }
 
+/* The limit is each user's own: the next one has all of his. */
+static int at_own_limit(void *arg)
+{
+	int *said = arg;
+
+	limit_memlock(4 + HEADER_PAGES);
+	become(UID, UID, NULL, 0);
+	CHECK(create("", 4 * page_size(), 0600, 0) >= 0);
+	said[0] = create("", page_size(), 0600, 0);
+	kill(getpid(), SIGSTOP);
+	return TEST_FAIL;
+}
+
+static int another_user(void *arg)
+{
+	(void)arg;
+	limit_memlock(4 + HEADER_PAGES);
+	become(UID + 1, UID + 1, NULL, 0);
+	EXPECT(create("", 4 * page_size(), 0600, 0) >= 0);
+	return TEST_PASS;
+}
+
+static void test_users_apart(void)
+{
+	int *said = share(sizeof(*said));
+	pid_t pid = start(at_own_limit, said);
+
+	AWAIT(state_of(pid) == 'T' || state_of(pid) == 'Z');
+	EXPECT_EQ(said[0], -EDQUOT);
+	EXPECT_EQ(in_child(another_user, NULL), TEST_PASS);
+	kill_child(pid);
+}
+
+/* The own limit comes first. */
+static int over_both_limits(void *arg)
+{
+	(void)arg;
+	limit_memlock(0);
+	become(UID, UID, NULL, 0);
+	EXPECT_EQ(create("", page_size(), 0600, 0), -EDQUOT);
+	return TEST_PASS;
+}
+
 /* The limit is for all rings together, so measure from what others have. */
 static int fill_up(void *arg)
 {
@@ -104,6 +147,7 @@ static int fill_up(void *arg)
 	CHECK(write_max_pages(0));
 	EXPECT_EQ(create(name, page, 0600, 0), -ENOSPC);
 	EXPECT_EQ(open_ring(name, SHMRING_RIGHT_ALL), -ENOENT);
+	EXPECT_EQ(in_child(over_both_limits, NULL), TEST_PASS);
 
 	CHECK(write_max_pages(16 + 8 + 2 * HEADER_PAGES));
 	for (i = 0; i < 1000; i++) {
@@ -161,6 +205,7 @@ int main(void)
 	control();
 	need_root();
 	RUN(test_memlock);
+	RUN(test_users_apart);
 	RUN(test_max_pages);
 	EXPECT_EQ(in_child(without_descriptors, NULL), TEST_PASS);
 	return finish();

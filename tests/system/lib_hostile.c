@@ -99,6 +99,32 @@ static void test_asleep(void)
 	shmring_close(p);
 }
 
+/* Whatever two liars leave, in a ring or one of slots: the next pair can go on. */
+static void test_successors(size_t slot_size)
+{
+	static const uint64_t left[] = { 1, 3, 64 + 4, ~0ull - 15, ~0ull - 7, ~0ull };
+	struct shmring *handle, *p, *c;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(left); i++) {
+		context("slots of %zu, both leave %#llx", slot_size, (unsigned long long)left[i]);
+		handle = make(65536, slot_size, SHMRING_HANDLE);
+		p = attach(handle, SHMRING_PRODUCER);
+		c = attach(handle, SHMRING_CONSUMER);
+		__atomic_store_n(&p->producer->head, left[i], __ATOMIC_RELEASE);
+		__atomic_store_n(&c->consumer->tail, left[i], __ATOMIC_RELEASE);
+		shmring_close(i % 2 ? p : c);
+		shmring_close(i % 2 ? c : p);
+		p = attach(handle, SHMRING_PRODUCER);
+		c = attach(handle, SHMRING_CONSUMER);
+		send_number(p, i);
+		EXPECT_EQ(receive_number(c), i);
+		shmring_close(p);
+		shmring_close(c);
+		shmring_close(handle);
+	}
+}
+
 int main(void)
 {
 	need_backend();
@@ -107,5 +133,7 @@ int main(void)
 	RUN(test_tail);
 	RUN(test_record_headers);
 	RUN(test_asleep);
+	test_successors(0);
+	test_successors(8);
 	return finish();
 }
