@@ -65,14 +65,17 @@ void close_pair(struct pair *pair)
 
 void send_number(struct shmring *r, uint64_t n)
 {
-	CHECK_EQ(shmring_send(r, &n, sizeof(n), NULL), sizeof(n));
+	struct shmring_wait w = { .deadline = shmring_deadline(PATIENCE_NS) };
+
+	CHECK_EQ(shmring_send(r, &n, sizeof(n), &w), sizeof(n));
 }
 
 uint64_t receive_number(struct shmring *r)
 {
+	struct shmring_wait w = { .deadline = shmring_deadline(PATIENCE_NS) };
 	uint64_t n;
 
-	CHECK_EQ(shmring_recv(r, &n, sizeof(n), NULL), sizeof(n));
+	CHECK_EQ(shmring_recv(r, &n, sizeof(n), &w), sizeof(n));
 	return n;
 }
 
@@ -117,8 +120,5 @@ void await_asleep(pid_t pid)
 {
 	int seen = 0;
 
-	while (seen < 20) {
-		seen = state_of(pid) == 'S' ? seen + 1 : 0;
-		nap();
-	}
+	AWAIT((seen = state_of(pid) == 'S' ? seen + 1 : 0) == 20);
 }

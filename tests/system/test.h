@@ -64,11 +64,26 @@ char state_of(pid_t pid);		/* as in /proc/PID/stat */
 /* Take on another user's identity for good: no capabilities are left. */
 void become(uid_t uid, gid_t gid, const gid_t *groups, size_t nr_groups);
 
-/* Something that will come true, or the runner ends the program. */
-#define AWAIT(cond)	do { while (!(cond)) nap(); } while (0)
+uint64_t now_ns(void);			/* CLOCK_MONOTONIC */
+
+/*
+ * How long to wait for what must happen: longer than a slow machine takes, and less
+ * than the runner lets a program run.
+ */
+#define PATIENCE_S	20
+#define PATIENCE_NS	(PATIENCE_S * 1000000000ull)
+
+/* Something that will come true; or the program says so, and ends. */
+#define AWAIT(cond)	do {							\
+	uint64_t until_ = now_ns() + PATIENCE_NS;				\
+										\
+	while (!(cond)) {							\
+		test_true(__FILE__, __LINE__, #cond, now_ns() < until_, true);	\
+		nap();								\
+	}									\
+} while (0)
 void nap(void);				/* a millisecond */
 
-uint64_t now_ns(void);			/* CLOCK_MONOTONIC */
 int nr_fds(void);			/* open in this process */
 bool has_input(int fd);			/* readable at once */
 

@@ -52,14 +52,15 @@ static inline void submit(struct io_uring *ring)
 	CHECK(ret >= 0);
 }
 
-/* The next completion: what it says, and of which entry. */
+/* The next completion, which must come: what it says, and of which entry. */
 static inline int next_result(struct io_uring *ring, uint64_t *whose)
 {
+	struct __kernel_timespec patience = { .tv_sec = PATIENCE_S };
 	struct io_uring_cqe *cqe;
 	int ret;
 
 	do {
-		ret = io_uring_wait_cqe(ring, &cqe);
+		ret = io_uring_wait_cqe_timeout(ring, &cqe, &patience);
 	} while (ret == -EINTR);
 	CHECK_EQ(ret, 0);
 	if (whose)

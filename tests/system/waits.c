@@ -4,7 +4,6 @@
 #include <pthread.h>
 #include <time.h>
 
-#define STALLED_NS	20000000000u	/* nothing has moved for so long: lost */
 #define SLACK		16		/* wake-ups that come and go with the sides */
 
 struct shared {
@@ -312,8 +311,8 @@ static void explain(const pid_t *pids)
 		verdict = "it goes on by itself";
 	else if (goes_on_after(pids, SIGUSR2))
 		verdict = "a WAKE helps";
-	printf("stands still for %llu s: %s, %s waits, SHMRING_SEED=%llu, after message %llu: %s\n",
-	       (unsigned long long)(STALLED_NS / 1000000000), tested_way->name,
+	printf("stands still for %d s: %s, %s waits, SHMRING_SEED=%llu, after message %llu: %s\n",
+	       PATIENCE_S, tested_way->name,
 	       tested_role == SHMRING_PRODUCER ? "producer" : "consumer",
 	       (unsigned long long)seed, received, verdict);
 }
@@ -330,7 +329,7 @@ static void watch(const pid_t *pids)
 			last = received;
 			since = now_ns();
 		}
-		if (now_ns() - since < STALLED_NS)
+		if (now_ns() - since < PATIENCE_NS)
 			continue;
 		explain(pids);
 		CHECK(!"messages arrive");
