@@ -692,8 +692,8 @@ static int memfd_attach(struct shmring *r, enum shmring_role role)
 {
 	struct shmring_private *p = r->priv;
 	struct shmring_status *status;
-	uint32_t slot_size;
-	uint64_t capacity;
+	uint32_t slot_size = 0;
+	uint64_t capacity = 0;
 	char *base;
 	int ret = geometry(p, &capacity, &slot_size);
 

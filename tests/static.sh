@@ -62,6 +62,43 @@ no_padding() {
 		gcc -x c -fsyntax-only -Wpadded -Werror -Ikmod/uapi -
 }
 
+# holes FILE: of the structures in it
+holes() {
+	mkdir -p build/static
+	gcc -g -fno-eliminate-unused-debug-types -Ikmod/uapi -x c -c -o build/static/holes.o "$1" &&
+		pahole build/static/holes.o >build/static/holes &&
+		grep -q '^struct' build/static/holes || echo "pahole found no structure in $1"
+	! grep -E 'XXX|holes:|padding:' build/static/holes
+}
+
+# coccinelle RULE FILE...: the lines that it marks
+coccinelle() {
+	local rule=$1
+	shift
+	spatch --very-quiet --no-includes --sp-file "tests/static/$rule.cocci" "$@" 2>&1
+}
+
+analyzer() {
+	local file
+	for file; do
+		gcc -std=gnu11 -fanalyzer -Ikmod/uapi -Ilibuser/include -c -o /dev/null "$file"
+	done
+}
+
+tidy() {
+	clang-tidy --quiet "$@" -- -std=gnu11 -Ikmod/uapi -Ilibuser/include 2>&1 |
+		sed -E '/^[0-9]+ warnings? (generated|treated)|^Suppressed|^Use -header-filter/d'
+}
+
+surface() { tests/static/surface.sh >/dev/null; }
+
+# sees WORD COMMAND... FILE: does it say so of what is planted for it?
+sees() {
+	local word=$1
+	shift
+	"$@" tests/static/planted.c 2>&1 | grep -q -- "$word" || echo "it is blind to: $word"
+}
+
 mapfile -t shell < <(git ls-files -co --exclude-standard '*.sh' .ci/run)
 mapfile -t text < <(git ls-files -co --exclude-standard '*.md' '*.[ch]' '*.sh' 'libuser/man/*')
 
@@ -74,8 +111,30 @@ check "checkpatch --strict" checkpatch kmod/*.[ch] kmod/compat/*.h kmod/uapi/lin
 check "headers, C11" abi c -std=c11
 check "headers, C++11" abi c++ -std=c++11
 check "the ABI has no padding" no_padding
+check "the ABI has no holes, pahole" holes kmod/uapi/linux/shmring.h
+for rule in double_fetch nospec pointers; do
+	check "coccinelle, $rule" coccinelle "$rule" kmod/*.[ch]
+done
+check "gcc -fanalyzer" analyzer libuser/*.c
+check "clang-tidy" tidy libuser/*.c
+tests/static/surface.sh 2>/dev/null
+check "a small surface" surface
 check "shellcheck" shellcheck "${shell[@]}"
 check "codespell" codespell -L te,bu "${text[@]}"
+
+
+check "pahole sees a hole" sees 'XXX 7 bytes hole' holes
+check "coccinelle sees two fetches of user space" sees '^-.*copy_from_user(to, from, sizeof' \
+	coccinelle double_fetch
+check "coccinelle sees two loads of a position" sees '^-.*> 8' coccinelle double_fetch
+check "coccinelle sees a plain load of a position" sees '^-.*(long)\*side' coccinelle double_fetch
+check "coccinelle sees an index of the caller's" sees '^-.*table.side->index' coccinelle nospec
+check "coccinelle sees a copy of such an index" sees '^-.*table.i' coccinelle nospec
+check "coccinelle sees an address printed" sees '^-.*%px' coccinelle pointers
+check "gcc -fanalyzer sees a double free" sees Wanalyzer-double-free analyzer
+check "clang-tidy sees a vain comparison" sees misc-redundant-expression tidy
+check "a callback is counted" sees 'asynchronous callbacks: [1-9]' tests/static/surface.sh
+check "a pointer that is kept is counted" sees 'are kept: [1-9]' tests/static/surface.sh
 
 echo "$passed passed, $failed failed, $skipped skipped"
 ((failed == 0))
