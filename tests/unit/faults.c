@@ -6,8 +6,10 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/types.h>
 
+static int refused;
 static unsigned int countdown;
 static bool happened;
 
@@ -20,6 +22,11 @@ void fault_at(unsigned int n)
 bool fault_happened(void)
 {
 	return happened;
+}
+
+void refuse_barrier(int command)
+{
+	refused = command;
 }
 
 static bool fault(void)
@@ -82,4 +89,23 @@ int __wrap_fcntl(int fd, int command, ...)
 	/* To give up a lock is never refused. */
 	unlocks = command == F_OFD_SETLK && ((struct flock *)arg)->l_type == F_UNLCK;
 	return !unlocks && fault() ? -1 : __real_fcntl(fd, command, arg);
+}
+
+long __real_syscall(long nr, ...);
+long __wrap_syscall(long nr, ...);
+long __wrap_syscall(long nr, ...)
+{
+	long args[6];
+	va_list ap;
+	int i;
+
+	va_start(ap, nr);
+	for (i = 0; i < 6; i++)
+		args[i] = va_arg(ap, long);
+	va_end(ap);
+	if (nr == SYS_membarrier && refused && (int)args[0] == refused) {
+		errno = EPERM;
+		return -1;
+	}
+	return __real_syscall(nr, args[0], args[1], args[2], args[3], args[4], args[5]);
 }

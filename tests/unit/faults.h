@@ -14,4 +14,7 @@ void fault_at(unsigned int n);
 /* Has it? */
 bool fault_happened(void);
 
+/* Refuse this command of membarrier(2), each time. 0: none. */
+void refuse_barrier(int command);
+
 #endif /* FAULTS_H */

@@ -7,6 +7,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <linux/membarrier.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -382,6 +383,29 @@ static void poll_fd_is_readable_when_it_is_time(void **state)
 	shmring_close(c);
 }
 
+/* What was stepped past and is held does not make poll ready, nor the next look. */
+static void poll_fd_does_not_count_what_is_held(void **state)
+{
+	struct shmring *p = new_ring(NULL, SHMRING_PRODUCER), *c;
+	size_t len;
+	int fd;
+
+	(void)state;
+	assert_int_equal(shmring_attach_fd(&c, shmring_fd(p), SHMRING_CONSUMER), 0);
+	fd = shmring_poll_fd(c);
+	put(p, 8, 1);
+	assert_non_null(shmring_peek(c, &len));
+	assert_int_equal(shmring_advance(c), 0);
+	assert_int_equal(shmring_wait_data(c, &nowait), -EAGAIN);
+	assert_false(is_readable(fd));
+	put(p, 8, 2);
+	assert_true(is_readable(fd));
+	assert_int_equal(shmring_wait_data(c, &nowait), 0);
+	take(c, 8, 2);
+	shmring_close(c);
+	shmring_close(p);
+}
+
 /* -------------------------------------------------------------------- waiting */
 
 /* How long after its deadline, which it must not be before. */
@@ -427,11 +451,67 @@ static void wait_whose_deadline_is_past_looks_and_ends(void **state)
 	shmring_close(p);
 }
 
+/* ------------------------------------------------------------ who pays the fence */
+
+static void wait_a_little(struct shmring *c)
+{
+	const struct shmring_wait wait = { .policy = SHMRING_BLOCK,
+					   .deadline = shmring_deadline(1000000) };
+
+	assert_int_equal(shmring_wait_data(c, &wait), -ETIMEDOUT);
+}
+
+/* Whoever cannot be made to execute a barrier fences, and has the other side do so. */
+static void both_fence_if_one_takes_no_barriers(void **state)
+{
+	struct shmring *p = new_ring(NULL, SHMRING_PRODUCER), *c;
+
+	(void)state;
+	p->lane->data_fence_until = 0;	/* whatever there is on this machine */
+	p->lane->space_fence_until = 0;
+	refuse_barrier(MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED);
+	assert_int_equal(shmring_attach_fd(&c, shmring_fd(p), SHMRING_CONSUMER), 0);
+	assert_true(p->lane->data_fence_until == SHMRING_FENCE_ALWAYS);
+	assert_true(p->lane->space_fence_until == SHMRING_FENCE_ALWAYS);
+	/* No wait, and nobody who comes, takes that back. */
+	refuse_barrier(0);
+	wait_a_little(c);
+	shmring_close(c);
+	assert_int_equal(shmring_attach_fd(&c, shmring_fd(p), SHMRING_CONSUMER), 0);
+	wait_a_little(c);
+	assert_true(p->lane->data_fence_until == SHMRING_FENCE_ALWAYS);
+	shmring_close(c);
+	shmring_close(p);
+}
+
+/* It was promised, and then it fails: the other side is asked to fence for good. */
+static void peer_fences_if_a_barrier_fails(void **state)
+{
+	struct shmring *p = new_ring(NULL, SHMRING_PRODUCER), *c;
+
+	(void)state;
+	assert_int_equal(shmring_attach_fd(&c, shmring_fd(p), SHMRING_CONSUMER), 0);
+	p->lane->data_fence_until = 0;
+	p->lane->space_fence_until = 0;
+	refuse_barrier(MEMBARRIER_CMD_GLOBAL_EXPEDITED);
+	wait_a_little(c);
+	assert_true(p->lane->data_fence_until == SHMRING_FENCE_ALWAYS);
+	assert_int_equal(p->lane->space_fence_until, 0);
+	put(p, 8, 1);
+	take(c, 8, 1);
+	refuse_barrier(0);
+	wait_a_little(c);
+	assert_true(p->lane->data_fence_until == SHMRING_FENCE_ALWAYS);
+	shmring_close(c);
+	shmring_close(p);
+}
+
 /* What a test that failed has left must not make the next one fail. */
 static int tidy(void **state)
 {
 	(void)state;
 	fault_at(0);
+	refuse_barrier(0);
 	shmring_unlink(name());
 	return 0;
 }
@@ -449,8 +529,11 @@ int main(void)
 		TEST(child_leaves_the_parent_its_role),
 		TEST(name_of_the_killed_can_be_taken),
 		TEST(poll_fd_is_readable_when_it_is_time),
+		TEST(poll_fd_does_not_count_what_is_held),
 		TEST(wait_of_every_policy_ends_at_its_deadline),
 		TEST(wait_whose_deadline_is_past_looks_and_ends),
+		TEST(both_fence_if_one_takes_no_barriers),
+		TEST(peer_fences_if_a_barrier_fails),
 	};
 
 	setenv("SHMRING_BACKEND", "memfd", 1);

@@ -29,6 +29,32 @@ static void wakes(struct shmring *r)
 	(void)r;
 }
 
+/* What poll is told that would be waited for; and then it comes, or not. */
+static struct {
+	int nr;
+	uint64_t bytes;
+	bool comes;
+} armed;
+
+static void arms(struct shmring *r, uint64_t bytes)
+{
+	(void)r;
+	armed.nr++;
+	armed.bytes = bytes;
+	if (armed.comes)
+		put(&sleep_.rig->p, 8, 2);
+}
+
+static void looks_for_a_death(struct shmring *r)
+{
+	(void)r;
+	if (sleep_.meanwhile)
+		sleep_.meanwhile(sleep_.rig);
+}
+
+static const struct shmring_backend polled = { .name = "polled", .wait = sleeps, .wake = wakes,
+					       .arm_poll = arms,
+					       .check_peer = looks_for_a_death };
 static const struct shmring_backend scripted = { .name = "scripted", .wait = sleeps, .wake = wakes };
 
 static struct rig *script(void **state, int (*meanwhile)(struct rig *rig))
@@ -324,6 +350,56 @@ static void nowait_never_sleeps(void **state)
 	assert_int_equal(shmring_send(&rig->p, buf, 8, &nowait), 8);
 }
 
+static struct rig *poll_script(void **state, int (*meanwhile)(struct rig *rig), bool comes)
+{
+	struct rig *rig = script(state, meanwhile);
+
+	rig->priv_p.backend = &polled;
+	rig->priv_c.backend = &polled;
+	armed.nr = 0;
+	armed.comes = comes;
+	return rig;
+}
+
+static void nowait_tells_poll_what_it_is_for(void **state)
+{
+	struct rig *rig = poll_script(state, NULL, false);
+	const struct shmring_wait more = { .flags = SHMRING_NOWAIT, .min_bytes = 100 };
+
+	assert_int_equal(shmring_wait_data(&rig->c, &nowait), -EAGAIN);
+	assert_int_equal(armed.nr, 1);
+	assert_int_equal(armed.bytes, 1);
+	put(&rig->p, 8, 1);
+	assert_int_equal(shmring_wait_data(&rig->c, &nowait), 0);
+	assert_int_equal(armed.nr, 1);
+	/* Counted from what the other side has been told. */
+	step_past(rig);
+	assert_int_equal(shmring_wait_data(&rig->c, &more), -EAGAIN);
+	assert_int_equal(armed.nr, 2);
+	assert_int_equal(armed.bytes, 116);
+	assert_int_equal(sleep_.nr, 0);
+}
+
+static void nowait_looks_again_after_it_has_told_poll(void **state)
+{
+	struct rig *rig = poll_script(state, NULL, true);
+
+	assert_int_equal(shmring_wait_data(&rig->c, &nowait), 0);
+	assert_int_equal(armed.nr, 1);
+	take(&rig->c, 8, 2);
+}
+
+static void nowait_hears_of_a_death(void **state)
+{
+	struct rig *rig = poll_script(state, the_producer_goes, false);
+
+	assert_int_equal(shmring_wait_data(&rig->c, &nowait), -ENODATA);
+	fill(rig);
+	sleep_.meanwhile = the_consumer_goes;
+	rig->priv_p.checked = 0;
+	assert_int_equal(shmring_wait_space(&rig->p, 8, &nowait), -EPIPE);
+}
+
 static void spinning_never_sleeps_and_times_out(void **state)
 {
 	struct rig *rig = script(state, nobody_comes);
@@ -355,6 +431,9 @@ int main(void)
 		cmocka_unit_test(wait_for_much_space_asks_for_it),
 		cmocka_unit_test(send_publishes_what_is_staged_before_it_sleeps),
 		cmocka_unit_test(nowait_never_sleeps),
+		cmocka_unit_test(nowait_tells_poll_what_it_is_for),
+		cmocka_unit_test(nowait_looks_again_after_it_has_told_poll),
+		cmocka_unit_test(nowait_hears_of_a_death),
 		cmocka_unit_test(spinning_never_sleeps_and_times_out),
 	};
 
