@@ -99,6 +99,12 @@ sees() {
 	"$@" tests/static/planted.c 2>&1 | grep -q -- "$word" || echo "it is blind to: $word"
 }
 
+# What the models are about is what the code has.
+sites() {
+	perl tests/model/sites.pl | grep -vE '^ok - |^[0-9]+ passed, 0 failed$'
+	[ "${PIPESTATUS[0]}" -eq 0 ]
+}
+
 mapfile -t shell < <(git ls-files -co --exclude-standard '*.sh' .ci/run)
 mapfile -t text < <(git ls-files -co --exclude-standard '*.md' '*.[ch]' '*.sh' 'libuser/man/*')
 
@@ -119,6 +125,7 @@ check "gcc -fanalyzer" analyzer libuser/*.c
 check "clang-tidy" tidy libuser/*.c
 tests/static/surface.sh 2>/dev/null
 check "a small surface" surface
+check "the code has the barriers that the models assume" sites
 check "shellcheck" shellcheck "${shell[@]}"
 check "codespell" codespell -L te,bu "${text[@]}"
 
