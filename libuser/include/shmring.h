@@ -493,6 +493,7 @@ static inline const void *shmring_peek(struct shmring *r, size_t *len)
 	if (__shmring_unlikely(need > avail || flags)) {
 		r->error = -EBADMSG;
 		r->c.limit = r->c.tail;	/* for good: nothing is there any more */
+		r->c.peeked = 0;
 		return NULL;
 	}
 	r->c.peeked = need;
