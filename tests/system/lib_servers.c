@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The example servers, each with 64 rings and as many clients: every message arrives,
+ * and who sleeps on a full ring is woken once for half of it.
+ */
+#include "lib.h"
+
+#include <libgen.h>
+#include <limits.h>
+#include <sys/syscall.h>
+
+#define MESSAGES	10000
+#define RINGS		64
+#define FOOTPRINT	16	/* of a message */
+#define HALF		32768	/* of a ring */
+
+/* They lie beside this program, as they are not tests. */
+static void path_of(char path[PATH_MAX], const char *server)
+{
+	char self[PATH_MAX] = "";
+
+	CHECK(readlink("/proc/self/exe", self, sizeof(self) - 1) > 0);
+	CHECK(snprintf(path, PATH_MAX, "%s/examples/%s", dirname(self), server) < PATH_MAX);
+}
+
+static void test_server(const char *server)
+{
+	unsigned long long messages = 0, wakes = 0;
+	char path[PATH_MAX], command[PATH_MAX + 16], line[256];
+	int rings = 0;
+	FILE *out;
+
+	context("%s", server);
+	path_of(path, server);
+	snprintf(command, sizeof(command), "%s %d", path, MESSAGES);
+	out = popen(command, "r");
+	CHECK(out);
+	while (fgets(line, sizeof(line), out)) {
+		fputs(line, stdout);
+		sscanf(line, "%d rings, %llu messages, producers woken %llu times", &rings,
+		       &messages, &wakes);
+	}
+	EXPECT_EQ(pclose(out), 0);
+	EXPECT_EQ(rings, RINGS);
+	EXPECT_EQ(messages, RINGS * MESSAGES);
+	EXPECT(wakes <= RINGS * (MESSAGES * FOOTPRINT / HALF + 1));
+}
+
+/* Built, and not refused: the kernel says that there is no argument. */
+static bool can_uring(void)
+{
+	char path[PATH_MAX];
+
+	path_of(path, "server_uring");
+	return !access(path, X_OK) && syscall(SYS_io_uring_setup, 1, NULL) && errno == EFAULT;
+}
+
+int main(void)
+{
+	need_backend();
+	test_server("server_epoll");
+	if (can_uring())
+		test_server("server_uring");
+	else
+		printf("no io_uring here, or no liburing\n");
+	return finish();
+}
