@@ -385,6 +385,45 @@ static inline void *shmring_reserve(struct shmring *r, size_t len)
 	return r->data + (r->p.head & r->mask) + r->header_size;
 }
 
+/* Bytes from one slot to the next: slot_size, rounded up to 8. */
+static inline size_t shmring_slot_stride(const struct shmring *r)
+{
+	return (size_t)__shmring_footprint(r, r->slot_size);
+}
+
+/* How many slots, of @max, are in @avail bytes. Neither is above 2^31: no overflow. */
+static inline uint64_t __shmring_count_slots(uint64_t max, uint64_t avail, uint64_t stride)
+{
+	if (__shmring_unlikely(max > avail || max * stride > avail))
+		return avail / stride;
+	return max;
+}
+
+/*
+ * Producer, slots: reserve up to *@n of them and return the first. They are an array
+ * (no end of the ring lies within) whose elements are shmring_slot_stride() apart; so
+ * a batch costs little more than one message. *@n becomes how many there are. NULL:
+ * none now, or the ring has no slots. Reserving again replaces the reservation.
+ */
+static inline void *shmring_reserve_slots(struct shmring *r, size_t *n)
+{
+	uint64_t stride = shmring_slot_stride(r), max = *n;
+
+	if (__shmring_unlikely(r->header_size || !r->p.len_end ||
+			       __atomic_load_n(&r->lane->consumer_state, __ATOMIC_RELAXED) ==
+			       SHMRING_PEER_GONE))
+		return NULL;
+	*n = __shmring_count_slots(max, r->p.limit - r->p.head, stride);
+	if (__shmring_unlikely(*n < max) && !r->error) {
+		__shmring_refresh_space(r);
+		*n = __shmring_count_slots(max, r->p.limit - r->p.head, stride);
+	}
+	if (!*n)
+		return NULL;
+	r->p.reserved = *n * stride;
+	return r->data + (r->p.head & r->mask);
+}
+
 /* Producer: drop the reservation. The record never existed. */
 static inline void shmring_discard(struct shmring *r)
 {
@@ -446,6 +485,23 @@ static inline int shmring_commit(struct shmring *r, size_t len)
 }
 
 /*
+ * Producer, slots: finish the first @n reserved slots and publish them, with all that
+ * is staged. The others were never reserved. Returns 0, or -EINVAL: so many are not
+ * reserved, or the ring has no slots.
+ */
+static inline int shmring_commit_slots(struct shmring *r, size_t n)
+{
+	uint64_t bytes = n * shmring_slot_stride(r);
+
+	if (__shmring_unlikely(r->header_size || n > r->p.reserved || bytes > r->p.reserved))
+		return -EINVAL;
+	r->p.head += bytes;
+	r->p.reserved = 0;
+	shmring_publish(r);
+	return 0;
+}
+
+/*
  * Look how far the producer has got. It may go forward, up to a full ring;
  * anything else is a lie.
  */
@@ -499,6 +555,35 @@ static inline const void *shmring_peek(struct shmring *r, size_t *len)
 	r->c.peeked = need;
 	*len = n;
 	return (const unsigned char *)rec + r->header_size;
+}
+
+/*
+ * Consumer, slots: return the first of up to *@n that are there, an array whose
+ * elements are shmring_slot_stride() apart. *@n becomes how many. shmring_advance()
+ * and shmring_release() are then for all of them: to give back fewer, peek again at
+ * fewer. NULL: none now, or the ring has no slots.
+ */
+static inline const void *shmring_peek_slots(struct shmring *r, size_t *n)
+{
+	uint64_t stride = shmring_slot_stride(r), max = *n;
+
+	if (__shmring_unlikely(r->header_size || r->role != SHMRING_CONSUMER))
+		return NULL;
+	*n = __shmring_count_slots(max, r->c.limit - r->c.tail, stride);
+	if (__shmring_unlikely(*n < max) && !r->error) {
+		__shmring_refresh_data(r);
+		*n = __shmring_count_slots(max, r->c.limit - r->c.tail, stride);
+	}
+	if (!*n) {
+		if (__shmring_unlikely(max && r->c.limit != r->c.tail)) {
+			r->error = -EBADMSG;	/* not a whole slot */
+			r->c.limit = r->c.tail;
+			r->c.peeked = 0;
+		}
+		return NULL;
+	}
+	r->c.peeked = *n * stride;
+	return r->data + (r->c.tail & r->mask);
 }
 
 /*

@@ -146,6 +146,86 @@ static void slots_have_one_length_and_no_header(void **state)
 		check_slots(rig->start, sizes[i]);
 }
 
+/* As many as there are: a ring full, whole, wherever its end is. */
+static void slots_come_as_an_array(void **state)
+{
+	struct rig *rig = *state, *slots = rig_new(rig->start, 44);
+	size_t nr = slots->capacity / 48, n = 5, i;
+	unsigned char *to;
+	const unsigned char *from;
+
+	assert_int_equal(shmring_slot_stride(&slots->p), 48);
+	assert_ptr_equal(shmring_reserve_slots(&slots->p, &n), slots->data + rig->start % slots->capacity);
+	assert_int_equal(n, 5);
+	assert_int_equal(shmring_commit_slots(&slots->p, 3), 0);
+	n = SIZE_MAX;
+	assert_non_null(shmring_peek_slots(&slots->c, &n));
+	assert_int_equal(n, 3);
+	n = 2;
+	assert_non_null(shmring_peek_slots(&slots->c, &n));
+	assert_int_equal(shmring_advance(&slots->c), 0);
+	assert_int_equal(shmring_release(&slots->c), 0);
+	assert_int_equal(slots->consumer->tail, rig->start + 96);
+	n = 1;
+	assert_non_null(shmring_peek_slots(&slots->c, &n));
+	assert_int_equal(shmring_release(&slots->c), 0);
+
+	n = SIZE_MAX;
+	to = shmring_reserve_slots(&slots->p, &n);
+	assert_int_equal(n, nr);
+	for (i = 0; i < nr; i++)
+		write_message(to + i * 48, 44, i);
+	assert_int_equal(shmring_commit_slots(&slots->p, nr), 0);
+	n = 1;
+	assert_null(shmring_reserve_slots(&slots->p, &n));
+	n = SIZE_MAX;
+	from = shmring_peek_slots(&slots->c, &n);
+	assert_int_equal(n, nr);
+	for (i = 0; i < nr; i++)
+		assert_true(is_message(from + i * 48, 44, i));
+	assert_int_equal(shmring_release(&slots->c), 0);
+	n = 1;
+	assert_null(shmring_peek_slots(&slots->c, &n));
+	rig_free(slots);
+}
+
+static void slots_that_are_not_reserved_are_not_committed(void **state)
+{
+	struct rig *rig = *state, *slots = rig_new(rig->start, 44);
+	size_t n = 3;
+
+	assert_int_equal(shmring_commit_slots(&slots->p, 1), -EINVAL);
+	assert_non_null(shmring_reserve_slots(&slots->p, &n));
+	assert_int_equal(shmring_commit_slots(&slots->p, 4), -EINVAL);
+	assert_int_equal(shmring_commit_slots(&slots->p, SIZE_MAX / 48 + 2), -EINVAL);
+	assert_int_equal(slots->producer->head, rig->start);
+	assert_int_equal(shmring_commit_slots(&slots->p, 0), 0);
+	assert_int_equal(shmring_commit_slots(&slots->p, 1), -EINVAL);
+	n = 0;
+	assert_null(shmring_reserve_slots(&slots->p, &n));
+	assert_null(shmring_peek_slots(&slots->c, &n));
+	rig_free(slots);
+}
+
+static void slots_are_neither_records_nor_of_the_other_side(void **state)
+{
+	struct rig *rig = *state, *slots = rig_new(rig->start, 44);
+	size_t n = 1;
+
+	assert_null(shmring_reserve_slots(&rig->p, &n));
+	assert_non_null(shmring_reserve(&rig->p, 64));
+	assert_int_equal(shmring_commit_slots(&rig->p, 1), -EINVAL);
+	put(&rig->p, 8, 1);
+	assert_null(shmring_peek_slots(&rig->c, &n));
+	take(&rig->c, 8, 1);
+	put(&slots->p, 44, 1);
+	assert_null(shmring_reserve_slots(&slots->c, &n));
+	assert_null(shmring_peek_slots(&slots->p, &n));
+	assert_int_equal(shmring_commit_slots(&slots->c, 1), -EINVAL);
+	take(&slots->c, 44, 1);
+	rig_free(slots);
+}
+
 /* -------------------------------------------------------------- reservations */
 
 static void discard_leaves_nothing(void **state)
@@ -472,6 +552,9 @@ int main(void)
 		cmocka_unit_test(ring_takes_records_to_the_last_byte),
 		cmocka_unit_test(release_makes_room_for_just_as_much),
 		cmocka_unit_test(slots_have_one_length_and_no_header),
+		cmocka_unit_test(slots_come_as_an_array),
+		cmocka_unit_test(slots_that_are_not_reserved_are_not_committed),
+		cmocka_unit_test(slots_are_neither_records_nor_of_the_other_side),
 		cmocka_unit_test(discard_leaves_nothing),
 		cmocka_unit_test(reserve_again_replaces),
 		cmocka_unit_test(reserve_that_fails_changes_nothing),

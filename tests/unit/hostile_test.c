@@ -114,6 +114,46 @@ static void head_that_cuts_a_slot_is_refused(void **state)
 	rig_free(rig);
 }
 
+static void head_that_cuts_an_array_is_refused(void **state)
+{
+	struct rig *plain = *state, *rig = rig_new(plain->start, 100);
+	uint64_t cut;
+	size_t n;
+
+	for (cut = 1; cut < 3 * 104; cut++) {
+		both_anew(rig);
+		rig->producer->head = rig->start + cut;
+		n = SIZE_MAX;
+		assert_int_equal(shmring_peek_slots(&rig->c, &n) != NULL, cut >= 104);
+		if (cut >= 104) {
+			assert_int_equal(n, cut / 104);
+			assert_int_equal(shmring_release(&rig->c), 0);
+		}
+		if (cut % 104) {
+			n = 1;
+			assert_null(shmring_peek_slots(&rig->c, &n));
+			assert_no_data_any_more(rig);
+		}
+	}
+	rig_free(rig);
+}
+
+static void head_of_a_liar_makes_no_array(void **state)
+{
+	struct rig *plain = *state, *rig = rig_new(plain->start, 8);
+	const uint64_t lies[] = { rig->capacity + 1, rig->capacity + 8, 1ull << 32, 1ull << 63, -8ull };
+	size_t i, n;
+
+	for (i = 0; i < ARRAY_SIZE(lies); i++) {
+		both_anew(rig);
+		rig->producer->head = rig->start + lies[i];
+		n = SIZE_MAX;
+		assert_null(shmring_peek_slots(&rig->c, &n));
+		assert_no_data_any_more(rig);
+	}
+	rig_free(rig);
+}
+
 /* ---------------------------------------------------------------------- tail */
 
 static void fill(struct rig *rig)
@@ -340,6 +380,8 @@ int main(void)
 		cmocka_unit_test(head_beyond_what_is_released_is_refused),
 		cmocka_unit_test(head_that_cuts_a_record_is_refused),
 		cmocka_unit_test(head_that_cuts_a_slot_is_refused),
+		cmocka_unit_test(head_that_cuts_an_array_is_refused),
+		cmocka_unit_test(head_of_a_liar_makes_no_array),
 		cmocka_unit_test(tail_that_lies_is_refused),
 		cmocka_unit_test(tail_that_goes_back_is_refused),
 		cmocka_unit_test(tail_beyond_what_is_published_is_refused),

@@ -21,7 +21,7 @@ struct model {
 	/* How many messages have got so far. */
 	uint64_t staged, published, taken, released;
 	uint64_t reserved;	/* bytes; 0: none */
-	bool peeked;
+	size_t peeked;
 };
 
 static uint64_t below(struct model *m, uint64_t n)
@@ -91,6 +91,45 @@ static void stage(struct model *m, int (*call)(struct shmring *r, size_t len))
 		m->published = m->staged;
 }
 
+/* Slots of a ring with @bytes of them, at most @n; none if it has none. */
+static size_t some_slots(const struct model *m, uint64_t bytes, size_t n)
+{
+	size_t there = m->rig->slot_size ? bytes / footprint(m, m->rig->slot_size) : 0;
+
+	return there < n ? there : n;
+}
+
+static void reserve_slots(struct model *m)
+{
+	uint64_t used = position(m, m->staged) - position(m, m->released);
+	size_t n = below(m, 20), fit = some_slots(m, m->rig->capacity - used, n);
+
+	assert_ptr_equal(shmring_reserve_slots(&m->rig->p, &n), fit ? place(m, m->staged) : NULL);
+	if (!fit)
+		return;
+	assert_int_equal(n, fit);
+	m->reserved = fit * footprint(m, m->rig->slot_size);
+}
+
+static void commit_slots(struct model *m)
+{
+	size_t len = m->rig->slot_size, n = below(m, 20);
+	bool fits = len && n * footprint(m, len) <= m->reserved;
+	unsigned char *at = place(m, m->staged);
+
+	for (size_t i = 0; fits && i < n; i++)
+		write_message(at + i * shmring_slot_stride(&m->rig->p), len, m->staged + i);
+	assert_int_equal(shmring_commit_slots(&m->rig->p, n), fits ? 0 : -EINVAL);
+	if (!fits)
+		return;
+	for (; n; n--, m->staged++) {
+		m->len[m->staged % QUEUE] = len;
+		m->end[m->staged % QUEUE] = position(m, m->staged) + footprint(m, len);
+	}
+	m->reserved = 0;
+	m->published = m->staged;
+}
+
 static void publish(struct model *m)
 {
 	shmring_publish(&m->rig->p);
@@ -123,20 +162,37 @@ static void peek(struct model *m)
 		return;
 	assert_int_equal(len, m->len[m->taken % QUEUE]);
 	assert_true(is_message(from, len, m->taken));
-	m->peeked = true;
+	m->peeked = 1;
+}
+
+static void peek_slots(struct model *m)
+{
+	size_t n = below(m, 20), asked = n;
+	size_t there = m->rig->slot_size ? m->published - m->taken : 0;
+	const unsigned char *from = shmring_peek_slots(&m->rig->c, &n);
+
+	there = there < asked ? there : asked;
+	assert_ptr_equal(from, there ? place(m, m->taken) : NULL);
+	if (!there)
+		return;
+	assert_int_equal(n, there);
+	for (size_t i = 0; i < n; i++)
+		assert_true(is_message(from + i * shmring_slot_stride(&m->rig->c),
+				       m->rig->slot_size, m->taken + i));
+	m->peeked = n;
 }
 
 static void advance(struct model *m)
 {
 	assert_int_equal(shmring_advance(&m->rig->c), m->peeked ? 0 : -EINVAL);
 	m->taken += m->peeked;
-	m->peeked = false;
+	m->peeked = 0;
 }
 
 static void release(struct model *m)
 {
 	m->taken += m->peeked;
-	m->peeked = false;
+	m->peeked = 0;
 	assert_int_equal(shmring_release(&m->rig->c), m->taken > m->released ? 0 : -EINVAL);
 	m->released = m->taken;
 }
@@ -145,14 +201,14 @@ static void restart_consumer(struct model *m)
 {
 	assert_int_equal(rig_bind(m->rig, &m->rig->c, SHMRING_CONSUMER), 0);
 	m->taken = m->released;
-	m->peeked = false;
+	m->peeked = 0;
 }
 
 /* ----------------------------------------------------------------- together */
 
 static void step(struct model *m)
 {
-	switch (below(m, 20)) {
+	switch (below(m, 24)) {
 	case 0 ... 4: reserve(m); break;
 	case 5 ... 6: stage(m, shmring_stage); break;
 	case 7 ... 8: stage(m, shmring_commit); break;
@@ -161,6 +217,9 @@ static void step(struct model *m)
 	case 11 ... 14: peek(m); break;
 	case 15 ... 16: advance(m); break;
 	case 17 ... 18: release(m); break;
+	case 19: reserve_slots(m); break;
+	case 20: commit_slots(m); break;
+	case 21 ... 22: peek_slots(m); break;
 	default: /* seldom */
 		if (!below(m, 20))
 			below(m, 2) ? restart_producer(m) : restart_consumer(m);

@@ -2,7 +2,8 @@
 /*
  * Contender: shmring. Records and slots, waiting in three ways, used in three
  * ways: send and receive, which copy; reserve and commit, peek and release,
- * which do not; and many messages for each publish and each release.
+ * which do not; and many messages for each publish and each release: records one by
+ * one, slots as arrays.
  */
 #include <stdlib.h>
 
@@ -180,6 +181,57 @@ BENCH_INLINE int get_batch(struct bench *b, uint64_t *seq)
 	return ret;
 }
 
+/* Slots that are reserved, or peeked at: the next one, how many are left, of how many. */
+static struct {
+	unsigned char *next;
+	size_t left, taken;
+} put_slots, got_slots;
+
+BENCH_INLINE int put_array(struct bench *b, uint64_t seq)
+{
+	struct shmring *r = b->tx;
+	int ret;
+
+	while (!put_slots.left) {
+		put_slots.taken = b->batch;
+		put_slots.next = shmring_reserve_slots(r, &put_slots.taken);
+		put_slots.left = put_slots.next ? put_slots.taken : 0;
+		ret = put_slots.left ? 0 : shmring_wait_space(r, b->size, NULL);
+		if (ret && ret != -EINTR)
+			return ret;
+	}
+	fill_message(b, put_slots.next, seq);
+	put_slots.next += b->size;
+	return --put_slots.left ? 0 : shmring_commit_slots(r, put_slots.taken);
+}
+
+BENCH_INLINE int flush_array(struct bench *b)
+{
+	return put_slots.left ? shmring_commit_slots(b->tx, put_slots.taken - put_slots.left) : 0;
+}
+
+BENCH_INLINE int get_array(struct bench *b, uint64_t *seq)
+{
+	struct shmring *r = b->rx;
+	int ret;
+
+	while (!got_slots.left) {
+		got_slots.left = b->batch;
+		got_slots.next = (unsigned char *)shmring_peek_slots(r, &got_slots.left);
+		if (got_slots.next)
+			break;
+		got_slots.left = 0;
+		ret = shmring_wait_data(r, NULL);
+		if (ret && ret != -EINTR)
+			return ret;
+	}
+	ret = check_message(b, got_slots.next, seq);
+	got_slots.next += b->size;
+	if (!--got_slots.left)
+		shmring_release(r);
+	return ret;
+}
+
 /* ----------------------------------------------------------------- running */
 
 /* The calls that an end made: it slept, or it woke the other side. */
@@ -215,23 +267,28 @@ static int run_batch(struct bench *b, struct result *res)
 	return done(b, run_loops(b, res, put_batch, get_batch, flush_batch));
 }
 
+static int run_array(struct bench *b, struct result *res)
+{
+	return done(b, run_loops(b, res, put_array, get_array, flush_array));
+}
+
 #define CONTENDER(NAME, WAIT, POLICY, API, RUN, ABOUT) \
 	{ NAME, FAMILY_SHMRING, WAIT, API, ABOUT, open_rings, attach_rings, RUN, close_rings, \
 	  POLICY }
 
-#define CONTENDERS(NAME, WAIT, POLICY) \
+#define CONTENDERS(NAME, WAIT, POLICY, RUN_BATCH) \
 	CONTENDER(NAME, WAIT, POLICY, API_COPY, run_copy, "send and receive"), \
 	CONTENDER(NAME, WAIT, POLICY, API_INPLACE, run_inplace, \
 		  "reserve and commit, peek and release"), \
-	CONTENDER(NAME, WAIT, POLICY, API_BATCH, run_batch, \
+	CONTENDER(NAME, WAIT, POLICY, API_BATCH, RUN_BATCH, \
 		  "many messages a publish, and a release")
 
 const struct contender shmring_contenders[] = {
-	CONTENDERS("shmring-records", WAIT_SPIN, SHMRING_SPIN),
-	CONTENDERS("shmring-records", WAIT_BLOCK, SHMRING_BLOCK),
-	CONTENDERS("shmring-records", WAIT_ADAPTIVE, SHMRING_ADAPTIVE),
-	CONTENDERS("shmring-slots", WAIT_SPIN, SHMRING_SPIN | SLOTS),
-	CONTENDERS("shmring-slots", WAIT_BLOCK, SHMRING_BLOCK | SLOTS),
-	CONTENDERS("shmring-slots", WAIT_ADAPTIVE, SHMRING_ADAPTIVE | SLOTS),
+	CONTENDERS("shmring-records", WAIT_SPIN, SHMRING_SPIN, run_batch),
+	CONTENDERS("shmring-records", WAIT_BLOCK, SHMRING_BLOCK, run_batch),
+	CONTENDERS("shmring-records", WAIT_ADAPTIVE, SHMRING_ADAPTIVE, run_batch),
+	CONTENDERS("shmring-slots", WAIT_SPIN, SHMRING_SPIN | SLOTS, run_array),
+	CONTENDERS("shmring-slots", WAIT_BLOCK, SHMRING_BLOCK | SLOTS, run_array),
+	CONTENDERS("shmring-slots", WAIT_ADAPTIVE, SHMRING_ADAPTIVE | SLOTS, run_array),
 	{ 0 }
 };
