@@ -150,7 +150,8 @@ void shmring_fence_peer(struct shmring *ring, struct shmring_side *side,
 	/* One (J) at a time; those who wait here take interrupts. */
 	spin_lock(&side->fence_lock);
 	if (!known_to_fence(side, position)) {
-		WRITE_ONCE(side->half->fence_until, max(until, side->half->fence_until));
+		/* Above what it was, as @position was not below that. */
+		WRITE_ONCE(side->half->fence_until, until);
 		interrupt_peer(peer); /* J, matches A-C and E-G */
 		/* Pairs with the acquire in known_to_fence(). */
 		smp_store_release(&side->fenced_until, side->half->fence_until);
