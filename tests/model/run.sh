@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 # Checks the models of the wake-up protocol: wait.pml with Spin, the litmus tests
-# with herd7. README.md says what each is about. What is right must hold in every
+# with herd7; and the library against a hostile peer, with CBMC. README.md says what each is about. What is right must hold in every
 # case there is, and what is broken on purpose must be found broken.
 #
 #   run.sh [NAME...]	only those whose name contains one of these
@@ -11,6 +11,7 @@ cd "$(dirname "$0")" || exit 1
 here=$PWD
 . ../vm/common.sh
 . ../vm/apt.sh
+. ./cbmc.sh
 build=$here/../../build/model
 limit=900	# seconds, for a single search
 
@@ -181,6 +182,14 @@ jobs_of() {
 	broken | while read -r name flags; do
 		! chosen "$name" || echo "spin_one broken $name $flags"
 	done
+	cbmc_right | while read -r file name; do
+		[ -z "$no_cbmc" ] || break
+		! chosen "cbmc-$name" || echo "cbmc_one right $name $file $name"
+	done
+	cbmc_broken | while read -r name file flags; do
+		[ -z "$no_cbmc" ] || break
+		! chosen "cbmc-$name-$flags" || echo "cbmc_one broken $name $file $flags"
+	done
 	for file in */*.litmus; do
 		[ -z "$no_herd" ] || break
 		[[ -n $lkmm || $file != lkmm/* ]] || continue
@@ -191,13 +200,17 @@ jobs_of() {
 names=("$@")
 mkdir -p "$build"
 : >"$build/skipped"
-no_herd='' lkmm=''
+no_herd='' no_cbmc='' lkmm=''
 if ! fetch_herd 2> >(tee "$build/herd.log" >&2) || ! herd -version >/dev/null 2>&1; then
 	no_herd="no herd7: $(grep ': .*failed\|: no \|missing' "$build/herd.log" | tail -n 1)"
-	echo "ok - herd: all # SKIP $no_herd" | tee "$build/skipped"
+	echo "ok - herd: all # SKIP $no_herd" | tee -a "$build/skipped"
 elif ! lkmm=$(memory_model) || [ ! -e "$lkmm/linux-kernel.cfg" ]; then
 	lkmm=''
-	echo "ok - herd: lkmm # SKIP no kernel source" | tee "$build/skipped"
+	echo "ok - herd: lkmm # SKIP no kernel source" | tee -a "$build/skipped"
+fi
+if ! fetch_cbmc 2> >(tee "$build/cbmc.log" >&2) || ! of_cbmc cbmc --version >/dev/null 2>&1; then
+	no_cbmc="no cbmc: $(grep ': .*failed\|: no \|missing' "$build/cbmc.log" | tail -n 1)"
+	echo "ok - cbmc: all # SKIP $no_cbmc" | tee -a "$build/skipped"
 fi
 export cache lkmm
 jobs_of | xargs -r -P "$(nproc)" -L 1 "$here/run.sh" --one | tee "$build/results"

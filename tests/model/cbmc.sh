@@ -1,0 +1,135 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: MIT
+# CBMC: no access out of bounds in the library, whatever the other side writes. Sourced
+# by run.sh.
+# shellcheck disable=SC2154
+
+# Debian 13 has it; it runs with the libraries of its own suite.
+fetch_cbmc() (
+	lock cbmc
+	[ ! -e "$cache/cbmc/ready" ] || exit 0
+	command -v apt-get >/dev/null || die "no apt-get"
+	rm -rf "$cache/cbmc"
+	apt_open trixie
+	apt_unpack trixie "$cache/cbmc" cbmc minisat libc6 libstdc++6 libgcc-s1 zlib1g
+	touch "$cache/cbmc/ready"
+)
+
+# of_cbmc PROGRAM ARGUMENT...
+of_cbmc() {
+	local program=$1 dir=$cache/cbmc libs
+
+	shift
+	libs=$(find "$dir" -name 'libc.so.6' -printf '%h')
+	"$(find "$dir" -name 'ld-linux-*.so.?' | head -n 1)" --library-path "$libs:$dir/usr/lib" \
+		"$dir/usr/bin/$program" "$@"
+}
+
+# FILE FUNCTION: the library's calls, each with a harness.
+cbmc_right() {
+	cat <<-END
+		slow recv_message
+		slow wait_data
+		slow wait_space
+		bind bind_producer
+		bind bind_consumer
+		fast reserve
+		fast discard
+		fast stage
+		fast publish
+		fast commit
+		fast peek
+		fast advance
+		fast release
+		fast wrong_side
+	END
+}
+
+# NAME FILE FUNCTION: must be found broken.
+cbmc_broken() {
+	cat <<-END
+		reread-length fast peek
+		no-window fast peek
+		wrap-off-by-8 fast peek
+		wrap-off-by-8 fast reserve
+		head-unchecked fast peek
+		tail-unchecked fast reserve
+		stage-beyond-reserved fast stage
+		stage-beyond-reserved fast commit
+		advance-twice fast advance
+		release-twice fast release
+		stale-peek fast peek
+		size-unchecked slow recv_message
+		misaligned bind bind_consumer
+		misaligned bind bind_producer
+	END
+}
+
+# break_by NAME LIBRARY: one thing wrong in a copy of the library
+break_by() {
+	local header=$2/include/shmring.h file edit
+
+	file=$header
+	case $1 in
+	reread-length) edit='s/\*len = n;/*len = rec->len;/' ;;
+	no-window) edit='s/need > avail || flags/flags/' ;;
+	wrap-off-by-8) edit='s/data + (r->\(.\..*\) & r->mask)/data + (r->\1 \& r->mask) + r->capacity + 8/' ;;
+	head-unchecked) edit='s/head - old > r->c.released + r->capacity - old/0/' ;;
+	tail-unchecked) edit='s/tail - old > r->p.published - old/0/' ;;
+	stage-beyond-reserved) edit='s/ || need > r->p.reserved//' ;;
+	advance-twice) edit='/tail += r->c.peeked;/{n;s/r->c.peeked = 0;//}' ;;
+	release-twice) edit='/tail += r->c.peeked;/{n;s/r->c.peeked = 0;//}' ;;
+	stale-peek) edit='/for good: nothing/{n;d}' ;;
+	size-unchecked) file=$2/wait.c edit='s/len > size/0/' ;;
+	misaligned) file=$2/ring.c edit='s/(r->p.head | r->c.tail) % SHMRING_ALIGN/0/' ;;
+	esac
+	cp "$file" "$file.right"
+	sed -i "$edit" "$file"
+	! cmp -s "$file" "$file.right"
+}
+
+# cbmc_one right|broken NAME FILE FUNCTION
+cbmc_one() {
+	local want=$1 name=$2 file=$3 entry=$4 dir=$build/cbmc-$1-$2-$4 start=$SECONDS
+	local lib=$here/../../libuser got n
+	local checks=(--bounds-check --pointer-check --pointer-overflow-check
+		--signed-overflow-check --div-by-zero-check --undefined-shift-check)
+
+	# wait.c compares positions by their signed distance.
+	[ "$file" = slow ] || checks+=(--conversion-check)
+	rm -rf "$dir"
+	mkdir -p "$dir"
+	if [ "$want" = broken ]; then
+		cp -r "$lib" "$dir/libuser"
+		lib=$dir/libuser
+		break_by "$name" "$lib" || {
+			echo "not ok - cbmc: $name changes nothing"
+			return
+		}
+	fi
+	timeout "$limit" bash -c 'of_cbmc "$@"' - goto-cc -D_GNU_SOURCE -I"$lib/include" \
+		-I"$lib" -I"$here/../../kmod/uapi" "$here/cbmc/hostile.c" \
+		"$here/cbmc/$file.c" -o "$dir/program" >"$dir/log" 2>&1 &&
+		timeout "$limit" bash -c 'of_cbmc "$@"' - cbmc --function "$entry" \
+			--no-standard-checks "${checks[@]}" --unwind 3 --unwinding-assertions \
+			--drop-unused-functions "$dir/program" >>"$dir/log" 2>&1
+	n=$(sed -n 's/^\*\* \([0-9]*\) of \([0-9]*\) failed.*/\1 of \2 properties fail/p' "$dir/log")
+	case $(grep '^VERIFICATION' "$dir/log") in
+	*SUCCESSFUL) got=right ;;
+	*FAILED) got=broken ;;
+	*) got=unfinished ;;
+	esac
+	# Not for a loop that was cut, or a function that was not there.
+	if [ $got = broken ] && grep -q '\.\(unwind\|no-body\)\..*FAILURE' "$dir/log"; then
+		got=unfinished
+	fi
+	[ "$want" = right ] || entry="$entry, $name,"
+	if [ $got = "$want" ]; then
+		echo "ok - cbmc: $entry is $want ($n, $((SECONDS - start)) s)"
+		rm -rf "$dir"
+	else
+		echo "not ok - cbmc: $entry is $got ($n; see ${dir#"$here/../../"}/log)"
+		grep 'FAILURE$' "$dir/log" | sed 's/^/    /'
+	fi
+}
+export -f of_cbmc

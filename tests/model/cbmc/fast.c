@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: MIT
+/* The fast path, inline in shmring.h. Each function here is a run of its own. */
+#include "hostile.h"
+
+static int woken;
+
+void __shmring_wake(struct shmring *r)
+{
+	(void)r;
+	woken++;
+}
+
+void reserve(void)
+{
+	struct shmring r = any_producer();
+	size_t len;
+	void *to = shmring_reserve(&r, len);
+
+	check_producer(&r);
+	if (!to)
+		return;
+	check_message(&r, to, len);
+	check(r.p.reserved >= len);
+}
+
+void discard(void)
+{
+	struct shmring r = any_producer();
+
+	shmring_discard(&r);
+	check_producer(&r);
+}
+
+void stage(void)
+{
+	struct shmring r = any_producer();
+	size_t len;
+
+	shmring_stage(&r, len);
+	check_producer(&r);
+}
+
+void publish(void)
+{
+	struct shmring r = any_producer();
+
+	shmring_publish(&r);
+	check_producer(&r);
+	check(woken <= 1);
+}
+
+void commit(void)
+{
+	struct shmring r = any_producer();
+	size_t len;
+
+	shmring_commit(&r, len);
+	check_producer(&r);
+	check(woken <= 1);
+}
+
+void peek(void)
+{
+	struct shmring r = any_consumer();
+	size_t len;
+	const void *from = shmring_peek(&r, &len);
+
+	check_consumer(&r);
+	if (from)
+		check_message(&r, from, len);
+}
+
+void advance(void)
+{
+	struct shmring r = any_consumer();
+
+	shmring_advance(&r);
+	check_consumer(&r);
+}
+
+void release(void)
+{
+	struct shmring r = any_consumer();
+
+	shmring_release(&r);
+	check_consumer(&r);
+	check(woken <= 1);
+}
+
+/* The wrong side's calls find nothing there. */
+void wrong_side(void)
+{
+	struct shmring p = any_producer(), c = any_consumer();
+	size_t len;
+
+	check(!shmring_peek(&p, &len));
+	check(shmring_advance(&p) == -EINVAL && shmring_release(&p) == -EINVAL);
+	check(!shmring_reserve(&c, len));
+	check(shmring_stage(&c, len) == -EINVAL && shmring_commit(&c, len) == -EINVAL);
+	shmring_publish(&c);
+	check_producer(&p);
+	check_consumer(&c);
+	check(!woken);
+}

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The slow path: wait.c. The backend comes back at any
+ * time and for any reason; after the second time it says why for good. One more time
+ * would start from a state that the first has started from, too.
+ */
+#include "hostile.h"
+#include "wait.c"
+
+static int sleeps;
+
+static int any_wait(struct shmring *r, uint64_t bytes, uint64_t mark, uint64_t deadline)
+{
+	int ret;
+
+	(void)mark;
+	(void)deadline;
+	check(bytes && bytes <= r->capacity);
+	assume(ret <= 0 && (++sleeps < 2 || ret));
+	return ret;
+}
+
+static void any_wake(struct shmring *r)
+{
+	(void)r;
+}
+
+static const struct shmring_backend backend = { .wait = any_wait, .wake = any_wake };
+static struct shmring_private priv = { .backend = &backend };
+
+int clock_gettime(clockid_t clock, struct timespec *ts)
+{
+	struct timespec now;
+
+	(void)clock;
+	assume(now.tv_sec >= 0 && now.tv_sec < 1000000000);
+	assume(now.tv_nsec >= 0 && now.tv_nsec < 1000000000);
+	*ts = now;
+	return 0;
+}
+
+/* What is learned is of no account here. */
+void shmring_spin_learn(struct shmring_spin *spin, uint64_t ns, bool found)
+{
+	(void)spin;
+	(void)ns;
+	(void)found;
+}
+
+void shmring_sleep_learn(struct shmring_spin *spin, uint64_t ns)
+{
+	(void)spin;
+	(void)ns;
+}
+
+void shmring_pauses_learn(struct shmring_spin *spin, unsigned int looks, uint64_t bytes,
+			  uint64_t capacity)
+{
+	(void)spin;
+	(void)looks;
+	(void)bytes;
+	(void)capacity;
+}
+
+/* Whether it spins first makes no difference: it looks, as before and after a sleep. */
+static struct shmring_wait any_way_to_wait(struct shmring *r)
+{
+	struct shmring_wait w;
+
+	assume(w.policy == SHMRING_BLOCK || (w.flags & SHMRING_NOWAIT));
+	r->priv = &priv;
+	return w;
+}
+
+void recv_message(void)
+{
+	struct shmring r = any_consumer();
+	struct shmring_wait w = any_way_to_wait(&r);
+	unsigned char buf[CAPACITY];
+	size_t size;
+	ssize_t ret;
+
+	assume(size <= sizeof(buf));
+	ret = shmring_recv(&r, buf, size, &w);
+	check(ret < 0 || (size_t)ret <= size);
+	check_consumer(&r);
+}
+
+void wait_space(void)
+{
+	struct shmring r = any_producer();
+	struct shmring_wait w = any_way_to_wait(&r);
+	size_t len;
+
+	shmring_wait_space(&r, len, &w);
+	check_producer(&r);
+}
+
+void wait_data(void)
+{
+	struct shmring r = any_consumer();
+	struct shmring_wait w = any_way_to_wait(&r);
+
+	shmring_wait_data(&r, &w);
+	check_consumer(&r);
+}
