@@ -46,7 +46,7 @@ part_docs() { # man pages and README say what is so
 	deps build check && make -s lib && tests/docs/check.sh
 }
 
-part_static() { # warnings, sparse, checkpatch, shellcheck, codespell
+part_static() { # warnings, and what a dozen checkers say
 	deps build kernel check && tests/static.sh
 }
 

@@ -240,6 +240,21 @@ check_md_links()
 	verdict "links between the documents lead somewhere"
 }
 
+check_threats()
+{
+	"$root/tests/docs/threats.sh" > "$tmp/out" 2>&1
+	verdict "docs/threats.md names tests that are there"
+	sed '/^| M1 /d' "$root/docs/threats.md" > "$tmp/threats.md"
+	# shellcheck disable=SC2016 # no command
+	echo '| M1 | | | `system/abi_load:never_there` `tests/never_there` |' >> "$tmp/threats.md"
+	echo '| M2 | | | none |' >> "$tmp/threats.md"
+	"$root/tests/docs/threats.sh" "$tmp/threats.md" > "$tmp/got"
+	for complaint in 'has no never_there' 'tests/never_there is not' 'no test: ' '52 rows'; do
+		grep -q "$complaint" "$tmp/got" || echo "not noticed: $complaint" >> "$tmp/out"
+	done
+	verdict "... and would not be believed otherwise"
+}
+
 check_examples()
 {
 	for page in $(needed "$section3") "$man/shmring.7"; do
@@ -349,6 +364,7 @@ check_errors
 check_identifiers
 check_command
 check_md_links
+check_threats
 check_examples
 check_program
 check_readme
