@@ -36,6 +36,9 @@ test:		## everything that is tested (PARTS="unit kunit ...": some of it)
 test-rt:	## the system tests on a PREEMPT_RT kernel
 	@tests/all.sh system-rt
 
+mutants:	## are planted faults noticed? (MUTANTS="NAME ...": some of them)
+	@tests/vm/deps.sh build kernel vm && tests/mutants/run.sh $(MUTANTS)
+
 check:		## static checks alone
 	@tests/all.sh static
 
@@ -66,4 +69,4 @@ install: all	## library, header, command and man pages (PREFIX, DESTDIR)
 clean:		## what was built; the kernels in the cache stay
 	rm -rf $(BUILD)
 
-.PHONY: all help run bench test test-rt check lib tools modules modules_install install clean
+.PHONY: all help run bench test test-rt mutants check lib tools modules modules_install install clean
