@@ -33,6 +33,9 @@ cbmc_right() {
 		slow wait_space
 		bind bind_producer
 		bind bind_consumer
+		fast reserve_slots
+		fast commit_slots
+		fast peek_slots
 		fast reserve
 		fast discard
 		fast stage
@@ -54,6 +57,8 @@ cbmc_broken() {
 		wrap-off-by-8 fast reserve
 		head-unchecked fast peek
 		tail-unchecked fast reserve
+		slots-uncounted fast reserve_slots
+		slots-uncounted fast peek_slots
 		stage-beyond-reserved fast stage
 		stage-beyond-reserved fast commit
 		advance-twice fast advance
@@ -76,6 +81,7 @@ break_by() {
 	wrap-off-by-8) edit='s/data + (r->\(.\..*\) & r->mask)/data + (r->\1 \& r->mask) + r->capacity + 8/' ;;
 	head-unchecked) edit='s/head - old > r->c.released + r->capacity - old/0/' ;;
 	tail-unchecked) edit='s/tail - old > r->p.published - old/0/' ;;
+	slots-uncounted) edit='s/max > avail || max \* stride > avail/0/' ;;
 	stage-beyond-reserved) edit='s/ || need > r->p.reserved//' ;;
 	advance-twice) edit='/tail += r->c.peeked;/{n;s/r->c.peeked = 0;//}' ;;
 	release-twice) edit='/tail += r->c.peeked;/{n;s/r->c.peeked = 0;//}' ;;

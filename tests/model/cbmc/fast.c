@@ -87,6 +87,45 @@ void release(void)
 	check(woken <= 1);
 }
 
+/* Is there a slot at its place for each of @n? */
+static void check_slots(const struct shmring *r, const void *first, size_t n)
+{
+	check(r->slot_size && n && n <= CAPACITY / shmring_slot_stride(r));
+	check_message(r, first, n * shmring_slot_stride(r));
+}
+
+void reserve_slots(void)
+{
+	struct shmring r = any_producer();
+	size_t n;
+	void *to = shmring_reserve_slots(&r, &n);
+
+	check_producer(&r);
+	if (to)
+		check_slots(&r, to, n);
+}
+
+void commit_slots(void)
+{
+	struct shmring r = any_producer();
+	size_t n;
+
+	shmring_commit_slots(&r, n);
+	check_producer(&r);
+	check(woken <= 1);
+}
+
+void peek_slots(void)
+{
+	struct shmring r = any_consumer();
+	size_t n;
+	const void *from = shmring_peek_slots(&r, &n);
+
+	check_consumer(&r);
+	if (from)
+		check_slots(&r, from, n);
+}
+
 /* The wrong side's calls find nothing there. */
 void wrong_side(void)
 {
