@@ -244,6 +244,8 @@ static void query(struct shmring_file *sf, struct shmring_ioc_query *q)
 		.data_wakes = atomic64_read(&consumer->nr_wakes),
 		.space_sleeps = atomic64_read(&producer->nr_sleeps),
 		.space_wakes = atomic64_read(&producer->nr_wakes),
+		.data_refused = READ_ONCE(*consumer->refused),
+		.space_refused = READ_ONCE(*producer->refused),
 	};
 	shmring_regions(ring, q);
 	query_name(ring, q);
@@ -355,6 +357,8 @@ static void shmring_show_fdinfo(struct seq_file *m, struct file *file)
 	seq_printf(m, "data-wakes:\t%llu\n", q.data_wakes);
 	seq_printf(m, "space-sleeps:\t%llu\n", q.space_sleeps);
 	seq_printf(m, "space-wakes:\t%llu\n", q.space_wakes);
+	seq_printf(m, "data-refused:\t%llu\n", q.data_refused);
+	seq_printf(m, "space-refused:\t%llu\n", q.space_refused);
 }
 
 const struct file_operations shmring_control_fops = {

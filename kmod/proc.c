@@ -60,7 +60,7 @@ static int show(struct seq_file *m, void *v)
 	struct shmring *ring;
 
 	if (v == &shmring_rings) {
-		seq_puts(m, "name                     owner mode   capacity       used producers consumers     sleeps      wakes\n");
+		seq_puts(m, "name                     owner mode   capacity       used producers consumers     sleeps      wakes    refused\n");
 		return 0;
 	}
 	ring = list_entry(v, struct shmring, list);
@@ -69,13 +69,14 @@ static int show(struct seq_file *m, void *v)
 	producer = shmring_side(ring, SHMRING_ROLE_PRODUCER);
 	consumer = shmring_side(ring, SHMRING_ROLE_CONSUMER);
 	/* used is capped: the positions are whatever user space wrote. */
-	seq_printf(m, "%-20s %9u %04o %10llu %10llu %9u %9u %10llu %10llu\n",
+	seq_printf(m, "%-20s %9u %04o %10llu %10llu %9u %9u %10llu %10llu %10llu\n",
 		   ring->name[0] ? ring->name : "-",
 		   from_kuid_munged(seq_user_ns(m), ring->uid), ring->mode,
 		   ring->capacity, min(shmring_used(ring), ring->capacity),
 		   here(producer), here(consumer),
 		   atomic64_read(&producer->nr_sleeps) + atomic64_read(&consumer->nr_sleeps),
-		   atomic64_read(&producer->nr_wakes) + atomic64_read(&consumer->nr_wakes));
+		   atomic64_read(&producer->nr_wakes) + atomic64_read(&consumer->nr_wakes),
+		   READ_ONCE(*producer->refused) + READ_ONCE(*consumer->refused));
 	return 0;
 }
 

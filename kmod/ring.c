@@ -101,12 +101,13 @@ static int alloc_pages_of(struct shmring *ring)
 	return 0;
 }
 
-static void init_side(struct shmring_side *side, __u64 *half, __u64 *position)
+static void init_side(struct shmring_side *side, __u64 *half, __u64 *position, __u64 *refused)
 {
 	init_waitqueue_head(&side->wait);
 	side->half = (struct shmring_half *)half;
 	side->half->wake_at = SHMRING_NO_WAKE;
 	side->position = position;
+	side->refused = refused;
 	shmring_fence_init(side);
 }
 
@@ -142,9 +143,9 @@ static void lay_out(struct shmring *ring)
 		.nr_lanes = 1,
 	};
 	init_side(shmring_side(ring, SHMRING_ROLE_PRODUCER), &ring->lane->space_wake_at,
-		  &producer->head);
+		  &producer->head, &producer->refused);
 	init_side(shmring_side(ring, SHMRING_ROLE_CONSUMER), &ring->lane->data_wake_at,
-		  &consumer->tail);
+		  &consumer->tail, &consumer->refused);
 }
 
 /**

@@ -59,6 +59,7 @@ struct shmring_side {
 					 * publishes from below this; fence_lock
 					 */
 	__u64 *position;		/* head or tail; user space writes it */
+	__u64 *refused;			/* likewise; only shown */
 	struct shmring_file *owner;	/* the endpoint, or NULL; ring->lock */
 	struct mm_struct *mm;		/* that maps its own regions, or NULL; wait.lock */
 	atomic64_t nr_sleeps;

@@ -41,6 +41,7 @@ struct shmring_private {
 	struct shmring_spin spin;
 	uint64_t sleeps;	/* times this endpoint slept */
 	uint64_t wakes;		/* wake-up system calls it made */
+	bool refused;		/* has counted that the peer lied */
 	char name[SHMRING_NAME_MAX];	/* memfd: of the file in /dev/shm */
 	bool persists;		/* memfd: the name stays when the last holder goes */
 };

@@ -184,6 +184,7 @@ static int kmod_info(const struct shmring *r, struct shmring_info *info)
 	info->slot_size = q.slot_size;
 	info->producer_state = q.producer_state;
 	info->consumer_state = q.consumer_state;
+	info->refused = q.data_refused + q.space_refused;
 	memcpy(info->name, q.name, sizeof(info->name));
 	return 0;
 }

@@ -784,6 +784,7 @@ static int memfd_info(const struct shmring *r, struct shmring_info *info)
 	info->used = producer.head - consumer.tail;
 	info->producer_state = lane.producer_state;
 	info->consumer_state = lane.consumer_state;
+	info->refused = consumer.refused + producer.refused;
 	if (!fstat(p->fd, &st) && st.st_nlink)
 		strcpy(info->name, p->name);
 	return 0;

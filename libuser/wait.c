@@ -256,6 +256,20 @@ static bool bad_wait(const struct shmring *r, const struct shmring_wait *w)
 		     w->min_bytes > r->capacity);
 }
 
+/* The peer has lied: count it once, where both sides and the kernel see it. */
+static int tell(struct shmring *r, int ret)
+{
+	__u64 *refused = r->role == SHMRING_CONSUMER ? &r->consumer->refused :
+						       &r->producer->refused;
+
+	if (ret == -EBADMSG && !r->priv->refused) {
+		r->priv->refused = true;
+		__atomic_store_n(refused, __atomic_load_n(refused, __ATOMIC_RELAXED) + 1,
+				 __ATOMIC_RELAXED);
+	}
+	return ret;
+}
+
 int shmring_wait_data(struct shmring *r, const struct shmring_wait *w)
 {
 	struct want want = { .bytes = w && w->min_bytes ? w->min_bytes : 1 };
@@ -264,9 +278,7 @@ int shmring_wait_data(struct shmring *r, const struct shmring_wait *w)
 		return -EBADF;
 	if (bad_wait(r, w))
 		return -EINVAL;
-	if (r->error)
-		return r->error;
-	return wait_for(r, &want, w);
+	return tell(r, r->error ? r->error : wait_for(r, &want, w));
 }
 
 int shmring_wait_space(struct shmring *r, size_t len, const struct shmring_wait *w)
@@ -280,11 +292,11 @@ int shmring_wait_space(struct shmring *r, size_t len, const struct shmring_wait 
 	if (len > shmring_max_len(r) || (r->slot_size && len != r->slot_size))
 		return -EMSGSIZE;
 	if (r->error)
-		return r->error;
+		return tell(r, r->error);
 	shmring_publish(r);
 	want.bytes = __shmring_footprint(r, len);
 	want.mark = want.bytes > r->capacity / 2 ? want.bytes : r->capacity / 2;
-	return wait_for(r, &want, w);
+	return tell(r, wait_for(r, &want, w));
 }
 
 /* ---------------------------------------------------------------- copying */

@@ -43,6 +43,7 @@ int cmd_info(const struct args *a)
 		printf("messages  of any length\n");
 	printf("producer  %s\n", state_name(info.producer_state));
 	printf("consumer  %s\n", state_name(info.consumer_state));
+	printf("refused   %" PRIu64 " times\n", info.refused);
 	shmring_close(r);
 	return EXIT_OK;
 }

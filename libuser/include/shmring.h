@@ -634,6 +634,7 @@ struct shmring_info {
 	uint32_t consumer_state;	/* SHMRING_PEER_* */
 	uint64_t sleeps;		/* times this endpoint slept */
 	uint64_t wakes;			/* wake-up system calls it made */
+	uint64_t refused;		/* -EBADMSG so far: once for each endpoint, of either role */
 	char name[SHMRING_NAME_MAX];	/* "": anonymous, or unlinked */
 };
 

@@ -11,7 +11,7 @@ struct row {
 	unsigned int owner, mode;
 	unsigned long long capacity, used;
 	unsigned int producers, consumers;
-	unsigned long long sleeps, wakes;
+	unsigned long long sleeps, wakes, refused;
 };
 
 /* The first line with this name. */
@@ -25,9 +25,9 @@ static bool find(const char *name, struct row *r)
 	CHECK(fgets(line, sizeof(line), f));
 	CHECK(!strncmp(line, "name ", 5));
 	while (!found && fgets(line, sizeof(line), f)) {
-		CHECK_EQ(sscanf(line, "%63s %u %o %llu %llu %u %u %llu %llu", r->name, &r->owner,
+		CHECK_EQ(sscanf(line, "%63s %u %o %llu %llu %u %u %llu %llu %llu", r->name, &r->owner,
 				&r->mode, &r->capacity, &r->used, &r->producers, &r->consumers,
-				&r->sleeps, &r->wakes), 9);
+				&r->sleeps, &r->wakes, &r->refused), 10);
 		found = !strcmp(r->name, name);
 	}
 	fclose(f);
@@ -45,7 +45,7 @@ static void test_row(void)
 	EXPECT_EQ(r.owner, geteuid());
 	EXPECT_EQ(r.mode, 0640);
 	EXPECT_EQ(r.capacity, 2 * page_size());
-	EXPECT_EQ(r.used | r.producers | r.consumers | r.sleeps | r.wakes, 0);
+	EXPECT_EQ(r.used | r.producers | r.consumers | r.sleeps | r.wakes | r.refused, 0);
 
 	p = endpoint(ring, PRODUCER);
 	c = endpoint(ring, CONSUMER);
@@ -56,8 +56,11 @@ static void test_row(void)
 	EXPECT_EQ(r.consumers, 1);
 	move(&c, 40);
 	EXPECT_EQ(wait_data(c.fd, 16, 0, now_ns() + 1000000), -ETIMEDOUT);
+	p.producer->refused = 3;
+	c.consumer->refused = 4;
 	drop(&p);
 	CHECK(find(name, &r));
+	EXPECT_EQ(r.refused, 7);
 	EXPECT_EQ(r.used, 8);
 	EXPECT_EQ(r.producers, 0);
 	EXPECT(r.sleeps <= 1);
@@ -151,6 +154,10 @@ static void test_fdinfo(void)
 	EXPECT(fdinfo_has(p.fd, "head", "64"));
 	EXPECT(fdinfo_has(p.fd, "tail", "24"));
 	EXPECT(fdinfo_has(ring, "head", "64"));
+	c.consumer->refused = 5;
+	EXPECT(fdinfo_has(ring, "data-refused", "5"));
+	EXPECT(fdinfo_has(p.fd, "space-refused", "0"));
+	EXPECT_EQ(query(ring).data_refused, 5);
 	drop(&p);
 	drop(&c);
 	CHECK(!close(ring));

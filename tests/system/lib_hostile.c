@@ -80,6 +80,37 @@ static void test_record_headers(void)
 	}
 }
 
+/* Once for each endpoint, for everybody to see. */
+static uint64_t nr_refused(const struct shmring *r)
+{
+	struct shmring_info info;
+
+	CHECK_EQ(shmring_get_info(r, &info), 0);
+	return info.refused;
+}
+
+static void test_count(void)
+{
+	struct pair pair = make_pair(65536, 0);
+	struct shmring *handle = attach(pair.p, SHMRING_HANDLE);
+
+	EXPECT_EQ(nr_refused(handle), 0);
+	pair.p->producer->head = 1ull << 40;
+	expect_unusable_for_consumer(pair.c);
+	EXPECT_EQ(nr_refused(handle), 1);
+	EXPECT_EQ(nr_refused(pair.p), 1);
+	shmring_close(pair.c);
+	pair.c = attach(handle, SHMRING_CONSUMER);
+	pair.p->producer->head = 1ull << 50;
+	expect_unusable_for_consumer(pair.c);
+	EXPECT_EQ(nr_refused(handle), 2);
+	pair.c->consumer->tail = 1ull << 60;
+	EXPECT_EQ(shmring_wait_space(pair.p, 65528, &nowait), -EBADMSG);
+	EXPECT_EQ(nr_refused(handle), 3);
+	shmring_close(handle);
+	close_pair(&pair);
+}
+
 /* A sleeper hears of it when it is woken. */
 static int sleep_into_a_lie(struct shmring *r)
 {
@@ -132,6 +163,7 @@ int main(void)
 	RUN(test_head_going_back);
 	RUN(test_tail);
 	RUN(test_record_headers);
+	RUN(test_count);
 	RUN(test_asleep);
 	test_successors(0);
 	test_successors(8);

@@ -199,13 +199,15 @@ struct shmring_lane {
 /* The producer's region. Only the producer writes it; the kernel, when it dies. */
 struct shmring_producer {
 	__u64 head;		/* bytes committed since the ring was made */
-	__u64 reserved[15];
+	__u64 reserved[14];
+	__u64 refused;		/* times that it met with what no consumer may write */
 };
 
 /* The consumer's region. Only the consumer writes it; the kernel, when it dies. */
 struct shmring_consumer {
 	__u64 tail;		/* bytes released since the ring was made */
-	__u64 reserved[15];
+	__u64 reserved[14];
+	__u64 refused;		/* times that it met with what no producer may write */
 };
 
 /* Before each record's payload. */
@@ -315,6 +317,8 @@ struct shmring_ioc_query {
 	__u64 data_wakes;	/* times WAKE woke the consumer */
 	__u64 space_sleeps;	/* times WAIT_SPACE slept */
 	__u64 space_wakes;	/* times WAKE woke the producer */
+	__u64 data_refused;	/* as the consumer counts it: not checked */
+	__u64 space_refused;	/* as the producer counts it: not checked */
 	__u8  name[SHMRING_NAME_MAX];	/* "": anonymous, or unlinked */
 };
 
