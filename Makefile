@@ -39,6 +39,9 @@ test-rt:	## the system tests on a PREEMPT_RT kernel
 mutants:	## are planted faults noticed? (MUTANTS="NAME ...": some of them)
 	@tests/vm/deps.sh build kernel vm && tests/mutants/run.sh $(MUTANTS)
 
+torture:	## crash points, SIGKILLs, hostile peers, loads, at length (POINTS, KILLS, SECONDS_EACH, LOADS, SEED)
+	@tests/torture/run.sh long
+
 check:		## static checks alone
 	@tests/all.sh static
 
@@ -69,4 +72,4 @@ install: all	## library, header, command and man pages (PREFIX, DESTDIR)
 clean:		## what was built; the kernels in the cache stay
 	rm -rf $(BUILD)
 
-.PHONY: all help run bench test test-rt mutants check lib tools modules modules_install install clean
+.PHONY: all help run bench test test-rt mutants torture check lib tools modules modules_install install clean

@@ -10,7 +10,7 @@ set -u
 cd "$(dirname "$0")/.." || exit 1
 log=build/log
 
-parts=(unit memfd bench docs static model harness kunit
+parts=(unit memfd bench docs static model harness kunit torture
 	system-uml system-debug system-6.1 system-6.12)
 more=(system-rt)	# not among "all"
 
@@ -62,6 +62,10 @@ part_kunit() { # inside the module
 	kernel uml &&
 		tests/vm/boot.sh -t 300 -k uml -l "$log/kunit.kernel" -- \
 			"tests/kunit/run.sh $ko/kmod/shmring.ko $ko/tests/kunit/shmring_kunit.ko"
+}
+
+part_torture() { # crash points, SIGKILLs, a hostile peer, unloading; the long form: make torture
+	deps build kernel vm && tests/torture/run.sh short
 }
 
 # system_uml NAME: user-mode Linux runs the host's programs on the host's files

@@ -1,0 +1,32 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# In a guest: tortures the module with the programs named, and unloads it.
+#
+#   guest.sh MODULE DIR PROGRAM...
+set -u
+SHMRING_KO=$1 dir=$2
+shift 2
+export SHMRING_KO SHMRING_BACKEND=kmod SHMRING_REQUIRE=kmod
+passed=0 failed=0
+
+check() { # check NAME COMMAND...
+	name=$1
+	shift
+	if "$@"; then
+		echo "ok - $name"
+		passed=$((passed + 1))
+	else
+		echo "not ok - $name"
+		failed=$((failed + 1))
+	fi
+}
+
+echo "--- Linux $(uname -r), /dev/shmring"
+for program; do
+	[ "$program" = reload ] || grep -q '^shmring ' /proc/modules || insmod "$SHMRING_KO"
+	check "$program on /dev/shmring" "$dir/$program"
+done
+! grep -q '^shmring ' /proc/modules || check "rmmod" rmmod shmring
+
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]

@@ -1,0 +1,518 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Producers and consumers that are killed at random times, each followed by another.
+ *
+ * What is promised, and judged here:
+ *
+ *   - What a producer had committed arrives, once and in order, whoever dies. The
+ *     messages that it was just committing may arrive or not.
+ *   - A consumer's successor starts with the first message that was not released. What
+ *     its predecessor had peeked at, or advanced past, comes again. Of shmring_recv(),
+ *     which copies and then releases, one message may have gone with the caller: the one
+ *     that it was about to return.
+ *   - Whoever is left hears of the death, or of the successor. Nobody sleeps on.
+ *   - Nothing is left behind: no ring, name, descriptor, child, use of the module.
+ *
+ * SHMRING_KILLS says how many, SHMRING_SEED in which order and of whom.
+ */
+#include "lib.h"
+
+#include <dirent.h>
+#include <sched.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#define PER_RING	100		/* kills, before there is a new ring */
+#define MAX_PRODUCERS	(PER_RING + 2)
+#define PATIENCE	10000000000ull	/* ns: beyond that it is asleep */
+#define SOON		10000000	/* ns in which a peer should hear */
+#define MAX_LEN		256
+
+/* A message's number: the producer's, in its upper half, and its own. */
+static uint64_t number(uint64_t producer, uint64_t n)
+{
+	return producer << 32 | n;
+}
+
+static uint64_t producer_of(uint64_t number)
+{
+	return number >> 32;
+}
+
+/* What survives those who are killed. The next number to read, or to be released. */
+struct record {
+	uint64_t begun[MAX_PRODUCERS];	/* messages that it has tried to send ... */
+	uint64_t sent[MAX_PRODUCERS];	/* ... and has sent */
+	uint64_t read;
+	uint64_t released;
+	uint64_t unsure;		/* messages that recv may have taken along */
+	uint64_t received;		/* whenever one is: for those who watch */
+	uint64_t attached[3];		/* by role: whether there is one */
+	uint64_t heard[3];		/* by role: when it heard of the other's death */
+	uint64_t producer;		/* the present one's number */
+	uint64_t stop;
+	uint64_t seed;
+};
+
+static struct record *record;
+static struct shmring *handle;
+static uint32_t slot_size;
+
+static uint64_t get(const uint64_t *word)
+{
+	return __atomic_load_n(word, __ATOMIC_SEQ_CST);
+}
+
+static void set(uint64_t *word, uint64_t value)
+{
+	__atomic_store_n(word, value, __ATOMIC_SEQ_CST);
+}
+
+static void pause_ns(uint64_t ns)
+{
+	nanosleep(&(struct timespec){ .tv_nsec = (long)ns }, NULL);
+}
+
+/* ----------------------------------------------------------------- messages */
+
+static uint32_t length_of(uint64_t number)
+{
+	return slot_size ? slot_size : 8 + (uint32_t)(random_u64(&number) % (MAX_LEN - 8));
+}
+
+static void write_message(unsigned char *to, uint64_t number)
+{
+	uint32_t i, len = length_of(number);
+
+	memcpy(to, &number, sizeof(number));
+	for (i = sizeof(number); i < len; i++)
+		to[i] = (unsigned char)(number + i);
+}
+
+/* Its number. */
+static uint64_t read_message(const unsigned char *from, size_t len)
+{
+	uint64_t number;
+	uint32_t i;
+
+	CHECK(len >= sizeof(number));
+	memcpy(&number, from, sizeof(number));
+	CHECK_EQ(len, length_of(number));
+	for (i = sizeof(number); i < len; i++)
+		CHECK_EQ(from[i], (unsigned char)(number + i));
+	return number;
+}
+
+/* ----------------------------------------------------------------- producers */
+
+/* The other side is gone: say so, and wait for the next. */
+static void hear_of_death(enum shmring_role self, enum shmring_role peer)
+{
+	set(&record->heard[self], now_ns());
+	while (!get(&record->attached[peer]) && !get(&record->stop))
+		pause_ns(20000);
+	sched_yield();
+}
+
+static int send_one(struct shmring *r, uint64_t number)
+{
+	unsigned char message[MAX_LEN];
+
+	write_message(message, number);
+	return (int)shmring_send(r, message, length_of(number), NULL);
+}
+
+static int stage_one(struct shmring *r, uint64_t number)
+{
+	uint32_t len = length_of(number);
+	unsigned char *to;
+	int ret;
+
+	while (!(to = shmring_reserve(r, len))) {
+		ret = shmring_wait_space(r, len, NULL);	/* publishes, too */
+		if (ret)
+			return ret;
+	}
+	write_message(to, number);
+	return shmring_stage(r, len);
+}
+
+/* Returns how many of up to @nr messages from @first on it has got rid of. */
+static uint64_t send_some(struct shmring *r, uint64_t first, uint64_t nr)
+{
+	uint64_t i;
+	int ret = 0;
+
+	if (nr == 1) {
+		ret = send_one(r, first);
+		if (ret >= 0)
+			return 1;
+		CHECK_EQ(ret, -EPIPE);
+		return 0;
+	}
+	for (i = 0; i < nr && !ret; i++)
+		ret = stage_one(r, first + i);
+	if (ret) {
+		CHECK_EQ(ret, -EPIPE);
+		i--;
+	}
+	shmring_publish(r);
+	return i;
+}
+
+static int produce(struct shmring *r)
+{
+	uint64_t self = get(&record->producer), n = 0, nr, sent;
+	uint64_t seed = record->seed ^ number(self, 1);
+
+	set(&record->attached[SHMRING_PRODUCER], 1);
+	while (!get(&record->stop)) {
+		nr = 1 + random_u64(&seed) % 4;
+		set(&record->begun[self], n + nr);
+		sent = send_some(r, number(self, n), nr);
+		n += sent;
+		set(&record->sent[self], n);
+		if (sent < nr)
+			hear_of_death(SHMRING_PRODUCER, SHMRING_CONSUMER);
+	}
+	return TEST_PASS;
+}
+
+/* ----------------------------------------------------------------- consumers */
+
+/* Is @next what may come where @at was expected? */
+static bool follows(uint64_t at, uint64_t next)
+{
+	uint64_t producer = producer_of(at), n = at - number(producer, 0);
+
+	if (next == at)
+		return true;
+	/* Another producer's first, after all of those before. */
+	if (producer_of(next) <= producer || next != number(producer_of(next), 0) ||
+	    n < get(&record->sent[producer]) || n > get(&record->begun[producer]))
+		return false;
+	while (++producer < producer_of(next))
+		if (get(&record->sent[producer]))
+			return false;
+	return true;
+}
+
+/* A successor may be given again what was read, but not what was released. */
+static bool may_start_with(uint64_t first)
+{
+	uint64_t read = get(&record->read), at;
+
+	if (first >= get(&record->released) && first <= read)
+		return true;
+	for (at = read; at <= read + get(&record->unsure); at++)
+		if (follows(at, first))
+			return true;
+	return false;
+}
+
+/* Where the reader stands, and how it has got there. */
+struct reader {
+	uint64_t next;
+	bool started;
+};
+
+static void accept(struct reader *reader, uint64_t number)
+{
+	if (!(reader->started ? follows(reader->next, number) : may_start_with(number))) {
+		printf("message %#llx: expected %#llx; read %#llx, released %#llx, sent %llu, begun %llu\n",
+		       (unsigned long long)number, (unsigned long long)reader->next,
+		       (unsigned long long)record->read, (unsigned long long)record->released,
+		       (unsigned long long)record->sent[producer_of(reader->next)],
+		       (unsigned long long)record->begun[producer_of(reader->next)]);
+		CHECK(!"a message is lost, or comes twice, or too early");
+	}
+	reader->started = true;
+	reader->next = number + 1;
+	set(&record->received, get(&record->received) + 1);
+}
+
+/* As a message of its own; -EAGAIN: nothing there. */
+static int receive_one(struct shmring *r, struct reader *reader)
+{
+	unsigned char message[MAX_LEN];
+	ssize_t ret = shmring_recv(r, message, sizeof(message), NULL);
+
+	if (ret < 0)
+		return (int)ret;
+	accept(reader, read_message(message, (size_t)ret));
+	set(&record->read, reader->next);
+	set(&record->released, reader->next);
+	return 0;
+}
+
+static int receive_batch(struct shmring *r, struct reader *reader, uint64_t nr)
+{
+	const void *from;
+	size_t len;
+	int ret;
+
+	while (!(from = shmring_peek(r, &len))) {
+		ret = shmring_wait_data(r, NULL);
+		if (ret)
+			return ret;
+	}
+	do {
+		accept(reader, read_message(from, len));
+		set(&record->read, reader->next);
+		CHECK_EQ(shmring_advance(r), 0);
+	} while (--nr && (from = shmring_peek(r, &len)));
+	CHECK_EQ(shmring_release(r), 0);
+	set(&record->released, reader->next);
+	return 0;
+}
+
+/* All that any producer has sent has come. */
+static int expect_end(const struct reader *reader)
+{
+	uint64_t last = get(&record->producer);
+
+	CHECK(follows(reader->started ? reader->next : get(&record->read), number(last + 1, 0)) ||
+	      (!reader->started && may_start_with(number(last + 1, 0))));
+	return TEST_PASS;
+}
+
+static int consume(struct shmring *r)
+{
+	struct reader reader = { .next = get(&record->read) };
+	uint64_t seed = record->seed ^ reader.next ^ now_ns();
+	bool copies = random_u64(&seed) % 2;
+	int ret;
+
+	set(&record->unsure, get(&record->unsure) + copies);
+	set(&record->attached[SHMRING_CONSUMER], 1);
+	for (;;) {
+		ret = copies ? receive_one(r, &reader) :
+			       receive_batch(r, &reader, 1 + random_u64(&seed) % 8);
+		/* What those before were unsure of is settled. */
+		if (!ret && get(&record->unsure) != copies)
+			set(&record->unsure, copies);
+		if (!ret)
+			continue;
+		CHECK_EQ(ret, -ENODATA);
+		if (get(&record->stop))
+			return expect_end(&reader);
+		hear_of_death(SHMRING_CONSUMER, SHMRING_PRODUCER);
+	}
+}
+
+/* ------------------------------------------------------------------- figures */
+
+static const uint64_t classes[] = { 100000, 1000000, 10000000, 100000000, 1000000000, PATIENCE };
+static const char *const class_names[] = { "0.1 ms", "1 ms", "10 ms", "100 ms", "1 s", "10 s" };
+static uint64_t heard_within[ARRAY_SIZE(classes)], heard, longest, kills, messages;
+
+static void count_hearing(uint64_t ns)
+{
+	size_t i = 0;
+
+	while (i < ARRAY_SIZE(classes) - 1 && ns > classes[i])
+		i++;
+	heard_within[i]++;
+	heard++;
+	if (ns > longest)
+		longest = ns;
+}
+
+static void print_figures(uint64_t began)
+{
+	uint64_t late = 0;
+	size_t i;
+
+	printf("kill: %llu SIGKILLs, %llu messages, %.1f s\n", (unsigned long long)kills,
+	       (unsigned long long)messages, (double)(now_ns() - began) / 1e9);
+	printf("kill: %llu deaths were heard of, within", (unsigned long long)heard);
+	for (i = 0; i < ARRAY_SIZE(classes); i++) {
+		printf(" %s: %llu", class_names[i], (unsigned long long)heard_within[i]);
+		if (classes[i] > SOON)
+			late += heard_within[i];
+	}
+	printf("; longest %.3f ms; %llu after more than %d ms\n", (double)longest / 1e6,
+	       (unsigned long long)late, SOON / 1000000);
+}
+
+/* ----------------------------------------------------------------------- game */
+
+static pid_t player[3];		/* by role */
+
+static enum shmring_role other(enum shmring_role role)
+{
+	return role == SHMRING_PRODUCER ? SHMRING_CONSUMER : SHMRING_PRODUCER;
+}
+
+static bool comes_true(uint64_t *word, uint64_t at_least)
+{
+	uint64_t end = now_ns() + PATIENCE;
+
+	while (get(word) < at_least) {
+		if (now_ns() > end)
+			return false;
+		pause_ns(20000);
+	}
+	return true;
+}
+
+/* Both are there, and messages move. */
+static void have_both_play(void)
+{
+	enum shmring_role role;
+
+	for (role = SHMRING_PRODUCER; role <= SHMRING_CONSUMER; role++) {
+		if (player[role])
+			continue;
+		if (role == SHMRING_PRODUCER)
+			set(&record->producer, get(&record->producer) + 1);
+		player[role] = start_as(handle, role,
+					role == SHMRING_PRODUCER ? produce : consume);
+		CHECK(comes_true(&record->attached[role], 1));
+	}
+	CHECK(comes_true(&record->received, get(&record->received) + 1));
+}
+
+static void murder(enum shmring_role role)
+{
+	set(&record->attached[role], 0);
+	CHECK(!kill(player[role], SIGKILL));
+}
+
+static void bury(enum shmring_role role)
+{
+	CHECK_EQ(end_of(player[role]), 128 + SIGKILL);
+	player[role] = 0;
+	kills++;
+}
+
+/* Without the module it takes 50 ms and more: now and then. */
+static void await_hearing(enum shmring_role peer, uint64_t since, uint64_t *seed)
+{
+	if (random_u64(seed) % (on_memfd() ? 64 : 2))
+		return;
+	CHECK(comes_true(&record->heard[peer], since));
+	count_hearing(get(&record->heard[peer]) - since);
+}
+
+static void play_round(uint64_t *seed)
+{
+	enum shmring_role role = random_u64(seed) % 2 ? SHMRING_PRODUCER : SHMRING_CONSUMER;
+	bool both = random_u64(seed) % 4 == 0;
+	uint64_t since;
+
+	have_both_play();
+	if (random_u64(seed) % 4)
+		pause_ns(random_u64(seed) % (random_u64(seed) % 8 ? 200000 : 3000000));
+	since = now_ns();
+	murder(role);
+	if (both)
+		murder(other(role));
+	bury(role);
+	if (both)
+		bury(other(role));
+	else
+		await_hearing(other(role), since, seed);
+}
+
+static void end_game(void)
+{
+	have_both_play();
+	set(&record->stop, 1);
+	CHECK_EQ(end_of(player[SHMRING_PRODUCER]), TEST_PASS);
+	CHECK_EQ(end_of(player[SHMRING_CONSUMER]), TEST_PASS);
+	player[SHMRING_PRODUCER] = player[SHMRING_CONSUMER] = 0;
+	messages += record->received;
+}
+
+static void play(uint64_t *seed, uint64_t nr)
+{
+	struct shmring_options opt = {
+		.capacity = random_u64(seed) % 2 ? 4096 : 65536,
+		.slot_size = random_u64(seed) % 3 ? 0 : 64,
+	};
+	uint64_t i;
+
+	slot_size = (uint32_t)opt.slot_size;
+	memset(record, 0, sizeof(*record));
+	record->seed = random_u64(seed);
+	CHECK_EQ(shmring_create(&handle, random_u64(seed) % 2 ? unique("kill") : NULL, &opt), 0);
+	for (i = 0; i < nr; i++)
+		play_round(seed);
+	end_game();
+	shmring_close(handle);
+}
+
+/* ------------------------------------------------------------------ remainders */
+
+static int nr_lines(const char *path)
+{
+	FILE *f = fopen(path, "re");
+	int c, nr = 0;
+
+	if (!f)
+		return 0;
+	while ((c = getc(f)) != EOF)
+		nr += c == '\n';
+	fclose(f);
+	return nr;
+}
+
+static int users_of_module(void)
+{
+	FILE *f = fopen("/sys/module/shmring/refcnt", "re");
+	int nr = 0;
+
+	if (f) {
+		CHECK_EQ(fscanf(f, "%d", &nr), 1);
+		fclose(f);
+	}
+	return nr;
+}
+
+/* Names that unique() has made up for us. */
+static int nr_names(void)
+{
+	struct dirent *entry;
+	char ours[64];
+	DIR *dir = opendir("/dev/shm");
+	int nr = 0;
+
+	CHECK(dir);
+	snprintf(ours, sizeof(ours), "shmring.test-kill-%d-", getpid());
+	while ((entry = readdir(dir)))
+		nr += !strncmp(entry->d_name, ours, strlen(ours));
+	closedir(dir);
+	return nr;
+}
+
+static void expect_nothing_left(int fds)
+{
+	EXPECT_EQ(nr_fds(), fds);
+	EXPECT_EQ(waitpid(-1, NULL, WNOHANG), -1);
+	EXPECT_EQ(nr_names(), 0);
+	if (on_memfd())
+		return;
+	EXPECT_EQ(nr_lines("/proc/shmring"), 1);	/* the headline */
+	EXPECT_EQ(users_of_module(), 0);
+}
+
+int main(void)
+{
+	uint64_t want = setting("SHMRING_KILLS", 500), seed = setting("SHMRING_SEED", 1);
+	uint64_t began = now_ns();
+	int fds;
+
+	need_backend();
+	printf("kill: seed %llu, backend %s\n", (unsigned long long)seed,
+	       on_memfd() ? "memfd" : "kmod");
+	record = share(sizeof(*record));
+	fds = nr_fds();
+	while (kills < want && !finish()) {
+		context("the ring after %llu kills", (unsigned long long)kills);
+		play(&seed, want - kills < PER_RING ? want - kills : PER_RING);
+		expect_nothing_left(fds);
+	}
+	print_figures(began);
+	return finish();
+}

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What may lie in a ring's memory, by docs/abi.md and without the library: a stream
+ * of records that is known in advance, the ring's pages as they are, and a judge who
+ * compares the two.
+ */
+#ifndef ORACLE_H
+#define ORACLE_H
+
+#include <linux/shmring.h>
+
+#include "test.h"
+
+enum {
+	CAPACITY = 4096,
+	MAX_RECORDS = CAPACITY / SHMRING_ALIGN + 8,
+	MAX_TAKEN = 8,		/* records that one call may take */
+};
+
+/* Record n is at start[n]; the one after the last starts where the stream ends. */
+struct stream {
+	uint32_t slot_size;
+	uint32_t header;	/* bytes */
+	uint32_t len[MAX_RECORDS];
+	uint64_t start[MAX_RECORDS + 1];
+};
+
+/*
+ * What is to come of the call that is being made. Written by who makes it, before and
+ * after: the positions are somewhere in between.
+ */
+struct intent {
+	uint64_t head_min, head_max;
+	uint64_t tail_min, tail_max;
+	uint32_t done;
+	unsigned char taken[MAX_TAKEN][CAPACITY];	/* copies, of what it has received */
+};
+
+struct oracle {
+	struct stream stream;
+	struct intent *intent;
+	const struct shmring_status *status;
+	struct shmring_lane *lane;
+	struct shmring_consumer *consumer;
+	struct shmring_producer *producer;
+	unsigned char *data;		/* twice in a row */
+	size_t mapped;			/* bytes, from status on */
+	unsigned int first;		/* the record at tail when the call began */
+	unsigned int tail, head;	/* records, as last seen */
+};
+
+/* Byte @i of record @n. */
+unsigned char content(unsigned int n, unsigned int i);
+void fill_in(unsigned char *to, unsigned int n, uint32_t len);
+bool is_record(const unsigned char *from, unsigned int n, uint32_t len);
+
+/* The positions of records of these lengths, the first of them at @base. */
+void lay_out_stream(struct stream *s, uint64_t base);
+
+/* Map the ring behind @fd and put the records before number @nr into it. */
+void open_oracle(struct oracle *o, int fd);
+void put_records(struct oracle *o, unsigned int nr);
+void close_oracle(struct oracle *o);
+
+/* Is there room for record @n, with the consumer where it is? */
+bool fits(const struct oracle *o, unsigned int n);
+
+/* What is wrong with the ring at this moment; NULL: nothing. */
+const char *judge(struct oracle *o);
+
+#endif /* ORACLE_H */

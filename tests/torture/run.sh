@@ -1,0 +1,72 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# Crash points, deaths, a hostile peer, loading and unloading: here on the memfd
+# backend, on /dev/shmring in guests.
+#
+#   run.sh short|long
+#
+# POINTS (crash points), KILLS (SIGKILLs on either backend), SECONDS_EACH (of each
+# hostile role), LOADS (and unloads) and SEED, in the environment, say how much.
+set -u
+cd "$(dirname "$0")/../.." || exit 1
+passed=0 failed=0
+
+case ${1:-} in
+short) how_much=(200000 400 3 300) limit=300 ;;
+long) how_much=(3000000 10000 60 10000) limit=3600 ;;
+*)
+	sed -n 's/^#   \(run.sh\)/\1/p' "$0" >&2
+	exit 2
+	;;
+esac
+export SHMRING_POINTS=${POINTS:-${how_much[0]}} SHMRING_KILLS=${KILLS:-${how_much[1]}}
+export SHMRING_SECONDS=${SECONDS_EACH:-${how_much[2]}} SHMRING_LOADS=${LOADS:-${how_much[3]}}
+export SHMRING_SEED=${SEED:-$RANDOM}
+
+here() { # here PROGRAM: on memfd, with ASan and UBSan where that does not get in the way
+	local dir=build/tests/torture
+	[ "$1" != hostile ] || dir+=-asan
+	if SHMRING_BACKEND=memfd timeout -k 5 "$limit" "$dir/$1"; then
+		echo "ok - $1 on memfd"
+		((++passed))
+	else
+		echo "not ok - $1 on memfd"
+		((++failed))
+	fi
+}
+
+# guest KERNEL PROGRAM...
+guest() {
+	local vars name=$1 out KDIR ARCH RELEASE settings re='^([0-9]+) passed, ([0-9]+) failed$'
+	shift
+	vars=$(tests/vm/kernel.sh "$name") || vars=false
+	if ! eval "$vars" || ! make -s modules KDIR="$KDIR" ARCH="$ARCH" W=1; then
+		echo "not ok - $name: the kernel and the module are built"
+		((++failed))
+		return
+	fi
+	settings=$(env | grep -E '^SHMRING_(KILLS|SECONDS|LOADS|SEED)=' | tr '\n' ' ')
+	out=build/log/torture-$name
+	tests/vm/boot.sh -t "$limit" -k "$name" -l "$out.kernel" -- "$settings tests/torture/guest.sh \
+build/kmod-$RELEASE-$ARCH/shmring.ko build/tests/torture $*" | tee "$out.log"
+	if ((PIPESTATUS[0])); then
+		echo "not ok - $name: ends as it should, without a report"
+		((++failed))
+	fi
+	if [[ $(grep -E "$re" "$out.log" | tail -n 1) =~ $re ]]; then
+		((passed += BASH_REMATCH[1], failed += BASH_REMATCH[2]))
+	fi
+}
+
+mkdir -p build/log
+make -s -C tests/torture || exit 1
+make -s -C tests/torture SAN=address,undefined O=../../build/tests/torture-asan || exit 1
+echo "--- $(uname -sr), memfd; seed $SHMRING_SEED"
+here step
+here kill
+here hostile
+guest uml kill
+guest uml-debug hostile reload
+
+echo "$passed passed, $failed failed"
+((failed == 0))
