@@ -68,14 +68,15 @@ part_torture() { # crash points, SIGKILLs, a hostile peer, unloading; the long f
 	deps build kernel vm && tests/torture/run.sh short
 }
 
-# system_uml NAME: user-mode Linux runs the host's programs on the host's files
+# system_uml NAME [MESSAGES]: user-mode Linux runs the host's programs on the
+# host's files
 system_uml() {
 	kernel "$1" && make -s lib && make -s -C tests/system &&
 		tests/vm/boot.sh -t 1200 -k "$1" -l "$log/system-$1.kernel" -- \
-			"tests/system/guest.sh $ko/shmring.ko build/tests/system"
+			"SHMRING_MESSAGES=${2:-10000000} tests/system/guest.sh $ko/shmring.ko build/tests/system"
 }
 
-# system_qemu NAME: stock kernels get static programs in their initramfs
+# system_qemu NAME [MESSAGES]: others get static programs in their initramfs
 system_qemu() {
 	kernel "$1" && make -s lib &&
 		make -s -C tests/system STATIC=1 O=../../build/tests/system-static &&
@@ -84,13 +85,11 @@ system_qemu() {
 			-i build/tests/system-static:/tmp/system \
 			-i tests/runtests.sh:/tmp/tests/runtests.sh \
 			-i tests/system/guest.sh:/tmp/tests/system/guest.sh -- \
-			"SHMRING_MESSAGES=1000000 tests/system/guest.sh shmring.ko system"
+			"SHMRING_MESSAGES=${2:-1000000} tests/system/guest.sh shmring.ko system"
 }
 
 part_system-uml() { system_uml uml; }		# Linux 7.3, two CPUs, native speed
-part_system-debug() { # 7.3 with KASAN, UBSAN, lockdep, kmemleak
-	SHMRING_MESSAGES=200000 system_uml uml-debug
-}
+part_system-debug() { system_uml uml-debug 200000; } # with KASAN, UBSAN, lockdep, kmemleak
 part_system-6.1() { system_qemu debian-6.1; }	# Debian 12's kernel
 part_system-6.12() { system_qemu debian-6.12; }	# Debian 13's kernel
 part_system-rt() { system_qemu debian-rt; }	# PREEMPT_RT: locks sleep, interrupts are threads
