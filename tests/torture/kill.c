@@ -108,9 +108,11 @@ static uint64_t read_message(const unsigned char *from, size_t len)
 /* The other side is gone: say so, and wait for the next. */
 static void hear_of_death(enum shmring_role self, enum shmring_role peer)
 {
-	set(&record->heard[self], now_ns());
-	while (!get(&record->attached[peer]) && !get(&record->stop))
+	/* The next may come and be killed between two looks: then this was heard, too. */
+	do {
+		set(&record->heard[self], now_ns());
 		pause_ns(20000);
+	} while (!get(&record->attached[peer]) && !get(&record->stop));
 	sched_yield();
 }
 
