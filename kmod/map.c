@@ -123,14 +123,17 @@ static const struct vm_operations_struct shmring_vm_ops = {
 static int insert(struct vm_area_struct *vma, unsigned long *addr, struct page **pages,
 		  unsigned long nr)
 {
-	unsigned long left = nr;
-	int ret = vm_insert_pages(vma, *addr, pages, &left);
-
-	*addr += nr << PAGE_SHIFT;
-	return ret;
+	for (; nr; nr--, pages++, *addr += PAGE_SIZE)
+		if (vmf_insert_pfn(vma, *addr, page_to_pfn(*pages)) != VM_FAULT_NOPAGE)
+			return -ENOMEM;
+	return 0;
 }
 
-/* Every page table entry holds a reference to its page; there are no faults. */
+/*
+ * All at once; there are no faults. As bare frames, whose entries nothing follows to
+ * a page: the fast way of get_user_pages() looks at no VMA. The mapping holds the
+ * file, and that the ring and its pages.
+ */
 static int populate(struct vm_area_struct *vma, struct shmring *ring,
 		    const struct shmring_span *span)
 {
@@ -202,7 +205,7 @@ int shmring_mmap(struct file *file, struct vm_area_struct *vma)
 		return -EACCES;
 
 	vm_flags_clear(vma, VM_MAYEXEC | (own ? 0 : VM_MAYWRITE));
-	vm_flags_set(vma, VM_IO | VM_DONTCOPY | VM_DONTEXPAND | VM_DONTDUMP);
+	vm_flags_set(vma, VM_IO | VM_PFNMAP | VM_DONTCOPY | VM_DONTEXPAND | VM_DONTDUMP);
 	ret = own ? map_own(sf, vma, &span) : populate(vma, sf->ring, &span);
 	if (ret)
 		return ret;

@@ -24,7 +24,10 @@ static void check_states(struct kunit *test, u32 role, u32 other)
 		KUNIT_EXPECT_EQ(test, state_of(ring, role), SHMRING_PEER_LIVE);
 		KUNIT_EXPECT_EQ(test, epoch_of(ring, role), epoch);
 		KUNIT_EXPECT_EQ(test, shmring_ready(sf, CAPACITY), role == PRODUCER);
+		/* As if mapped: nobody may look at it once it has gone. */
+		shmring_side(ring, role)->mm = current->active_mm;
 		detach(sf);
+		KUNIT_EXPECT_PTR_EQ(test, shmring_side(ring, role)->mm, NULL);
 		KUNIT_EXPECT_EQ(test, state_of(ring, role), SHMRING_PEER_GONE);
 		KUNIT_EXPECT_EQ(test, epoch_of(ring, role), epoch);
 		KUNIT_EXPECT_EQ(test, shmring_ready(sf, 1), -ESHUTDOWN);

@@ -148,9 +148,10 @@ static void test_space_edges(void)
 	CHECK(!close(ring));
 }
 
-static void test_one_shot(void)
+/* Whoever is asked again by every EPOLL_CTL_MOD is not armed for while it is ready. */
+static void test_one_shot(uint32_t flags)
 {
-	struct epoll_event again = { .events = EPOLLIN | EPOLLONESHOT };
+	struct epoll_event again = { .events = EPOLLIN | EPOLLONESHOT | flags };
 	int ring = make_ring(page_size());
 	struct endpoint p = endpoint(ring, PRODUCER);
 	struct endpoint c = endpoint(ring, CONSUMER);
@@ -164,9 +165,11 @@ static void test_one_shot(void)
 		EXPECT_EQ(next_event(ep, 0), 0);
 		CHECK(!epoll_ctl(ep, EPOLL_CTL_MOD, c.fd, &again));
 		EXPECT(next_event(ep, 0) & EPOLLIN);
+		EXPECT(c.lane->data_wake_at == SHMRING_NO_WAKE);
 		take(&c);
 		CHECK(!epoll_ctl(ep, EPOLL_CTL_MOD, c.fd, &again));
 		EXPECT_EQ(next_event(ep, 0), 0);
+		EXPECT(c.lane->data_wake_at != SHMRING_NO_WAKE);
 	}
 	close(ep);
 	drop(&p);
@@ -229,7 +232,10 @@ int main(void)
 	test_ping_pong(EPOLLET | EPOLLONESHOT);
 	RUN(test_edges);
 	RUN(test_space_edges);
-	RUN(test_one_shot);
+	context("one-shot");
+	test_one_shot(0);
+	context("one-shot, edge-triggered");
+	test_one_shot(EPOLLET);
 	test_death(PRODUCER, 0);
 	test_death(PRODUCER, EPOLLET);
 	test_death(CONSUMER, 0);

@@ -88,6 +88,40 @@ static void write_from_a_process(struct mapping *m)
 	EXPECT_EQ(process_vm_writev(getpid(), &from, 1, &to, 1, 0), -1);
 }
 
+/* What the kernel says of it, " xx xx ... ". */
+static void flags_of(const struct mapping *m, char *flags, size_t size)
+{
+	FILE *f = fopen("/proc/self/smaps", "re");
+	unsigned long long from, to;
+	char line[512];
+	bool here = false;
+
+	CHECK(f);
+	*flags = '\0';
+	while (fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "%llx-%llx ", &from, &to) == 2)
+			here = from == (uintptr_t)m->addr && to == from + m->length;
+		else if (here && !strncmp(line, "VmFlags:", 8))
+			snprintf(flags, size, "%s", line + 8);
+	}
+	fclose(f);
+}
+
+/* What mremap and core dumps are refused twice over, no test of theirs would miss. */
+static void flagged(struct mapping *m)
+{
+	static const char *const always[] = { " io ", " dc ", " de ", " dd ", " sh " };
+	bool own = is_own(m->role, m->region);
+	char flags[512];
+	size_t i;
+
+	flags_of(m, flags, sizeof(flags));
+	for (i = 0; i < ARRAY_SIZE(always); i++)
+		EXPECT(strstr(flags, always[i]));
+	EXPECT_EQ(!!strstr(flags, " mw "), own);
+	EXPECT(!strstr(flags, " me "));
+}
+
 static void refuse_mremap(struct mapping *m, size_t old, size_t new, int flags, void *where)
 {
 	void *p = mremap(m->addr, old, new, flags, where);
@@ -210,6 +244,7 @@ int main(void)
 {
 	control();
 	test_protections();
+	for_each_mapping(flagged, "flags");
 	for_each_mapping(mprotect_up, "mprotect");
 	for_each_mapping(write_through_proc, "/proc/self/mem");
 	for_each_mapping(write_from_a_process, "process_vm_writev");

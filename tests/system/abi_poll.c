@@ -110,8 +110,15 @@ static void test_end_of_stream(void)
 	EXPECT(!(ready(p.fd) & POLLOUT));
 	c = endpoint(ring, CONSUMER);
 	EXPECT_EQ(ready(p.fd), POLLOUT);
-	drop(&p);
-	drop(&c);
+	/* The own role is over: nothing will ever come. */
+	unmap(&p);
+	EXPECT(ready(p.fd) & POLLHUP);
+	EXPECT(!(ready(p.fd) & POLLOUT));
+	CHECK(!close(p.fd));
+	unmap(&c);
+	EXPECT(ready(c.fd) & POLLHUP);
+	EXPECT(!(ready(c.fd) & POLLIN));
+	CHECK(!close(c.fd));
 	CHECK(!close(ring));
 }
 

@@ -18,28 +18,37 @@ static void expect_in_use(const char *by)
 	CHECK(!access("/dev/shmring", F_OK));
 }
 
-static void unlink_anew(const char *name)
+/* A ring that nobody holds but its name. */
+static void persistent(const char *name)
 {
-	int device = open("/dev/shmring", O_RDWR | O_CLOEXEC);
+	struct shmring_ioc_create c = { page_size(), 0, 0600, SHMRING_CREATE_F_PERSIST, 0, "" };
 	struct shmring_ioc_name n = { .rights = 0 };
+	int device = open("/dev/shmring", O_RDWR | O_CLOEXEC);
+	int ring;
 
 	CHECK(device >= 0);
+	memcpy(c.name, name, strlen(name));
 	memcpy(n.name, name, strlen(name));
+	ring = (int)call(device, SHMRING_IOC_CREATE, &c);
+	CHECK(ring >= 0);
+	CHECK(!close(ring));
+	CHECK(!close(device));
+	expect_in_use("a persistent ring");
+	device = open("/dev/shmring", O_RDWR | O_CLOEXEC);
+	CHECK(device >= 0);
 	EXPECT_EQ(call(device, SHMRING_IOC_UNLINK, &n), 0);
 	CHECK(!close(device));
 }
 
-/* The control file would hide everything else: the rest goes without it. */
+/* The control file and a persistent name would hide everything else: it goes without. */
 static int without_control(int device)
 {
-	const char *name = unique("unload");
 	struct epoll_event ev = { .events = EPOLLIN };
 	int ring, narrowed, ep;
 	struct endpoint e;
 
 	expect_in_use("a control file");
-	ring = create(name, page_size(), 0600, SHMRING_CREATE_F_PERSIST);
-	CHECK(ring >= 0);
+	ring = make_ring(page_size());
 	narrowed = narrow(ring, SHMRING_RIGHT_ALL);
 	e = endpoint(ring, CONSUMER);
 	ep = epoll_create1(EPOLL_CLOEXEC);
@@ -55,8 +64,7 @@ static int without_control(int device)
 	expect_in_use("a mapping");
 	unmap(&e);
 	close(ep);
-	expect_in_use("a persistent ring");
-	unlink_anew(name);
+	persistent(unique("unload"));
 	return finish();
 }
 

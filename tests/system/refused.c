@@ -6,6 +6,7 @@
 struct state {
 	struct shmring_ioc_query q;
 	int fds;
+	int next_fd;
 	char rings[16384];
 };
 
@@ -22,11 +23,22 @@ static void read_rings(char *text, size_t size)
 	close(fd);
 }
 
+/* One that is reserved for a file that never came shows nowhere else. */
+static int lowest_free(void)
+{
+	int fd = dup(STDOUT_FILENO);
+
+	CHECK(fd >= 0);
+	close(fd);
+	return fd;
+}
+
 static void take(struct state *s, int ring)
 {
 	memset(s, 0, sizeof(*s));
 	s->q = query(ring);
 	s->fds = nr_fds();
+	s->next_fd = lowest_free();
 	read_rings(s->rings, sizeof(s->rings));
 }
 

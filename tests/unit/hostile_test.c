@@ -132,6 +132,7 @@ static void head_that_cuts_an_array_is_refused(void **state)
 		if (cut % 104) {
 			n = 1;
 			assert_null(shmring_peek_slots(&rig->c, &n));
+			assert_int_equal(shmring_wait_data(&rig->c, &nowait), -EBADMSG);
 			assert_no_data_any_more(rig);
 		}
 	}

@@ -311,6 +311,16 @@ static void wait_for_space_asks_for_half_the_ring(void **state)
 	put(&rig->p, 8, 1);
 }
 
+static void wait_for_what_is_just_there_returns_at_once(void **state)
+{
+	struct rig *rig = script(state, nobody_comes);
+
+	fill(rig);
+	take(&rig->c, 8, 0);
+	assert_int_equal(shmring_wait_space(&rig->p, 8, NULL), 0);
+	assert_non_null(shmring_reserve(&rig->p, 8));
+}
+
 static void wait_for_much_space_asks_for_it(void **state)
 {
 	struct rig *rig = script(state, the_consumer_goes);
@@ -428,6 +438,7 @@ int main(void)
 		cmocka_unit_test(wait_for_more_owes_the_producer_a_wake),
 		cmocka_unit_test(wait_woken_by_a_lie_says_so),
 		cmocka_unit_test(wait_for_space_asks_for_half_the_ring),
+		cmocka_unit_test(wait_for_what_is_just_there_returns_at_once),
 		cmocka_unit_test(wait_for_much_space_asks_for_it),
 		cmocka_unit_test(send_publishes_what_is_staged_before_it_sleeps),
 		cmocka_unit_test(nowait_never_sleeps),
