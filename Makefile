@@ -36,6 +36,12 @@ test:		## everything that is tested (PARTS="unit kunit ...": some of it)
 test-rt:	## the system tests on a PREEMPT_RT kernel
 	@tests/all.sh system-rt
 
+test-debug:	## the system tests, and each allocation and copy failing, with KASAN and lockdep
+	@tests/all.sh system-debug
+
+check-model:	## Spin, herd7 and CBMC
+	@tests/all.sh model
+
 mutants:	## are planted faults noticed? (MUTANTS="NAME ...": some of them)
 	@tests/vm/deps.sh build kernel vm && tests/mutants/run.sh $(MUTANTS)
 
@@ -72,4 +78,4 @@ install: all	## library, header, command and man pages (PREFIX, DESTDIR)
 clean:		## what was built; the kernels in the cache stay
 	rm -rf $(BUILD)
 
-.PHONY: all help run bench test test-rt mutants torture check lib tools modules modules_install install clean
+.PHONY: all help run bench test test-rt test-debug check-model mutants torture check lib tools modules modules_install install clean

@@ -1,8 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 # Checks the models of the wake-up protocol: wait.pml with Spin, the litmus tests
-# with herd7; and the library against a hostile peer, with CBMC. README.md says what each is about. What is right must hold in every
-# case there is, and what is broken on purpose must be found broken.
+# with herd7; and the library against a hostile peer, with CBMC. README.md says what
+# each is about. What is right must hold in every case there is, and what is broken on
+# purpose must be found broken.
 #
 #   run.sh [NAME...]	only those whose name contains one of these
 # shellcheck source-path=SCRIPTDIR disable=SC1091,SC2154
