@@ -81,17 +81,11 @@ static void cycle(const char *path, int times)
 	}
 }
 
-int main(void)
+/* Whether more than noise has gone. */
+static bool lost_over(const char *path)
 {
-	const char *path = getenv("SHMRING_KO");
 	long available, slab;
 
-	if (!path)
-		skip("SHMRING_KO does not say which module to load");
-	need_root();
-	if (!access("/sys/module/shmring", F_OK))
-		unload();
-	cycle(path, WARM_UP);
 	drop_caches();
 	available = meminfo("MemAvailable");
 	slab = meminfo("SUnreclaim");
@@ -99,10 +93,24 @@ int main(void)
 	drop_caches();
 	available -= meminfo("MemAvailable");
 	slab = meminfo("SUnreclaim") - slab;
-	load(path);
 	printf("after %d cycles: %ld kB less available, %ld kB more slab\n", CYCLES, available,
 	       slab);
-	EXPECT(available < MAX_LOST_KB);
-	EXPECT(slab < MAX_LOST_KB);
+	return available >= MAX_LOST_KB || slab >= MAX_LOST_KB;
+}
+
+int main(void)
+{
+	const char *path = getenv("SHMRING_KO");
+
+	if (!path)
+		skip("SHMRING_KO does not say which module to load");
+	need_root();
+	if (!access("/sys/module/shmring", F_OK))
+		unload();
+	cycle(path, WARM_UP);
+	/* What leaks does so each time; what the kernel keeps for itself does not. */
+	if (lost_over(path) && lost_over(path))
+		EXPECT(!lost_over(path));
+	load(path);
 	return finish();
 }
