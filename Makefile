@@ -48,6 +48,9 @@ mutants:	## are planted faults noticed? (MUTANTS="NAME ...": some of them)
 torture:	## crash points, SIGKILLs, hostile peers, loads, at length (POINTS, KILLS, SECONDS_EACH, LOADS, SEED)
 	@tests/torture/run.sh long
 
+fuzz:		## fuzz the system calls, on a kernel with every checker (TIME=600, SEED=...)
+	@tests/fuzz/run.sh $(or $(TIME),600) $(SEED)
+
 check:		## static checks alone
 	@tests/all.sh static
 
@@ -78,4 +81,4 @@ install: all	## library, header, command and man pages (PREFIX, DESTDIR)
 clean:		## what was built; the kernels in the cache stay
 	rm -rf $(BUILD)
 
-.PHONY: all help run bench test test-rt test-debug check-model mutants torture check lib tools modules modules_install install clean
+.PHONY: all help run bench test test-rt test-debug check-model mutants torture fuzz check lib tools modules modules_install install clean
