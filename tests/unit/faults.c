@@ -95,12 +95,12 @@ long __real_syscall(long nr, ...);
 long __wrap_syscall(long nr, ...);
 long __wrap_syscall(long nr, ...)
 {
-	long args[6];
+	long args[6] = { 0 };
 	va_list ap;
 	int i;
 
 	va_start(ap, nr);
-	for (i = 0; i < 6; i++)
+	for (i = 0; i < (nr == SYS_futex ? 6 : nr == SYS_membarrier ? 3 : 2); i++)
 		args[i] = va_arg(ap, long);
 	va_end(ap);
 	if (nr == SYS_membarrier && refused && (int)args[0] == refused) {
