@@ -33,6 +33,7 @@ struct shmring_private {
 	int lock_fd;		/* memfd: a description for the locks; else -1 */
 	uint64_t pid_ns;	/* memfd: where our pid means something; 0: nowhere */
 	uint64_t checked;	/* when the peer was last seen alive, ns */
+	uint64_t closed;	/* memfd: when poll last heard of a close, ns; 0: long ago */
 	uint64_t fenced_until;	/* memfd: the peer is known to fence below this position */
 	void *base;		/* the mapping */
 	size_t size;		/* and its bytes */

@@ -391,12 +391,30 @@ static int memfd_wait(struct shmring *r, uint64_t bytes, uint64_t mark, uint64_t
 
 /* -------------------------------------------------------------------- polling */
 
-static void drain(int fd)
-{
-	char events[1024];
+#define DYING_NS	1000000000ull	/* from a file's last event to the end of its locks */
 
-	while (read(fd, events, sizeof(events)) > 0)
-		;
+/* Whether somebody has closed the file. */
+static bool drain(int fd)
+{
+	struct inotify_event events[64];	/* of a file they have no name */
+	bool closed = false;
+	ssize_t n;
+
+	while ((n = read(fd, events, sizeof(events))) > 0)
+		for (n /= (ssize_t)sizeof(*events); n--;)
+			closed |= !!(events[n].mask & IN_CLOSE_WRITE);
+	return closed;
+}
+
+/*
+ * The kernel tells of a close before it takes the locks away: who closed may still
+ * look alive, and no event will come any more. So look again for a while.
+ */
+static void look_again(struct shmring *r)
+{
+	nanosleep(&(struct timespec){ .tv_nsec = 200000 }, NULL);
+	memfd_check_peer(r);
+	poke(r->priv);
 }
 
 static void memfd_arm_poll(struct shmring *r, uint64_t bytes)
@@ -405,13 +423,20 @@ static void memfd_arm_poll(struct shmring *r, uint64_t bytes)
 
 	if (r->priv->poll_fd < 0)
 		return;
-	drain(r->priv->poll_fd);
+	if (drain(r->priv->poll_fd))
+		r->priv->closed = now_ns();
 	if (!lowat)
 		lowat = r->role == SHMRING_PRODUCER ? r->capacity / 2 : 1;
 	__atomic_store_n(poll_of(r, r->role), 1, __ATOMIC_SEQ_CST);
 	if (arm(r, lowat > bytes ? lowat : bytes))
 		poke(r->priv);	/* there already: poll must not sleep */
 	memfd_check_peer(r);
+	if (r->priv->closed && is_live(r, peer_role(r))) {
+		if (now_ns() - r->priv->closed < DYING_NS)
+			look_again(r);
+		else
+			r->priv->closed = 0;
+	}
 }
 
 /*
