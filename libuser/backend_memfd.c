@@ -232,7 +232,7 @@ static void fence_peer(struct shmring *r)
 
 /* --------------------------------------------------------------- coming, going */
 
-/* Where the role that ends leaves its position, as the module does it. */
+/* Where the role that ends leaves its position: as in the module, slots not minded. */
 static uint64_t settled(uint64_t own, uint64_t other, bool in_window)
 {
 	const uint64_t far = SHMRING_NO_WAKE / 4 * 3;

@@ -84,6 +84,7 @@ system_qemu() {
 			-i "$ko/shmring.ko:/tmp/shmring.ko" \
 			-i build/tests/system-static:/tmp/system \
 			-i tests/runtests.sh:/tmp/tests/runtests.sh \
+			-i tests/check.sh:/tmp/tests/check.sh \
 			-i tests/system/guest.sh:/tmp/tests/system/guest.sh -- \
 			"SHMRING_MESSAGES=${2:-1000000} tests/system/guest.sh shmring.ko system"
 }

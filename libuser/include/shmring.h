@@ -391,7 +391,10 @@ static inline size_t shmring_slot_stride(const struct shmring *r)
 	return (size_t)__shmring_footprint(r, r->slot_size);
 }
 
-/* How many slots, of @max, are in @avail bytes. Neither is above 2^31: no overflow. */
+/*
+ * How many slots, of @max, are in @avail bytes. Those are at most a ring's, and so is
+ * @max where it is multiplied: no overflow.
+ */
 static inline uint64_t __shmring_count_slots(uint64_t max, uint64_t avail, uint64_t stride)
 {
 	if (__shmring_unlikely(max > avail || max * stride > avail))

@@ -6,19 +6,8 @@
 set -u
 ko=$1 dir=$2 seconds=$3 seed=$4
 here=$(dirname "$0")
-passed=0 failed=0
-
-check() { # check NAME COMMAND...
-	name=$1
-	shift
-	if "$@"; then
-		echo "ok - $name"
-		passed=$((passed + 1))
-	else
-		echo "not ok - $name"
-		failed=$((failed + 1))
-	fi
-}
+# shellcheck source=tests/check.sh
+. "$here/../check.sh"
 
 # The module gives back everything, or is not to be unloaded.
 all_freed() {

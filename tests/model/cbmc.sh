@@ -4,26 +4,8 @@
 # by run.sh.
 # shellcheck disable=SC2154
 
-# Debian 13 has it; it runs with the libraries of its own suite.
-fetch_cbmc() (
-	lock cbmc
-	[ ! -e "$cache/cbmc/ready" ] || exit 0
-	command -v apt-get >/dev/null || die "no apt-get"
-	rm -rf "$cache/cbmc"
-	apt_open trixie
-	apt_unpack trixie "$cache/cbmc" cbmc minisat libc6 libstdc++6 libgcc-s1 zlib1g
-	touch "$cache/cbmc/ready"
-)
-
-# of_cbmc PROGRAM ARGUMENT...
-of_cbmc() {
-	local program=$1 dir=$cache/cbmc libs
-
-	shift
-	libs=$(find "$dir" -name 'libc.so.6' -printf '%h')
-	"$(find "$dir" -name 'ld-linux-*.so.?' | head -n 1)" --library-path "$libs:$dir/usr/lib" \
-		"$dir/usr/bin/$program" "$@"
-}
+# Debian 13 has it.
+fetch_cbmc() { unpack cbmc trixie cbmc minisat libc6 libstdc++6 libgcc-s1 zlib1g; }
 
 # FILE FUNCTION: the library's calls, each with a harness.
 cbmc_right() {
@@ -113,10 +95,10 @@ cbmc_one() {
 			return
 		}
 	fi
-	timeout "$limit" bash -c 'of_cbmc "$@"' - goto-cc -D_GNU_SOURCE -I"$lib/include" \
+	timeout "$limit" bash -c 'unpacked cbmc "$@"' - goto-cc -D_GNU_SOURCE -I"$lib/include" \
 		-I"$lib" -I"$here/../../kmod/uapi" "$here/cbmc/hostile.c" \
 		"$here/cbmc/$file.c" -o "$dir/program" >"$dir/log" 2>&1 &&
-		timeout "$limit" bash -c 'of_cbmc "$@"' - cbmc --function "$entry" \
+		timeout "$limit" bash -c 'unpacked cbmc "$@"' - cbmc --function "$entry" \
 			--no-standard-checks "${checks[@]}" --unwind 3 --unwinding-assertions \
 			--drop-unused-functions "$dir/program" >>"$dir/log" 2>&1
 	n=$(sed -n 's/^\*\* \([0-9]*\) of \([0-9]*\) failed.*/\1 of \2 properties fail/p' "$dir/log")
@@ -138,4 +120,3 @@ cbmc_one() {
 		grep 'FAILURE$' "$dir/log" | sed 's/^/    /'
 	fi
 }
-export -f of_cbmc

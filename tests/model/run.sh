@@ -102,27 +102,38 @@ spin_one() {
 	fi
 }
 
-# ---------------------------------------------------------------------- herd7
+# --------------------------------------------------- tools of newer Debian suites
 
-# Debian has herd7 in sid alone; it runs with the libraries of its own suite.
-fetch_herd() (
-	lock herd
-	[ ! -e "$cache/herd/ready" ] || exit 0
+# unpack TOOL SUITE PACKAGE...: to the cache, with the libraries of its own suite
+unpack() (
+	tool=$1 suite=$2
+	shift 2
+	lock "$tool"
+	[ ! -e "$cache/$tool/ready" ] || exit 0
 	command -v apt-get >/dev/null || die "no apt-get"
-	rm -rf "$cache/herd"
-	apt_open sid
-	apt_unpack sid "$cache/herd" herdtools7 libc6 libstdc++6 libgcc-s1 libgmp10
-	touch "$cache/herd/ready"
+	rm -rf "${cache:?}/$tool"
+	apt_open "$suite"
+	apt_unpack "$suite" "$cache/$tool" "$@"
+	touch "$cache/$tool/ready"
 )
 
-herd() {
-	local ld
+# unpacked TOOL PROGRAM ARGUMENT...
+unpacked() {
+	local dir=$cache/$1 program=$2 libs
 
-	ld=$(find "$cache/herd" -name 'ld-linux-*.so.?' | head -n 1)
-	"$ld" --library-path "$(find "$cache/herd" -name 'libc.so.6' -printf '%h')" \
-		"$cache/herd/usr/bin/herd7" -set-libdir "$cache/herd/usr/share/herdtools7/herd" "$@"
+	shift 2
+	libs=$(find "$dir" -name 'libc.so.6' -printf '%h')
+	"$(find "$dir" -name 'ld-linux-*.so.?' | head -n 1)" --library-path "$libs:$dir/usr/lib" \
+		"$dir/usr/bin/$program" "$@"
 }
-export -f herd
+
+# ---------------------------------------------------------------------- herd7
+
+# Debian has it in sid alone.
+fetch_herd() { unpack herd sid herdtools7 libc6 libstdc++6 libgcc-s1 libgmp10; }
+
+herd() { unpacked herd herd7 -set-libdir "$cache/herd/usr/share/herdtools7/herd" "$@"; }
+export -f unpacked herd
 
 # The kernel's own model, from its newest source.
 memory_model() {
@@ -209,7 +220,7 @@ elif ! lkmm=$(memory_model) || [ ! -e "$lkmm/linux-kernel.cfg" ]; then
 	lkmm=''
 	echo "ok - herd: lkmm # SKIP no kernel source" | tee -a "$build/skipped"
 fi
-if ! fetch_cbmc 2> >(tee "$build/cbmc.log" >&2) || ! of_cbmc cbmc --version >/dev/null 2>&1; then
+if ! fetch_cbmc 2> >(tee "$build/cbmc.log" >&2) || ! unpacked cbmc cbmc --version >/dev/null 2>&1; then
 	no_cbmc="no cbmc: $(grep ': .*failed\|: no \|missing' "$build/cbmc.log" | tail -n 1)"
 	echo "ok - cbmc: all # SKIP $no_cbmc" | tee -a "$build/skipped"
 fi

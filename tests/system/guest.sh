@@ -8,19 +8,9 @@ set -u
 ko=$1 dir=$2
 here=$(dirname "$0")
 results=$(mktemp) || exit 1
-passed=0 failed=0 skipped=0
-
-check() { # check NAME COMMAND...
-	name=$1
-	shift
-	if "$@"; then
-		echo "ok - $name"
-		passed=$((passed + 1))
-	else
-		echo "not ok - $name"
-		failed=$((failed + 1))
-	fi
-}
+skipped=0
+# shellcheck source=tests/check.sh
+. "$here/../check.sh"
 
 count() { grep -c "^$1" "$results"; }
 

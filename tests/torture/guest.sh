@@ -7,19 +7,9 @@ set -u
 SHMRING_KO=$1 dir=$2
 shift 2
 export SHMRING_KO SHMRING_BACKEND=kmod SHMRING_REQUIRE=kmod
-passed=0 failed=0
-
-check() { # check NAME COMMAND...
-	name=$1
-	shift
-	if "$@"; then
-		echo "ok - $name"
-		passed=$((passed + 1))
-	else
-		echo "not ok - $name"
-		failed=$((failed + 1))
-	fi
-}
+here=$(dirname "$0")
+# shellcheck source=tests/check.sh
+. "$here/../check.sh"
 
 echo "--- Linux $(uname -r), /dev/shmring"
 for program; do
