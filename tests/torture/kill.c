@@ -199,17 +199,31 @@ static bool follows(uint64_t at, uint64_t next)
 	return true;
 }
 
+/* May @next come where @at was expected, if up to @unsure have gone with a reader? */
+static bool follows_some(uint64_t at, uint64_t next, uint64_t unsure)
+{
+	uint64_t producer = producer_of(at);
+
+	if (follows(at, next))
+		return true;
+	if (!unsure--)
+		return false;
+	if (follows_some(at + 1, next, unsure))
+		return true;
+	while (++producer <= producer_of(next))
+		if (follows(at, number(producer, 0)) &&
+		    follows_some(number(producer, 1), next, unsure))
+			return true;
+	return false;
+}
+
 /* A successor may be given again what was read, but not what was released. */
 static bool may_start_with(uint64_t first)
 {
-	uint64_t read = get(&record->read), at;
+	uint64_t read = get(&record->read);
 
-	if (first >= get(&record->released) && first <= read)
-		return true;
-	for (at = read; at <= read + get(&record->unsure); at++)
-		if (follows(at, first))
-			return true;
-	return false;
+	return (first >= get(&record->released) && first <= read) ||
+	       follows_some(read, first, get(&record->unsure));
 }
 
 /* Where the reader stands, and how it has got there. */
