@@ -773,8 +773,6 @@ static void memfd_close(struct shmring *r)
 {
 	struct shmring_private *p = r->priv;
 
-	if (p->lock_fd < 0)
-		return;
 	if (p->pid == getpid()) {
 		if (r->role != SHMRING_HANDLE)
 			give_up_role(r);

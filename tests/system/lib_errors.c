@@ -86,6 +86,8 @@ static void test_names(void)
 		EXPECT_EQ(shmring_attach(&r, bad[i], SHMRING_HANDLE), -EINVAL);
 		EXPECT_EQ(shmring_unlink(bad[i]), -EINVAL);
 	}
+	EXPECT_EQ(shmring_attach(&r, NULL, SHMRING_HANDLE), -EINVAL);
+	EXPECT_EQ(shmring_unlink(NULL), -EINVAL);
 	context("the longest name");
 	EXPECT_EQ(try_create("a12345678901234567890123456789012345678901234567890123456789012",
 			     NULL), 0);
@@ -222,6 +224,34 @@ static int without_descriptors(void *arg)
 	return TEST_PASS;
 }
 
+/* Nobody insists on one: the module, if it is there for us, and knows the name. */
+static int choose_backends(void *arg)
+{
+	const struct shmring_options opt = { .backend = SHMRING_MEMFD };
+	bool has_module = !access("/dev/shmring", R_OK | W_OK);
+	const char *name = unique("choice");
+	struct shmring *r, *same;
+
+	(void)arg;
+	setenv("SHMRING_BACKEND", "pigeons", 1);
+	EXPECT_EQ(try_create(NULL, NULL), -EINVAL);
+	EXPECT_EQ(shmring_attach(&r, name, SHMRING_HANDLE), -EINVAL);
+	EXPECT_EQ(shmring_unlink(name), -EINVAL);
+	unsetenv("SHMRING_BACKEND");
+	CHECK_EQ(shmring_create(&r, NULL, NULL), 0);
+	EXPECT(!strcmp(shmring_backend_name(r), has_module ? "kmod" : "memfd"));
+	shmring_close(r);
+	CHECK_EQ(shmring_create(&r, name, &opt), 0);
+	CHECK_EQ(shmring_attach(&same, name, SHMRING_HANDLE), 0);
+	EXPECT(!strcmp(shmring_backend_name(same), "memfd"));
+	shmring_close(same);
+	EXPECT_EQ(shmring_unlink(name), 0);
+	EXPECT_EQ(shmring_unlink(name), -ENOENT);
+	EXPECT_EQ(shmring_attach(&same, name, SHMRING_HANDLE), -ENOENT);
+	shmring_close(r);
+	return TEST_PASS;
+}
+
 static void test_deadline(void)
 {
 	uint64_t now = now_ns();
@@ -244,6 +274,7 @@ int main(void)
 	RUN(test_wrong_side);
 	RUN(test_wait_arguments);
 	EXPECT_EQ(in_child(without_descriptors, NULL), TEST_PASS);
+	EXPECT_EQ(in_child(choose_backends, NULL), TEST_PASS);
 	RUN(test_deadline);
 	shmring_close(NULL);
 	return finish();

@@ -12,6 +12,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -269,6 +270,30 @@ static void attach_to_what_is_no_ring_is_refused(void **state)
 	assert_int_equal(nr_mappings(), mappings);
 }
 
+/* What somebody else has put there is not followed, not waited for, not replaced. */
+static void name_of_another_kind_of_file_is_left_alone(void **state)
+{
+	char path[SHMRING_NAME_MAX + 32];
+	unsigned int fds = nr_fds();
+	struct shmring *r;
+	struct stat st;
+
+	(void)state;
+	snprintf(path, sizeof(path), "/dev/shm/shmring.%s", name());
+	assert_int_equal(symlink("/dev/shm/shmring.unit-elsewhere", path), 0);
+	assert_int_equal(create_named(&r), -EEXIST);
+	assert_int_equal(attach_by_name(&r), -EPROTO);
+	assert_true(!lstat(path, &st) && S_ISLNK(st.st_mode));
+	assert_int_equal(access("/dev/shm/shmring.unit-elsewhere", F_OK), -1);
+	unlink(path);
+	assert_int_equal(mkfifo(path, 0600), 0);
+	assert_int_equal(create_named(&r), -EEXIST);
+	assert_true(!lstat(path, &st) && S_ISFIFO(st.st_mode));
+	assert_int_equal(attach_by_name(&r), -EINVAL);
+	unlink(path);
+	assert_int_equal(nr_fds(), fds);
+}
+
 /* ----------------------------------------------------------------- processes */
 
 /* Until something happens, or it is too late for it. */
@@ -308,6 +333,24 @@ static void consumer_hears_of_a_kill(void **state)
 	assert_int_equal(shmring_recv(c, buf, sizeof(buf), &wait), 5);
 	assert_int_equal(shmring_recv(c, buf, sizeof(buf), &wait), -ENODATA);
 	end_of(pid);
+	shmring_close(c);
+}
+
+/* Who could not say that it goes is found out, if not at the first try. */
+static void close_that_fails_is_a_death(void **state)
+{
+	struct shmring *p = new_ring(NULL, SHMRING_PRODUCER), *c;
+	const struct shmring_wait wait = soon();
+
+	(void)state;
+	assert_int_equal(shmring_attach_fd(&c, shmring_fd(p), SHMRING_CONSUMER), 0);
+	fault_at(1);	/* to lock who is there */
+	shmring_close(p);
+	assert_true(fault_happened());
+	fault_at(2);	/* likewise, after a look at the producer's lock */
+	assert_int_equal(shmring_wait_data(c, &nowait), -EAGAIN);
+	assert_true(fault_happened());
+	assert_int_equal(shmring_wait_data(c, &wait), -ENODATA);
 	shmring_close(c);
 }
 
@@ -381,6 +424,52 @@ static void poll_fd_is_readable_when_it_is_time(void **state)
 	assert_true(is_readable(fd));
 	assert_int_equal(shmring_wait_data(c, &nowait), -ENODATA);
 	shmring_close(c);
+}
+
+static void poll_fd_is_not_readable_for_less_than_lowat(void **state)
+{
+	const struct shmring_options opt = { .backend = SHMRING_MEMFD, .lowat = 100,
+					     .role = SHMRING_CONSUMER };
+	struct shmring *p, *c;
+	int fd;
+
+	(void)state;
+	assert_int_equal(shmring_create(&c, NULL, &opt), 0);
+	assert_int_equal(shmring_attach_fd(&p, shmring_fd(c), SHMRING_PRODUCER), 0);
+	fd = shmring_poll_fd(c);
+	assert_int_equal(shmring_wait_data(c, &nowait), -EAGAIN);
+	put(p, 80, 1);	/* with its header: 88 bytes */
+	assert_false(is_readable(fd));
+	put(p, 8, 2);
+	assert_true(is_readable(fd));
+	shmring_close(c);
+	shmring_close(p);
+}
+
+/*
+ * Somebody else closes the file: it may have been the producer, so poll does not
+ * sleep, for a second.
+ */
+static void poll_fd_is_readable_for_a_while_after_a_close(void **state)
+{
+	struct shmring *p = new_ring(NULL, SHMRING_PRODUCER), *c, *other;
+	uint64_t start = shmring_deadline(0), now = start;
+	int fd;
+
+	(void)state;
+	assert_int_equal(shmring_attach_fd(&c, shmring_fd(p), SHMRING_CONSUMER), 0);
+	assert_int_equal(shmring_attach_fd(&other, shmring_fd(p), SHMRING_HANDLE), 0);
+	fd = shmring_poll_fd(c);
+	assert_int_equal(shmring_wait_data(c, &nowait), -EAGAIN);
+	assert_false(is_readable(fd));
+	shmring_close(other);
+	for (; is_readable(fd) && now < start + 20000000000; now = shmring_deadline(0))
+		assert_int_equal(shmring_wait_data(c, &nowait), -EAGAIN);
+	assert_in_range(now - start, 1000000000, 19000000000);
+	assert_int_equal(shmring_wait_data(c, &nowait), -EAGAIN);
+	assert_false(is_readable(fd));
+	shmring_close(c);
+	shmring_close(p);
 }
 
 /* What was stepped past and is held does not make poll ready, nor the next look. */
@@ -525,10 +614,14 @@ int main(void)
 		TEST(attach_that_fails_leaves_nothing),
 		TEST(query_that_fails_leaves_nothing),
 		TEST(attach_to_what_is_no_ring_is_refused),
+		TEST(name_of_another_kind_of_file_is_left_alone),
 		TEST(consumer_hears_of_a_kill),
+		TEST(close_that_fails_is_a_death),
 		TEST(child_leaves_the_parent_its_role),
 		TEST(name_of_the_killed_can_be_taken),
 		TEST(poll_fd_is_readable_when_it_is_time),
+		TEST(poll_fd_is_not_readable_for_less_than_lowat),
+		TEST(poll_fd_is_readable_for_a_while_after_a_close),
 		TEST(poll_fd_does_not_count_what_is_held),
 		TEST(wait_of_every_policy_ends_at_its_deadline),
 		TEST(wait_whose_deadline_is_past_looks_and_ends),
