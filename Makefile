@@ -36,8 +36,8 @@ test:		## everything that is tested (PARTS="unit kunit ...": some of it)
 test-rt:	## the system tests on a PREEMPT_RT kernel
 	@tests/all.sh system-rt
 
-test-debug:	## the system tests, and each allocation and copy failing, with KASAN and lockdep
-	@tests/all.sh system-debug
+test-debug:	## the system tests, and each allocation and copy failing, with KASAN and lockdep; loads counted
+	@tests/all.sh system-debug loads
 
 check-model:	## Spin, herd7 and CBMC
 	@tests/all.sh model

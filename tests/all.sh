@@ -12,7 +12,7 @@ log=build/log
 
 parts=(unit memfd bench docs static model harness kunit torture
 	system-uml system-debug system-6.1 system-6.12)
-more=(system-rt)	# not among "all"
+more=(system-rt loads)	# not among "all"
 
 say() { printf '\n=== %s\n' "$*"; }
 
@@ -93,6 +93,16 @@ part_system-uml() { system_uml uml; }		# Linux 7.3, two CPUs, native speed
 part_system-debug() { system_uml uml-debug 200000; } # with KASAN, UBSAN, lockdep, kmemleak
 part_system-6.1() { system_qemu debian-6.1; }	# Debian 12's kernel
 part_system-6.12() { system_qemu debian-6.12; }	# Debian 13's kernel
+part_loads() { # how often a call loads what both sides see: system/abi_loads, and its table
+	kernel debian-6.12 &&
+		make -s -C tests/system STATIC=1 O=../../build/tests/system-static abi &&
+		tests/vm/boot.sh -t 300 -k debian-6.12 -l "$log/loads.kernel" \
+			-i "$ko/shmring.ko:/tmp/shmring.ko" \
+			-i build/tests/system-static/abi_loads:/tmp/abi_loads -- \
+			"insmod shmring.ko && uname -r && ./abi_loads" &&
+		echo "1 passed, 0 failed"
+}
+
 part_system-rt() { system_qemu debian-rt; }	# PREEMPT_RT: locks sleep, interrupts are threads
 
 # run PART: its output, a copy of it, and its row in the table

@@ -1,0 +1,623 @@
+// SPDX-License-Identifier: MIT
+/*
+ * How often does a call load, and store, each word that both sides see? Counted on the
+ * module as it is shipped, by the processor: debug registers watch the kernel's own
+ * addresses of these words, through perf, for the task that makes the call. Inlined or
+ * not, atomic or not, each instruction that touches a word counts. User space does not:
+ * it has other addresses for the same frames.
+ *
+ * A word that the other side may write is dangerous if it is read twice and checked once.
+ * So each step of a call, which decides something once, may load such a word once; and a
+ * call may take the steps that the table gives it. A wait that arms looks again after it,
+ * and one that was woken too: each look is a step. A load more is named, with the call.
+ *
+ * Where a ring's pages are, a kprobe on the kernel's function that maps them tells.
+ * x86 cannot watch loads alone, and there are four registers: so every call is made anew
+ * for each four words, once to count what touches them, and once to count stores.
+ */
+#include "abi.h"
+
+#include <fcntl.h>
+#include <linux/hw_breakpoint.h>
+#include <linux/perf_event.h>
+#include <poll.h>
+#include <stddef.h>
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+
+#define TRACING		"/sys/kernel/tracing/"
+#define EVENT		"shmring_loads/frame"
+
+/* The words, and in whose page they are. */
+enum page { KERNEL_PAGE, CONSUMER_PAGE, PRODUCER_PAGE, DATA_PAGE, NR_PAGES };
+
+#define LANE(member)	KERNEL_PAGE, SHMRING_LANE_OFFSET + offsetof(struct shmring_lane, member)
+
+static const struct word {
+	const char *name;
+	enum page page;
+	size_t offset;
+	size_t size;
+} words[] = {
+	/* User space writes these. */
+	{ "head", PRODUCER_PAGE, offsetof(struct shmring_producer, head), 8 },
+	{ "tail", CONSUMER_PAGE, offsetof(struct shmring_consumer, tail), 8 },
+	{ "producer.refused", PRODUCER_PAGE, offsetof(struct shmring_producer, refused), 8 },
+	{ "consumer.refused", CONSUMER_PAGE, offsetof(struct shmring_consumer, refused), 8 },
+	{ "data", DATA_PAGE, 0, 8 },
+	/* The kernel writes these, at the bidding of either side. */
+	{ "data_wake_at", LANE(data_wake_at), 8 },
+	{ "space_wake_at", LANE(space_wake_at), 8 },
+	{ "data_fence_until", LANE(data_fence_until), 8 },
+	{ "space_fence_until", LANE(space_fence_until), 8 },
+	{ "consumer_state", LANE(consumer_state), 4 },
+	{ "producer_state", LANE(producer_state), 4 },
+	{ "end", LANE(end), 8 },
+};
+
+#define NR_WORDS	ARRAY_SIZE(words)
+#define NR_USERS_WORDS	5	/* the first of them */
+#define AT_ONCE		4	/* as many as there are debug registers */
+
+/* What a step touches, "name" once or "name:times". */
+static const struct step {
+	const char *name;
+	const char *loads;
+	const char *stores;
+} steps[] = {
+	/* Is there data, or space? */
+	{ "data?", "head tail producer_state:2", "" },
+	{ "enough?", "space_wake_at", "" },	/* some, but not all that was asked for */
+	{ "end?", "tail end producer_state:2", "" },
+	{ "hangup?", "producer_state", "" },
+	{ "space?", "head tail consumer_state producer_state", "" },
+	/* Where the other side stands now, for an edge; where it is to wake this one. */
+	{ "seen-head", "head", "" },
+	{ "seen-tail", "tail", "" },
+	{ "aim-data", "tail", "" },
+	{ "aim-space", "head", "" },
+	/* Arm: is the fence due, and does the other one wait? */
+	{ "arm-data", "head tail data_wake_at space_wake_at", "data_wake_at" },
+	{ "arm-space", "head tail space_wake_at data_wake_at", "space_wake_at" },
+	{ "fence-data", "data_fence_until", "data_fence_until" },
+	{ "fence-space", "space_fence_until", "space_fence_until" },
+	{ "disarm-data", "", "data_wake_at" },
+	{ "disarm-space", "", "space_wake_at" },
+	/* Does somebody sleep; and, under the lock, still? */
+	{ "consumer?", "data_wake_at", "" },
+	{ "producer?", "space_wake_at", "" },
+	{ "wake-consumer", "data_wake_at", "data_wake_at" },
+	{ "wake-producer", "space_wake_at", "space_wake_at" },
+	/* What there is to be seen. */
+	{ "query", "head tail consumer_state producer_state producer.refused consumer.refused",
+	  "" },
+	{ "list", "head tail consumer_state producer_state:2 producer.refused consumer.refused",
+	  "" },
+	/* Roles. */
+	{ "begin-producer", "", "producer_state" },
+	{ "begin-consumer", "", "consumer_state" },
+	{ "end-producer", "head tail", "head end producer_state data_wake_at space_wake_at" },
+	{ "end-consumer", "head tail", "tail consumer_state data_wake_at space_wake_at" },
+};
+
+/* A ring, both of whose sides this process has mapped. */
+struct scene {
+	const char *name;
+	int ring;
+	struct endpoint p, c;
+	uint64_t kernel[NR_PAGES];	/* the kernel's addresses of the pages */
+	struct actor a;			/* who sleeps, on an endpoint of ours */
+	pid_t watched;			/* who makes the call; 0: this process */
+	int fd;				/* of what else there is */
+};
+
+#define CAPACITY	page_size()
+#define SOME		64	/* bytes */
+
+/* What comes before the call. */
+static void empty(struct scene *s) { (void)s; }
+static void some(struct scene *s) { set_position(&s->p, SOME); }
+static void full(struct scene *s) { set_position(&s->p, CAPACITY); }
+static void head_lies(struct scene *s) { set_position(&s->p, 3 * CAPACITY); }
+static void tail_lies(struct scene *s) { set_position(&s->c, 3 * CAPACITY); }
+static void no_producer(struct scene *s) { drop(&s->p); }
+static void no_consumer(struct scene *s) { drop(&s->c); }
+static void end_of_data(struct scene *s) { some(s); no_producer(s); }
+
+static void fall_asleep(struct scene *s, const struct endpoint *e, uint64_t bytes)
+{
+	uint64_t before = sleeps(s->ring, e->role);
+
+	s->a = actor_on(e->fd, e->role);
+	tell(&s->a, VERB_WAIT, bytes, bytes, 0);
+	await_sleep(&s->a, s->ring, before);
+}
+
+static void consumer_asleep(struct scene *s) { fall_asleep(s, &s->c, SOME); }
+
+static void producer_asleep(struct scene *s)
+{
+	full(s);
+	fall_asleep(s, &s->p, SOME);
+}
+
+static void consumer_short(struct scene *s)
+{
+	some(s);
+	fall_asleep(s, &s->p, CAPACITY);
+}
+
+static void consumer_to_sleep(struct scene *s)
+{
+	s->a = actor_on(s->c.fd, CONSUMER);
+	s->watched = s->a.pid;
+}
+
+static void producer_to_sleep(struct scene *s)
+{
+	full(s);
+	s->a = actor_on(s->p.fd, PRODUCER);
+	s->watched = s->a.pid;
+}
+
+static void new_epoll(struct scene *s)
+{
+	s->fd = epoll_create1(EPOLL_CLOEXEC);
+	CHECK(s->fd >= 0);
+}
+
+static void watch_data(struct scene *s, uint32_t events)
+{
+	struct epoll_event ev = { .events = events };
+
+	CHECK(!epoll_ctl(s->fd, EPOLL_CTL_ADD, s->c.fd, &ev));
+}
+
+static void epoll_some(struct scene *s) { some(s); new_epoll(s); }
+static void epoll_watched(struct scene *s) { epoll_some(s); watch_data(s, EPOLLIN); }
+
+static void open_file(struct scene *s, const char *path)
+{
+	s->fd = open(path, O_RDONLY | O_CLOEXEC);
+	CHECK(s->fd >= 0);
+}
+
+static void fdinfo(struct scene *s)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", s->c.fd);
+	open_file(s, path);
+}
+
+static void proc(struct scene *s) { open_file(s, "/proc/shmring"); }
+
+static void consumer_unmapped(struct scene *s)
+{
+	drop(&s->c);
+	s->fd = attach(s->ring, CONSUMER);
+	CHECK(s->fd >= 0);
+}
+
+/* The calls. */
+static void expect_data(struct scene *s, uint64_t bytes, uint64_t deadline, int ret)
+{
+	EXPECT_EQ(wait_data(s->c.fd, bytes, 0, deadline), ret);
+}
+
+static void expect_space(struct scene *s, uint64_t deadline, int ret)
+{
+	EXPECT_EQ(wait_space(s->p.fd, SOME, 0, deadline), ret);
+}
+
+#define PAST	1	/* a deadline */
+
+static void wait_for_data(struct scene *s) { expect_data(s, SOME, 0, 0); }
+static void wait_for_more(struct scene *s) { expect_data(s, CAPACITY, 0, 0); }
+static void no_data_yet(struct scene *s) { expect_data(s, SOME, PAST, -ETIMEDOUT); }
+static void no_data_ever(struct scene *s) { expect_data(s, SOME, 0, -ENODATA); }
+static void wait_for_space(struct scene *s) { expect_space(s, 0, 0); }
+static void no_space_yet(struct scene *s) { expect_space(s, PAST, -ETIMEDOUT); }
+static void no_space_ever(struct scene *s) { expect_space(s, 0, -EPIPE); }
+
+/* The actor sleeps until @wake has been called. */
+static void sleep_until(struct scene *s, void (*wake)(struct scene *s), int ret)
+{
+	uint64_t before = sleeps(s->ring, s->a.role);
+
+	tell(&s->a, VERB_WAIT, SOME, SOME, 0);
+	await_sleep(&s->a, s->ring, before);
+	wake(s);
+	EXPECT_EQ(hear(&s->a), ret);
+}
+
+static void move_head(struct scene *s) { move(&s->p, SOME); }
+static void move_tail(struct scene *s) { move(&s->c, SOME); }
+static void sleep_for_data(struct scene *s) { sleep_until(s, move_head, 0); }
+static void sleep_for_space(struct scene *s) { sleep_until(s, move_tail, 0); }
+static void sleep_for_end(struct scene *s) { sleep_until(s, no_producer, -ENODATA); }
+
+static int events_of(int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN | POLLOUT };
+
+	CHECK(poll(&p, 1, 0) >= 0);
+	return p.revents;
+}
+
+static void poll_data(struct scene *s) { EXPECT_EQ(events_of(s->c.fd), POLLIN); }
+static void poll_space(struct scene *s) { EXPECT_EQ(events_of(s->p.fd), POLLOUT); }
+static void poll_nothing(struct scene *s) { EXPECT_EQ(events_of(s->c.fd), 0); }
+static void poll_no_space(struct scene *s) { EXPECT_EQ(events_of(s->p.fd), 0); }
+static void poll_end(struct scene *s) { EXPECT_EQ(events_of(s->c.fd), POLLIN | POLLHUP); }
+static void poll_broken(struct scene *s) { EXPECT_EQ(events_of(s->p.fd), POLLERR | POLLHUP); }
+
+static void sleep_in_poll(struct scene *s)
+{
+	tell(&s->a, VERB_POLL, POLLIN, PATIENCE_S * 1000, 0);
+	AWAIT(s->c.lane->data_wake_at != SHMRING_NO_WAKE && state_of(s->a.pid) == 'S');
+	move_head(s);
+	EXPECT_EQ(hear(&s->a), POLLIN);
+}
+
+static void epoll_level(struct scene *s) { watch_data(s, EPOLLIN); }
+static void epoll_edge(struct scene *s) { watch_data(s, EPOLLIN | EPOLLET); }
+
+static void epoll_get(struct scene *s)
+{
+	struct epoll_event ev;
+
+	EXPECT_EQ(epoll_wait(s->fd, &ev, 1, 0), 1);
+}
+
+static void expect_wake(int fd) { EXPECT_EQ(call(fd, SHMRING_IOC_WAKE, NULL), 0); }
+static void wake_consumer(struct scene *s) { expect_wake(s->p.fd); }
+static void wake_producer(struct scene *s) { expect_wake(s->c.fd); }
+static void query_it(struct scene *s) { query(s->c.fd); }
+
+static void read_it(struct scene *s)
+{
+	char text[4096];
+
+	EXPECT(read(s->fd, text, sizeof(text)) > 0);
+}
+
+static void attach_producer(struct scene *s) { EXPECT(attach(s->ring, PRODUCER) >= 0); }
+static void attach_consumer(struct scene *s) { EXPECT(attach(s->ring, CONSUMER) >= 0); }
+static void attach_again(struct scene *s) { EXPECT_EQ(attach(s->ring, CONSUMER), -EBUSY); }
+static void narrow_it(struct scene *s) { EXPECT(narrow(s->ring, SHMRING_RIGHT_CONSUME) >= 0); }
+static void open_it(struct scene *s) { EXPECT(open_ring(s->name, SHMRING_RIGHT_ALL) >= 0); }
+static void unlink_it(struct scene *s) { EXPECT_EQ(unlink_ring(s->name), 0); }
+static void unmap_producer(struct scene *s) { unmap(&s->p); }
+static void unmap_consumer(struct scene *s) { unmap(&s->c); }
+static void close_it(struct scene *s) { EXPECT_EQ(close(s->fd), 0); }
+static void close_mapped(struct scene *s) { EXPECT_EQ(close(s->c.fd), 0); }
+
+static void map_it(struct scene *s)
+{
+	map_region(s->fd, &s->p.q.consumer, PROT_READ | PROT_WRITE);
+}
+
+static const struct try {
+	const char *name;
+	void (*before)(struct scene *s);
+	void (*call)(struct scene *s);
+	const char *steps;
+} tries[] = {
+	{ "WAIT_DATA, there is", some, wait_for_data, "data?" },
+	{ "WAIT_DATA, head lies", head_lies, wait_for_data, "data?" },
+	{ "WAIT_DATA, less than asked for, producer asleep", consumer_short, wait_for_more,
+	  "data? enough?" },
+	{ "WAIT_DATA, none, deadline passed", empty, no_data_yet,
+	  "data? aim-data arm-data fence-data data? disarm-data data?" },
+	{ "WAIT_DATA, none, deadline passed, producer fences", no_data_yet, no_data_yet,
+	  "data? aim-data arm-data data? disarm-data data?" },
+	{ "WAIT_DATA, sleeps, woken", consumer_to_sleep, sleep_for_data,
+	  "data? aim-data arm-data fence-data data? data? disarm-data" },
+	{ "WAIT_DATA, sleeps, producer goes", consumer_to_sleep, sleep_for_end,
+	  "data? aim-data arm-data fence-data data? end? disarm-data" },
+	{ "WAIT_DATA, end of stream", no_producer, no_data_ever, "end?" },
+	{ "WAIT_SPACE, there is", some, wait_for_space, "space?" },
+	{ "WAIT_SPACE, tail lies", tail_lies, wait_for_space, "space?" },
+	{ "WAIT_SPACE, none, deadline passed", full, no_space_yet,
+	  "space? aim-space arm-space fence-space space? disarm-space space?" },
+	{ "WAIT_SPACE, sleeps, woken", producer_to_sleep, sleep_for_space,
+	  "space? aim-space arm-space fence-space space? space? disarm-space" },
+	{ "WAIT_SPACE, consumer gone", no_consumer, no_space_ever, "space?" },
+	{ "poll, data", some, poll_data, "seen-head data? hangup?" },
+	{ "poll, no data", empty, poll_nothing,
+	  "seen-head data? hangup? aim-data arm-data fence-data data? hangup?" },
+	{ "poll, space", empty, poll_space, "seen-tail space?" },
+	{ "poll, no space", full, poll_no_space,
+	  "seen-tail space? aim-space arm-space fence-space space?" },
+	{ "poll, last data", end_of_data, poll_end, "seen-head end? hangup?" },
+	{ "poll, consumer gone", no_consumer, poll_broken, "seen-tail space?" },
+	{ "poll, sleeps, woken", consumer_to_sleep, sleep_in_poll,
+	  "seen-head data? hangup? aim-data arm-data fence-data data? hangup? seen-head data? hangup?" },
+	{ "EPOLL_CTL_ADD, level, data", epoll_some, epoll_level, "seen-head data? hangup?" },
+	{ "EPOLL_CTL_ADD, edge, data", epoll_some, epoll_edge,
+	  "seen-head data? hangup? arm-data fence-data data? hangup?" },
+	{ "EPOLL_CTL_ADD, edge, no data", new_epoll, epoll_edge,
+	  "seen-head data? hangup? aim-data arm-data fence-data data? hangup?" },
+	{ "epoll_wait, level, data", epoll_watched, epoll_get, "seen-head data? hangup?" },
+	{ "WAKE, nobody", some, wake_consumer, "consumer?" },
+	{ "WAKE, a consumer", consumer_asleep, wake_consumer, "consumer? wake-consumer" },
+	{ "WAKE, a producer", producer_asleep, wake_producer, "producer? wake-producer" },
+	{ "QUERY", some, query_it, "query" },
+	{ "fdinfo", fdinfo, read_it, "query" },
+	{ "/proc/shmring", proc, read_it, "list" },
+	{ "ATTACH, producer", no_producer, attach_producer, "begin-producer" },
+	{ "ATTACH, consumer", no_consumer, attach_consumer, "begin-consumer" },
+	{ "ATTACH, role is taken", empty, attach_again, "" },
+	{ "ATTACH, no role", empty, narrow_it, "" },
+	{ "OPEN", empty, open_it, "" },
+	{ "UNLINK", empty, unlink_it, "" },
+	{ "mmap", consumer_unmapped, map_it, "" },
+	{ "munmap, producer's last", some, unmap_producer, "end-producer" },
+	{ "munmap, producer's last, head lies", head_lies, unmap_producer, "end-producer" },
+	{ "munmap, consumer's last", some, unmap_consumer, "end-consumer" },
+	{ "close, mapped", some, close_mapped, "" },
+	{ "close, never mapped", consumer_unmapped, close_it, "end-consumer" },
+};
+
+static bool put(const char *path, const char *text, int flags)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC | flags);
+	bool ok = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
+	int error = errno;
+
+	if (fd >= 0)
+		close(fd);
+	errno = error;
+	return ok;
+}
+
+/* Whoever maps a frame says where, which, and where the kernel has all of memory. */
+static void trace_frames(void)
+{
+	if (access(TRACING "kprobe_events", W_OK))
+		skip("no kprobe events: %s", strerror(errno));
+	put(TRACING "events/" EVENT "/enable", "0", 0);
+	put(TRACING "kprobe_events", "-:" EVENT "\n", O_APPEND);
+	if (!put(TRACING "kprobe_events", "p:" EVENT
+		 " vmf_insert_pfn at=$arg2:x64 frame=$arg3:x64 base=@page_offset_base:x64\n",
+		 O_APPEND))
+		skip("no kprobe on vmf_insert_pfn() that knows page_offset_base: %s",
+		     strerror(errno));
+	CHECK(put(TRACING "events/" EVENT "/enable", "1", 0));
+}
+
+static void trace_no_frames(void)
+{
+	CHECK(put(TRACING "events/" EVENT "/enable", "0", 0));
+	CHECK(put(TRACING "kprobe_events", "-:" EVENT "\n", O_APPEND));
+}
+
+/* What was traced since it was last read. */
+static void read_trace(char *text, size_t size)
+{
+	int fd = open(TRACING "trace_pipe", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	ssize_t n;
+
+	CHECK(fd >= 0);
+	while (size > 1 && (n = read(fd, text, size - 1)) > 0) {
+		text += n;
+		size -= (size_t)n;
+	}
+	*text = '\0';
+	CHECK(size > 1);
+	close(fd);
+}
+
+/* The kernel's address of a page that this process has mapped just now. */
+static uint64_t kernel_address(const char *trace, const void *mapped)
+{
+	unsigned long long at, frame, base;
+	uint64_t found = 0;
+
+	while ((trace = strstr(trace, " at="))) {
+		if (sscanf(trace, " at=%llx frame=%llx base=%llx", &at, &frame, &base) == 3 &&
+		    at == (uintptr_t)mapped)
+			found = base + frame * page_size();
+		trace++;
+	}
+	CHECK(found);
+	return found;
+}
+
+static void set(struct scene *s)
+{
+	static char trace[1 << 16];
+
+	*s = (struct scene){ .name = unique("loads"), .fd = -1 };
+	s->ring = create(s->name, CAPACITY, 0600, 0);
+	CHECK(s->ring >= 0);
+	s->p = endpoint(s->ring, PRODUCER);
+	s->c = endpoint(s->ring, CONSUMER);
+	read_trace(trace, sizeof(trace));
+	s->kernel[KERNEL_PAGE] = kernel_address(trace, s->c.status);
+	s->kernel[CONSUMER_PAGE] = kernel_address(trace, s->c.consumer);
+	s->kernel[PRODUCER_PAGE] = kernel_address(trace, s->c.producer);
+	s->kernel[DATA_PAGE] = kernel_address(trace, s->c.data);
+}
+
+/* A debug register, for the kernel's accesses on behalf of @pid (0: ours); or -errno. */
+static int watch(pid_t pid, uint64_t address, size_t size, unsigned int type)
+{
+	struct perf_event_attr attr = {
+		.type = PERF_TYPE_BREAKPOINT,
+		.size = sizeof(attr),
+		.bp_type = type,
+		.bp_addr = address,
+		.bp_len = size,
+		.exclude_user = 1,
+		.exclude_hv = 1,
+		.disabled = 1,
+	};
+	long fd = syscall(SYS_perf_event_open, &attr, pid, -1, -1, PERF_FLAG_FD_CLOEXEC);
+
+	return fd < 0 ? -errno : (int)fd;
+}
+
+static void control_all(const int *fds, unsigned long request)
+{
+	int i;
+
+	for (i = 0; i < AT_ONCE; i++)
+		CHECK(!ioctl(fds[i], request, 0));
+}
+
+static long long value(int fd)
+{
+	uint64_t n;
+
+	CHECK_EQ(read(fd, &n, sizeof(n)), sizeof(n));
+	return (long long)n;
+}
+
+struct measurement {
+	const struct try *try;
+	size_t first;		/* word */
+	unsigned int type;	/* HW_BREAKPOINT_* */
+	long long *counts;	/* of all words; shared */
+};
+
+static int measure(void *arg)
+{
+	const struct measurement *m = arg;
+	int fds[AT_ONCE];
+	struct scene s;
+	int i;
+
+	context("%s", m->try->name);
+	set(&s);
+	m->try->before(&s);
+	for (i = 0; i < AT_ONCE; i++) {
+		const struct word *w = &words[m->first + i];
+
+		fds[i] = watch(s.watched, s.kernel[w->page] + w->offset, w->size, m->type);
+		CHECK(fds[i] >= 0);
+	}
+	control_all(fds, PERF_EVENT_IOC_ENABLE);
+	m->try->call(&s);
+	control_all(fds, PERF_EVENT_IOC_DISABLE);
+	for (i = 0; i < AT_ONCE; i++)
+		m->counts[m->first + i] = value(fds[i]);
+	return TEST_PASS;
+}
+
+/* How often a step touches @name; the last of a list ends with the list. */
+static long long times(const char *list, const char *name)
+{
+	size_t len = strlen(name);
+	const char *p = list;
+
+	while ((p = strstr(p, name))) {
+		if ((p == list || p[-1] == ' ') && strchr(" :", p[len]))
+			return p[len] == ':' ? atol(p + len + 1) : 1;
+		p += len;
+	}
+	return 0;
+}
+
+static const struct step *find_step(const char *name, size_t len)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(steps); i++)
+		if (strlen(steps[i].name) == len && !memcmp(steps[i].name, name, len))
+			return &steps[i];
+	printf("no such step: %s\n", name);
+	exit(TEST_FAIL);
+}
+
+/* What all steps of a call come to. */
+static void expect(const struct try *t, const long long *loads, const long long *stores)
+{
+	long long want_loads[NR_WORDS] = { 0 }, want_stores[NR_WORDS] = { 0 };
+	const struct step *step;
+	const char *p;
+	size_t i, len;
+
+	for (p = t->steps; *p; p += len + (p[len] == ' ')) {
+		len = strcspn(p, " ");
+		step = find_step(p, len);
+		for (i = 0; i < NR_WORDS; i++) {
+			want_loads[i] += times(step->loads, words[i].name);
+			want_stores[i] += times(step->stores, words[i].name);
+		}
+	}
+	for (i = 0; i < NR_WORDS; i++) {
+		context("%s: %s", t->name, words[i].name);
+		EXPECT_EQ(loads[i], want_loads[i]);
+		EXPECT_EQ(stores[i], want_stores[i]);
+	}
+}
+
+/* No step decides by two values of what a user may write. */
+static void test_steps(void)
+{
+	size_t i, w;
+
+	for (i = 0; i < ARRAY_SIZE(steps); i++)
+		for (w = 0; w < NR_USERS_WORDS; w++)
+			EXPECT(times(steps[i].loads, words[w].name) <= 1);
+}
+
+static void print(const long long *counts)
+{
+	size_t i;
+
+	for (i = 0; i < NR_WORDS; i++)
+		if (counts[i])
+			printf(counts[i] == 1 ? " %s" : " %s:%lld", words[i].name, counts[i]);
+	printf(" |");
+}
+
+static void measure_all(const struct try *t, unsigned int type, long long *counts)
+{
+	struct measurement m = { .try = t, .type = type, .counts = counts };
+
+	for (m.first = 0; m.first < NR_WORDS; m.first += AT_ONCE)
+		CHECK_EQ(in_child(measure, &m), TEST_PASS);
+}
+
+static void test_try(const struct try *t, long long *touched, long long *stores)
+{
+	size_t i;
+
+	measure_all(t, HW_BREAKPOINT_RW, touched);
+	measure_all(t, HW_BREAKPOINT_W, stores);
+	for (i = 0; i < NR_WORDS; i++)
+		touched[i] -= stores[i];
+	printf("| %s | %s |", t->name, t->steps);
+	print(touched);
+	print(stores);
+	putchar('\n');
+	expect(t, touched, stores);
+}
+
+int main(void)
+{
+	long long *counts = share(2 * NR_WORDS * sizeof(*counts));
+	size_t i;
+	int keep;
+
+	need_root();
+	control();
+	RUN(test_steps);
+	trace_frames();
+	/*
+	 * The kernel rewrites its scheduler for the first event and after the last one.
+	 * QEMU 7.2 may not survive what Linux does there hundreds of times.
+	 */
+	keep = watch(0, (uintptr_t)&keep, sizeof(keep), HW_BREAKPOINT_W);
+	if (keep < 0)
+		skip("no debug registers: %s", strerror(-keep));
+	printf("| call | steps | loads | stores |\n|---|---|---|---|\n");
+	for (i = 0; i < ARRAY_SIZE(tries); i++)
+		test_try(&tries[i], counts, counts + NR_WORDS);
+	trace_no_frames();
+	return finish();
+}
