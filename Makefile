@@ -33,8 +33,8 @@ bench:		## measure shmring beside everything else there is (BENCH=--help)
 test:		## everything that is tested (PARTS="unit kunit ...": some of it)
 	@tests/all.sh $(PARTS)
 
-test-rt:	## the system tests on a PREEMPT_RT kernel
-	@tests/all.sh system-rt
+test-rt:	## the system tests and torture on a PREEMPT_RT kernel (TIME=60, SEED=...)
+	@tests/all.sh system-rt torture-rt
 
 test-debug:	## the system tests, and each allocation and copy failing, with KASAN and lockdep; loads counted
 	@tests/all.sh system-debug loads

@@ -12,7 +12,7 @@ log=build/log
 
 parts=(unit memfd bench docs static model harness kunit torture
 	system-uml system-debug system-6.1 system-6.12)
-more=(system-rt loads)	# not among "all"
+more=(system-rt torture-rt loads)	# not among "all"
 
 say() { printf '\n=== %s\n' "$*"; }
 
@@ -76,17 +76,19 @@ system_uml() {
 			"SHMRING_MESSAGES=${2:-10000000} tests/system/guest.sh $ko/shmring.ko build/tests/system"
 }
 
-# system_qemu NAME [MESSAGES]: others get static programs in their initramfs
+# system_qemu NAME [MESSAGES [SECONDS]]: others get static programs in their initramfs
 system_qemu() {
+	local limit=${3:-1200}
+
 	kernel "$1" && make -s lib &&
 		make -s -C tests/system STATIC=1 O=../../build/tests/system-static &&
-		tests/vm/boot.sh -t 1200 -k "$1" -l "$log/system-$1.kernel" \
+		tests/vm/boot.sh -t "$limit" -k "$1" -l "$log/system-$1.kernel" \
 			-i "$ko/shmring.ko:/tmp/shmring.ko" \
 			-i build/tests/system-static:/tmp/system \
 			-i tests/runtests.sh:/tmp/tests/runtests.sh \
 			-i tests/check.sh:/tmp/tests/check.sh \
 			-i tests/system/guest.sh:/tmp/tests/system/guest.sh -- \
-			"SHMRING_MESSAGES=${2:-1000000} tests/system/guest.sh shmring.ko system"
+			"SHMRING_MESSAGES=${2:-1000000} SHMRING_LIMIT=$((limit / 4)) tests/system/guest.sh shmring.ko system"
 }
 
 part_system-uml() { system_uml uml; }		# Linux 7.3, two CPUs, native speed
@@ -104,6 +106,13 @@ part_loads() { # how often a call loads what both sides see: system/abi_loads, a
 }
 
 part_system-rt() { system_qemu debian-rt; }	# PREEMPT_RT: locks sleep, interrupts are threads
+
+# torture_qemu NAME: for TIME seconds
+torture_qemu() {
+	deps build kernel vm && tests/torture/run.sh "$1"
+}
+
+part_torture-rt() { torture_qemu debian-rt; }
 
 # run PART: its output, a copy of it, and its row in the table
 run() {

@@ -28,7 +28,7 @@
 #endif
 
 #define CAPACITY	65536
-#define PATIENCE	20000000000ull	/* ns: no call takes as long */
+#define PATIENCE	60000000000ull	/* ns: no call takes as long */
 #define SIGNAL_US	3000		/* a signal comes as often */
 
 /* What the victim has seen, while it lives. */

@@ -24,7 +24,7 @@
 
 #define PER_RING	100		/* kills, before there is a new ring */
 #define MAX_PRODUCERS	(PER_RING + 2)
-#define PATIENCE	10000000000ull	/* ns: beyond that it is asleep */
+#define PATIENCE	60000000000ull	/* ns: beyond that it is asleep */
 #define SOON		10000000	/* ns in which a peer should hear */
 #define MAX_LEN		256
 
@@ -319,7 +319,7 @@ static int consume(struct shmring *r)
 /* ------------------------------------------------------------------- figures */
 
 static const uint64_t classes[] = { 100000, 1000000, 10000000, 100000000, 1000000000, PATIENCE };
-static const char *const class_names[] = { "0.1 ms", "1 ms", "10 ms", "100 ms", "1 s", "10 s" };
+static const char *const class_names[] = { "0.1 ms", "1 ms", "10 ms", "100 ms", "1 s", "1 min" };
 static uint64_t heard_within[ARRAY_SIZE(classes)], heard, longest, kills, messages;
 
 static void count_hearing(uint64_t ns)

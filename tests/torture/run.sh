@@ -3,17 +3,24 @@
 # Crash points, deaths, a hostile peer, loading and unloading: here on the memfd
 # backend, on /dev/shmring in guests.
 #
-#   run.sh short|long
+#   run.sh short|long|KERNEL
 #
 # POINTS (crash points), KILLS (SIGKILLs on either backend), SECONDS_EACH (of each
 # hostile role), LOADS (and unloads) and SEED, in the environment, say how much.
+# With a KERNEL (see tests/vm/kernel.sh): SIGKILLs, a hostile peer and loads there
+# alone, as much each time, again and again for TIME seconds.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 passed=0 failed=0
 
+kernel=
 case ${1:-} in
 short) how_much=(200000 400 3 300) limit=300 ;;
 long) how_much=(3000000 10000 60 10000) limit=3600 ;;
+uml* | debian-*)
+	kernel=$1 how_much=(0 50 2 50) limit=$((${TIME:=60} * 2 + 900))
+	export SHMRING_TIME=$TIME
+	;;
 *)
 	sed -n 's/^#   \(run.sh\)/\1/p' "$0" >&2
 	exit 2
@@ -22,6 +29,11 @@ esac
 export SHMRING_POINTS=${POINTS:-${how_much[0]}} SHMRING_KILLS=${KILLS:-${how_much[1]}}
 export SHMRING_SECONDS=${SECONDS_EACH:-${how_much[2]}} SHMRING_LOADS=${LOADS:-${how_much[3]}}
 export SHMRING_SEED=${SEED:-$RANDOM}
+
+# build SUFFIX [SETTING...]
+build() {
+	make -s -C tests/torture O="../../build/tests/torture$1" "${@:2}" || exit 1
+}
 
 here() { # here PROGRAM: on memfd, with ASan and UBSan where that does not get in the way
 	local dir=build/tests/torture
@@ -35,9 +47,10 @@ here() { # here PROGRAM: on memfd, with ASan and UBSan where that does not get i
 	fi
 }
 
-# guest KERNEL PROGRAM...
+# guest KERNEL PROGRAM...: user-mode Linux has the host's files, others get theirs
 guest() {
 	local vars name=$1 out KDIR ARCH RELEASE settings re='^([0-9]+) passed, ([0-9]+) failed$'
+	local ko dir=build/tests/torture file files=()
 	shift
 	vars=$(tests/vm/kernel.sh "$name") || vars=false
 	if ! eval "$vars" || ! make -s modules KDIR="$KDIR" ARCH="$ARCH" W=1; then
@@ -45,10 +58,18 @@ guest() {
 		((++failed))
 		return
 	fi
-	settings=$(env | grep -E '^SHMRING_(KILLS|SECONDS|LOADS|SEED)=' | tr '\n' ' ')
+	ko=build/kmod-$RELEASE-$ARCH/shmring.ko
+	if [ "$ARCH" != um ]; then
+		build -static STATIC=1
+		dir+=-static
+		for file in "$ko" "${@/#/$dir/}" tests/check.sh tests/torture/guest.sh; do
+			files+=(-i "$file:/tmp/$file")
+		done
+	fi
+	settings=$(env | grep -E '^SHMRING_(KILLS|SECONDS|LOADS|SEED|TIME)=' | tr '\n' ' ')
 	out=build/log/torture-$name
-	tests/vm/boot.sh -t "$limit" -k "$name" -l "$out.kernel" -- "$settings tests/torture/guest.sh \
-build/kmod-$RELEASE-$ARCH/shmring.ko build/tests/torture $*" | tee "$out.log"
+	tests/vm/boot.sh -t "$limit" -k "$name" -l "$out.kernel" "${files[@]}" -- \
+		"$settings tests/torture/guest.sh $ko $dir $*" | tee "$out.log"
 	if ((PIPESTATUS[0])); then
 		echo "not ok - $name: ends as it should, without a report"
 		((++failed))
@@ -59,14 +80,19 @@ build/kmod-$RELEASE-$ARCH/shmring.ko build/tests/torture $*" | tee "$out.log"
 }
 
 mkdir -p build/log
-make -s -C tests/torture || exit 1
-make -s -C tests/torture SAN=address,undefined O=../../build/tests/torture-asan || exit 1
-echo "--- $(uname -sr), memfd; seed $SHMRING_SEED"
-here step
-here kill
-here hostile
-guest uml kill
-guest uml-debug hostile reload
+build ''
+if [ -n "$kernel" ]; then
+	echo "--- $kernel, for $TIME s; first seed $SHMRING_SEED"
+	guest "$kernel" kill hostile reload
+else
+	build -asan SAN=address,undefined
+	echo "--- $(uname -sr), memfd; seed $SHMRING_SEED"
+	here step
+	here kill
+	here hostile
+	guest uml kill
+	guest uml-debug hostile reload
+fi
 
 echo "$passed passed, $failed failed"
 ((failed == 0))
