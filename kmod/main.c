@@ -17,8 +17,10 @@ static int __init shmring_init(void)
 {
 	int ret;
 
+	kernel_param_lock(THIS_MODULE);	/* it can be written already */
 	if (!shmring_max_pages)
 		shmring_max_pages = totalram_pages() / 4;
+	kernel_param_unlock(THIS_MODULE);
 	ret = shmring_proc_init();
 	if (ret)
 		return ret;

@@ -16,7 +16,25 @@
 
 unsigned long shmring_max_pages;
 EXPORT_SYMBOL_IF_KUNIT(shmring_max_pages);
-module_param_named(max_pages, shmring_max_pages, ulong, 0644);
+
+/* As for any number, but rings are made meanwhile. */
+static int set_max_pages(const char *val, const struct kernel_param *kp)
+{
+	unsigned long pages;
+	int ret = kstrtoul(val, 0, &pages);
+
+	if (!ret)
+		WRITE_ONCE(shmring_max_pages, pages);
+	return ret;
+}
+
+static const struct kernel_param_ops max_pages_ops = {
+	.set = set_max_pages,
+	.get = param_get_ulong,
+};
+
+module_param_cb(max_pages, &max_pages_ops, &shmring_max_pages, 0644);
+__MODULE_PARM_TYPE(max_pages, "ulong");
 MODULE_PARM_DESC(max_pages, "Most pages that all rings may have (default: a quarter of memory)");
 
 static atomic_long_t shmring_total_pages = ATOMIC_LONG_INIT(0);
