@@ -37,8 +37,8 @@ enum { LOCK_HOLDERS = 2, LOCK_CHANGE = 3 };
 
 /* How the same half of the lane looks from either side. */
 struct half {
-	__u64 wake_at;
-	__u64 fence_until;
+	__shmring_word wake_at;
+	__shmring_word fence_until;
 	__u32 state;
 	__u32 epoch;
 };
@@ -72,13 +72,13 @@ static uint32_t *poll_of(const struct shmring *r, enum shmring_role role)
 	return role == SHMRING_CONSUMER ? &r->lane->data_poll : &r->lane->space_poll;
 }
 
-static __u64 *position_of(const struct shmring *r, enum shmring_role role)
+static __shmring_word *position_of(const struct shmring *r, enum shmring_role role)
 {
 	return role == SHMRING_CONSUMER ? &r->consumer->tail : &r->producer->head;
 }
 
 /* Who has the role: a pid and its namespace, beside the position. */
-static __u64 *owner_of(const struct shmring *r, enum shmring_role role)
+static __shmring_word *owner_of(const struct shmring *r, enum shmring_role role)
 {
 	return role == SHMRING_CONSUMER ? r->consumer->reserved : r->producer->reserved;
 }
@@ -132,7 +132,7 @@ static bool process_is_dead(pid_t pid)
 /* Is whoever took the role still there? */
 static bool alive(const struct shmring *r, enum shmring_role role)
 {
-	__u64 *owner = owner_of(r, role);
+	__shmring_word *owner = owner_of(r, role);
 	uint64_t pid = __atomic_load_n(&owner[0], __ATOMIC_RELAXED);
 
 	if (!lock(r->priv->lock_fd, role_byte(role), F_WRLCK, F_OFD_GETLK))
@@ -145,9 +145,16 @@ static bool alive(const struct shmring *r, enum shmring_role role)
 
 /* -------------------------------------------------------------------- waking */
 
+/* A 32-bit program's time_t may have 64 bits; then the system call is another one. */
+#ifdef SYS_futex_time64
+#define FUTEX_CALL	(sizeof(time_t) > sizeof(long) ? SYS_futex_time64 : SYS_futex)
+#else
+#define FUTEX_CALL	SYS_futex
+#endif
+
 static long futex(uint32_t *word, int op, uint32_t value, const struct timespec *until)
 {
-	return syscall(SYS_futex, word, op, value, until, NULL, FUTEX_BITSET_MATCH_ANY);
+	return syscall(FUTEX_CALL, word, op, value, until, NULL, FUTEX_BITSET_MATCH_ANY);
 }
 
 /*
@@ -213,7 +220,7 @@ static void agree_on_fences(struct shmring *r)
 static void fence_peer(struct shmring *r)
 {
 	uint64_t position = __atomic_load_n(position_of(r, peer_role(r)), __ATOMIC_RELAXED);
-	__u64 *fence_until = &half_of(r, r->role)->fence_until;
+	__shmring_word *fence_until = &half_of(r, r->role)->fence_until;
 	uint64_t until = position + (r->capacity > FENCE_CREDIT ? r->capacity : FENCE_CREDIT);
 	__u64 seen = __atomic_load_n(fence_until, __ATOMIC_RELAXED);
 
@@ -289,7 +296,7 @@ static void memfd_check_peer(struct shmring *r)
 static int take_role(struct shmring *r, enum shmring_role role)
 {
 	struct half *half = half_of(r, role);
-	__u64 *owner = owner_of(r, role);
+	__shmring_word *owner = owner_of(r, role);
 	int ret;
 
 	if (is_live(r, role)) {

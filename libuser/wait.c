@@ -259,7 +259,7 @@ static bool bad_wait(const struct shmring *r, const struct shmring_wait *w)
 /* The peer has lied: count it once, where both sides and the kernel see it. */
 static int tell(struct shmring *r, int ret)
 {
-	__u64 *refused = r->role == SHMRING_CONSUMER ? &r->consumer->refused :
+	__shmring_word *refused = r->role == SHMRING_CONSUMER ? &r->consumer->refused :
 						       &r->producer->refused;
 
 	if (ret == -EBADMSG && !r->priv->refused) {

@@ -28,6 +28,10 @@
 
 #include <linux/shmring.h>
 
+#if __SIZEOF_POINTER__ < 8 && !defined(__GCC_HAVE_SYNC_COMPARE_AND_SWAP_8)
+#error "shmring needs a CPU that loads and stores 8 bytes at once (x86: -march=i586 or newer)"
+#endif
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -136,7 +140,7 @@ struct shmring {
  *   -EEXIST	the name is taken
  *   -EDQUOT	RLIMIT_MEMLOCK would be exceeded
  *   -ENOSPC	the module's limit (max_pages) would be exceeded
- *   -ENOMEM	no memory
+ *   -ENOMEM	no memory, or no addresses for the ring, which is mapped twice
  *   -EACCES	no permission for /dev/shmring
  *   -ENODEV	backend is SHMRING_KMOD and the module is not loaded
  *   -EPROTO	the kernel speaks another version of the ABI
@@ -305,6 +309,9 @@ void __shmring_wake(struct shmring *r);
 
 #define __shmring_unlikely(x)	__builtin_expect(!!(x), 0)
 
+/* A shared word. A 32-bit program's own uint64_t may lie where no load is atomic. */
+typedef __aligned_u64 __shmring_word;
+
 /*
  * A full fence. On x86 a locked addition beats MFENCE. ThreadSanitizer does not
  * know fences, and says so; every access that this one orders is atomic.
@@ -322,8 +329,8 @@ static inline void __shmring_fence(void)
  * After a position was stored (A, E), up from @old: is the other side's sleeper due,
  * who waits for @now? @fence_until and @wake_at are its words.
  */
-static inline int __shmring_due(uint64_t old, uint64_t now, const __u64 *fence_until,
-				const __u64 *wake_at)
+static inline int __shmring_due(uint64_t old, uint64_t now, const __shmring_word *fence_until,
+				const __shmring_word *wake_at)
 {
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);	/* H after A and E: the compiler, too */
 	if (__shmring_unlikely(old < __atomic_load_n(fence_until, __ATOMIC_RELAXED))) /* H */
@@ -494,7 +501,7 @@ static inline int shmring_commit(struct shmring *r, size_t len)
  */
 static inline int shmring_commit_slots(struct shmring *r, size_t n)
 {
-	uint64_t bytes = n * shmring_slot_stride(r);
+	uint64_t bytes = (uint64_t)n * shmring_slot_stride(r);
 
 	if (__shmring_unlikely(r->header_size || n > r->p.reserved || bytes > r->p.reserved))
 		return -EINVAL;

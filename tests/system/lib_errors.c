@@ -27,11 +27,11 @@ static void test_create(void)
 		{ { .capacity = 1 }, 0 },
 		{ { .capacity = 5000 }, 0 },
 		{ { .capacity = SHMRING_CAPACITY_MAX + 1 }, -EFBIG },
-		{ { .capacity = (size_t)1 << 63 }, -EFBIG },
+		{ { .capacity = SIZE_MAX / 2 + 1 }, -EFBIG },
 		{ { .capacity = SIZE_MAX }, -EFBIG },
 		{ { .capacity = 4096, .slot_size = 1 << 20 }, -EINVAL },
 		{ { .capacity = 4096, .slot_size = SIZE_MAX }, -EINVAL },
-		{ { .capacity = 4096, .slot_size = (size_t)1 << 32 }, -EINVAL },
+		{ { .capacity = 4096, .slot_size = SIZE_MAX / 2 + 1 }, -EINVAL },
 		{ { .capacity = 4096, .lowat = 1 << 20, .role = SHMRING_CONSUMER }, -EINVAL },
 		{ { .mode = 01000 }, -EINVAL },
 		{ { .mode = 0700 }, -EINVAL },
@@ -70,6 +70,31 @@ static void test_capacity_is_rounded_up(void)
 		EXPECT_EQ(info.capacity, cases[i].got);
 		shmring_close(r);
 	}
+}
+
+static size_t pages_mapped(void)
+{
+	FILE *f = fopen("/proc/self/statm", "re");
+	size_t pages = 0;
+
+	CHECK(f && fscanf(f, "%zu", &pages) == 1);
+	fclose(f);
+	return pages;
+}
+
+/* No room for the mapping, as for large rings in a 32-bit program. */
+static void test_addresses(void)
+{
+	struct shmring_options opt = { .capacity = 4 << 20, .role = SHMRING_PRODUCER };
+	struct rlimit old, limit;
+
+	CHECK(!getrlimit(RLIMIT_AS, &old));
+	limit = old;
+	limit.rlim_cur = pages_mapped() * page_size() + (7 << 20);
+	CHECK(!setrlimit(RLIMIT_AS, &limit));
+	EXPECT_EQ(try_create(NULL, &opt), -ENOMEM);
+	CHECK(!setrlimit(RLIMIT_AS, &old));
+	EXPECT_EQ(try_create(NULL, &opt), 0);
 }
 
 static void test_names(void)
@@ -268,6 +293,7 @@ int main(void)
 	need_backend();
 	RUN(test_create);
 	RUN(test_capacity_is_rounded_up);
+	RUN(test_addresses);
 	RUN(test_names);
 	RUN(test_attach);
 	RUN(test_attach_fd_of_something_else);

@@ -200,6 +200,19 @@ static void test_slots(size_t size)
 	close_pair(&pair);
 }
 
+/* So many that their bytes are a multiple of 2^32, which a 32-bit product loses. */
+static void test_too_many_slots(void)
+{
+	struct pair pair = make_pair(65536, 65536);
+	size_t n = 1;
+
+	EXPECT(shmring_reserve_slots(pair.p, &n));
+	EXPECT_EQ(shmring_commit_slots(pair.p, 65536), -EINVAL);
+	EXPECT_EQ(shmring_commit_slots(pair.p, 1), 0);
+	EXPECT(shmring_peek_slots(pair.c, &n) && n == 1);
+	close_pair(&pair);
+}
+
 static void test_too_long_for_the_buffer(void)
 {
 	struct pair pair = make_pair(page, 0);
@@ -229,6 +242,7 @@ int main(void)
 	test_slots(24);
 	test_slots(100);
 	test_slots(page);
+	RUN(test_too_many_slots);
 	RUN(test_too_long_for_the_buffer);
 	return finish();
 }

@@ -61,8 +61,8 @@ static void check(const unsigned char *from, size_t len, uint64_t n)
 static void dawdle(uint64_t *state)
 {
 	uint64_t r = random_u64(state);
-	struct timespec ts = { .tv_nsec = (long)(r >> 32) % 200000 };
-	volatile unsigned int spin;
+	struct timespec ts = { .tv_nsec = (long)((r >> 32) % 200000) };
+	volatile long spin;
 
 	if (r % NAP_EVERY)
 		return;

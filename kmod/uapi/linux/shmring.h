@@ -161,11 +161,11 @@
 struct shmring_status {
 	__u32 magic;		/* SHMRING_MAGIC */
 	__u32 abi;		/* SHMRING_ABI */
-	__u64 features;		/* none yet */
-	__u64 capacity;		/* bytes: a power of two, whole pages */
+	__aligned_u64 features;	/* none yet */
+	__aligned_u64 capacity;	/* bytes: a power of two, whole pages */
 	__u32 slot_size;	/* bytes; 0: records */
 	__u32 nr_lanes;		/* 1 */
-	__u64 reserved[12];
+	__aligned_u64 reserved[12];
 };
 
 /*
@@ -175,39 +175,39 @@ struct shmring_status {
  */
 struct shmring_lane {
 	/* Read by the producer. */
-	__u64 data_wake_at;	/* wake the consumer once head >= this */
-	__u64 data_fence_until;	/* publishing from below this takes a fence */
-	__u32 consumer_state;	/* SHMRING_PEER_* */
-	__u32 consumer_epoch;	/* how many consumers have attached */
-	__u32 data_futex;	/* without the module: see shmring(7) */
-	__u32 data_poll;	/* likewise */
-	__u64 reserved0[12];
+	__aligned_u64 data_wake_at;	/* wake the consumer once head >= this */
+	__aligned_u64 data_fence_until;	/* publishing from below this takes a fence */
+	__u32 consumer_state;		/* SHMRING_PEER_* */
+	__u32 consumer_epoch;		/* how many consumers have attached */
+	__u32 data_futex;		/* without the module: see shmring(7) */
+	__u32 data_poll;		/* likewise */
+	__aligned_u64 reserved0[12];
 
 	/* Read by the consumer. */
-	__u64 space_wake_at;	/* wake the producer once tail >= this */
-	__u64 space_fence_until; /* releasing from below this takes a fence */
-	__u32 producer_state;	/* SHMRING_PEER_* */
-	__u32 producer_epoch;	/* how many producers have attached */
-	__u64 end;		/* producer gone: where the stream ends */
-	__u32 space_futex;	/* without the module: see shmring(7) */
-	__u32 space_poll;	/* likewise */
-	__u64 reserved1[11];
+	__aligned_u64 space_wake_at;	/* wake the producer once tail >= this */
+	__aligned_u64 space_fence_until; /* releasing from below this takes a fence */
+	__u32 producer_state;		/* SHMRING_PEER_* */
+	__u32 producer_epoch;		/* how many producers have attached */
+	__aligned_u64 end;		/* producer gone: where the stream ends */
+	__u32 space_futex;		/* without the module: see shmring(7) */
+	__u32 space_poll;		/* likewise */
+	__aligned_u64 reserved1[11];
 };
 
 #define SHMRING_LANE_OFFSET	128u
 
 /* The producer's region. Only the producer writes it; the kernel, when it dies. */
 struct shmring_producer {
-	__u64 head;		/* bytes committed since the ring was made */
-	__u64 reserved[14];
-	__u64 refused;		/* times that it met with what no consumer may write */
+	__aligned_u64 head;	/* bytes committed since the ring was made */
+	__aligned_u64 reserved[14];
+	__aligned_u64 refused;	/* times that it met with what no consumer may write */
 };
 
 /* The consumer's region. Only the consumer writes it; the kernel, when it dies. */
 struct shmring_consumer {
-	__u64 tail;		/* bytes released since the ring was made */
-	__u64 reserved[14];
-	__u64 refused;		/* times that it met with what no producer may write */
+	__aligned_u64 tail;	/* bytes released since the ring was made */
+	__aligned_u64 reserved[14];
+	__aligned_u64 refused;	/* times that it met with what no producer may write */
 };
 
 /* Before each record's payload. */
@@ -236,10 +236,10 @@ struct shmring_record {
  * EMFILE, ENFILE	no file descriptor
  */
 struct shmring_ioc_create {
-	__u64 capacity;		/* bytes of data */
-	__u32 slot_size;	/* bytes; 0: records */
-	__u32 mode;		/* permission bits, less the umask */
-	__u32 flags;		/* SHMRING_CREATE_F_* */
+	__aligned_u64 capacity;		/* bytes of data */
+	__u32 slot_size;		/* bytes; 0: records */
+	__u32 mode;			/* permission bits, less the umask */
+	__u32 flags;			/* SHMRING_CREATE_F_* */
 	__u32 reserved;
 	__u8  name[SHMRING_NAME_MAX];	/* "": anonymous */
 };
@@ -281,44 +281,44 @@ struct shmring_ioc_name {
 struct shmring_ioc_attach {
 	__u32 role;		/* SHMRING_ROLE_* */
 	__u32 rights;		/* SHMRING_RIGHT_* of the new file; 0: as this */
-	__u64 lowat;		/* bytes; 0: the default */
+	__aligned_u64 lowat;	/* bytes; 0: the default */
 	__u32 flags;		/* 0 */
 	__u32 reserved;
 };
 
 /* A region to map: mmap(NULL, length, ..., fd, offset). */
 struct shmring_region {
-	__u64 offset;		/* bytes */
-	__u64 length;		/* bytes */
+	__aligned_u64 offset;	/* bytes */
+	__aligned_u64 length;	/* bytes */
 };
 
 /* QUERY: everything about a ring. The caller fills in lane, all else is out. */
 struct shmring_ioc_query {
-	__u32 lane;		/* in: 0 */
-	__u32 role;		/* of this file */
-	__u32 rights;		/* of this file */
-	__u32 mode;		/* permission bits */
-	__u32 uid;		/* owner, in the caller's user namespace */
+	__u32 lane;			/* in: 0 */
+	__u32 role;			/* of this file */
+	__u32 rights;			/* of this file */
+	__u32 mode;			/* permission bits */
+	__u32 uid;			/* owner, in the caller's user namespace */
 	__u32 gid;
-	__u32 flags;		/* SHMRING_CREATE_F_* */
-	__u32 slot_size;	/* bytes; 0: records */
-	__u64 features;		/* as in shmring_status */
-	__u64 id;		/* of the ring; never reused while loaded */
-	__u64 capacity;		/* bytes */
+	__u32 flags;			/* SHMRING_CREATE_F_* */
+	__u32 slot_size;		/* bytes; 0: records */
+	__aligned_u64 features;		/* as in shmring_status */
+	__aligned_u64 id;		/* of the ring; never reused while loaded */
+	__aligned_u64 capacity;		/* bytes */
 	struct shmring_region kernel;
 	struct shmring_region consumer;
 	struct shmring_region producer;
 	struct shmring_region data;	/* length: twice the capacity */
-	__u64 head;		/* as the producer left it: not checked */
-	__u64 tail;		/* as the consumer left it: not checked */
-	__u32 producer_state;	/* SHMRING_PEER_* */
-	__u32 consumer_state;	/* SHMRING_PEER_* */
-	__u64 data_sleeps;	/* times WAIT_DATA slept */
-	__u64 data_wakes;	/* times WAKE woke the consumer */
-	__u64 space_sleeps;	/* times WAIT_SPACE slept */
-	__u64 space_wakes;	/* times WAKE woke the producer */
-	__u64 data_refused;	/* as the consumer counts it: not checked */
-	__u64 space_refused;	/* as the producer counts it: not checked */
+	__aligned_u64 head;		/* as the producer left it: not checked */
+	__aligned_u64 tail;		/* as the consumer left it: not checked */
+	__u32 producer_state;		/* SHMRING_PEER_* */
+	__u32 consumer_state;		/* SHMRING_PEER_* */
+	__aligned_u64 data_sleeps;	/* times WAIT_DATA slept */
+	__aligned_u64 data_wakes;	/* times WAKE woke the consumer */
+	__aligned_u64 space_sleeps;	/* times WAIT_SPACE slept */
+	__aligned_u64 space_wakes;	/* times WAKE woke the producer */
+	__aligned_u64 data_refused;	/* as the consumer counts it: not checked */
+	__aligned_u64 space_refused;	/* as the producer counts it: not checked */
 	__u8  name[SHMRING_NAME_MAX];	/* "": anonymous, or unlinked */
 };
 
@@ -337,11 +337,11 @@ struct shmring_ioc_query {
  * ENOTTY	not a consumer's (WAIT_DATA) or producer's (WAIT_SPACE) endpoint
  */
 struct shmring_ioc_wait {
-	__u64 bytes;		/* 1 ... capacity */
-	__u64 mark;		/* 0: bytes for data; for space, half the
+	__aligned_u64 bytes;	/* 1 ... capacity */
+	__aligned_u64 mark;	/* 0: bytes for data; for space, half the
 				 * capacity; never less than bytes
 				 */
-	__u64 deadline;		/* CLOCK_MONOTONIC, ns; 0: none */
+	__aligned_u64 deadline;	/* CLOCK_MONOTONIC, ns; 0: none */
 	__u32 flags;		/* 0 */
 	__u32 reserved;
 };
@@ -365,8 +365,8 @@ struct shmring_ioc_wait {
  * ENOMEM	no memory
  */
 struct shmring_uring_wait {
-	__u64 bytes;		/* as in shmring_ioc_wait */
-	__u64 mark;
+	__aligned_u64 bytes;	/* as in shmring_ioc_wait */
+	__aligned_u64 mark;
 };
 
 #define SHMRING_IOC_TYPE	0xB5
