@@ -36,8 +36,8 @@ test:		## everything that is tested (PARTS="unit kunit ...": some of it)
 test-rt:	## the system tests and torture on a PREEMPT_RT kernel (TIME=60, SEED=...)
 	@tests/all.sh system-rt torture-rt
 
-test-debug:	## the system tests, and each allocation and copy failing, with KASAN and lockdep; loads counted
-	@tests/all.sh system-debug loads
+test-debug:	## the system tests, with KASAN, lockdep and each allocation failing; as 32-bit programs; loads counted
+	@tests/all.sh system-debug system-m32 loads
 
 check-model:	## Spin, herd7 and CBMC
 	@tests/all.sh model

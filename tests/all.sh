@@ -12,7 +12,7 @@ log=build/log
 
 parts=(unit memfd bench docs static model harness kunit torture
 	system-uml system-debug system-6.1 system-6.12)
-more=(system-rt torture-rt loads)	# not among "all"
+more=(system-m32 system-rt torture-rt loads)	# not among "all"
 
 say() { printf '\n=== %s\n' "$*"; }
 
@@ -76,25 +76,48 @@ system_uml() {
 			"SHMRING_MESSAGES=${2:-10000000} tests/system/guest.sh $ko/shmring.ko build/tests/system"
 }
 
-# system_qemu NAME [MESSAGES [SECONDS]]: others get static programs in their initramfs
-system_qemu() {
-	local limit=${3:-1200}
+# boot_system PART KERNEL PROGRAMS [MESSAGES [SECONDS]]: others get static programs in
+# their initramfs
+boot_system() {
+	local limit=${5:-1200}
 
+	tests/vm/boot.sh -t "$limit" -k "$2" -l "$log/system-$1.kernel" \
+		-i "$ko/shmring.ko:/tmp/shmring.ko" \
+		-i "build/tests/$3:/tmp/system" \
+		-i tests/runtests.sh:/tmp/tests/runtests.sh \
+		-i tests/check.sh:/tmp/tests/check.sh \
+		-i tests/system/guest.sh:/tmp/tests/system/guest.sh -- \
+		"SHMRING_MESSAGES=${4:-1000000} SHMRING_LIMIT=$((limit / 4)) tests/system/guest.sh shmring.ko system"
+}
+
+# system_qemu NAME [MESSAGES [SECONDS]]
+system_qemu() {
 	kernel "$1" && make -s lib &&
 		make -s -C tests/system STATIC=1 O=../../build/tests/system-static &&
-		tests/vm/boot.sh -t "$limit" -k "$1" -l "$log/system-$1.kernel" \
-			-i "$ko/shmring.ko:/tmp/shmring.ko" \
-			-i build/tests/system-static:/tmp/system \
-			-i tests/runtests.sh:/tmp/tests/runtests.sh \
-			-i tests/check.sh:/tmp/tests/check.sh \
-			-i tests/system/guest.sh:/tmp/tests/system/guest.sh -- \
-			"SHMRING_MESSAGES=${2:-1000000} SHMRING_LIMIT=$((limit / 4)) tests/system/guest.sh shmring.ko system"
+		boot_system "$1" "$1" system-static "${@:2}"
+}
+
+# system_m32 NAME: 32-bit programs and a 64-bit kernel. Where an 8-byte access may not
+# be atomic, gcc does not say so, but clang does.
+system_m32() {
+	local cc lib=$PWD/build/libuser-m32
+
+	deps build kernel vm && cc=$(tests/vm/i386.sh) && kernel "$1" &&
+		make -s -C libuser CC="${cc/#gcc/clang}" O="$lib-clang" "$lib-clang/libshmring.a" &&
+		make -s -C libuser CC="$cc" O="$lib" "$lib/libshmring.a" &&
+		make -s -C tests/system STATIC=1 O=../../build/tests/system-m32 \
+			LIB="$lib/libshmring.a" CC="$cc" CXX="${cc/#gcc/g++}" &&
+		make -s lib && make -s -C tests/system STATIC=1 O=../../build/tests/system-static &&
+		cp -rT build/tests/system-static/examples build/tests/system-m32/native &&
+		cp tests/system/mixed.sh build/tests/system-m32/lib_mixed &&
+		boot_system m32 "$1" system-m32
 }
 
 part_system-uml() { system_uml uml; }		# Linux 7.3, two CPUs, native speed
 part_system-debug() { system_uml uml-debug 200000; } # with KASAN, UBSAN, lockdep, kmemleak
 part_system-6.1() { system_qemu debian-6.1; }	# Debian 12's kernel
 part_system-6.12() { system_qemu debian-6.12; }	# Debian 13's kernel
+part_system-m32() { system_m32 debian-6.12; }	# compat calls
 part_loads() { # how often a call loads what both sides see: system/abi_loads, and its table
 	kernel debian-6.12 &&
 		make -s -C tests/system STATIC=1 O=../../build/tests/system-static abi &&
