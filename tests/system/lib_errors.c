@@ -249,6 +249,25 @@ static int without_descriptors(void *arg)
 	return TEST_PASS;
 }
 
+/* No room to map it: the role that was taken is given back. */
+static int without_addresses(void *arg)
+{
+	const size_t capacity = 16 << 20;
+	struct shmring *r = make(capacity, 0, SHMRING_HANDLE), *more;
+	struct rlimit old, tight;
+
+	(void)arg;
+	CHECK(!getrlimit(RLIMIT_AS, &old));
+	tight = (struct rlimit){ 2 * capacity, old.rlim_max };
+	CHECK(!setrlimit(RLIMIT_AS, &tight));
+	EXPECT_EQ(shmring_attach_fd(&more, shmring_fd(r), SHMRING_CONSUMER), -ENOMEM);
+	CHECK(!setrlimit(RLIMIT_AS, &old));
+	CHECK_EQ(shmring_attach_fd(&more, shmring_fd(r), SHMRING_CONSUMER), 0);
+	shmring_close(more);
+	shmring_close(r);
+	return TEST_PASS;
+}
+
 /* Nobody insists on one: the module, if it is there for us, and knows the name. */
 static int choose_backends(void *arg)
 {
@@ -300,6 +319,7 @@ int main(void)
 	RUN(test_wrong_side);
 	RUN(test_wait_arguments);
 	EXPECT_EQ(in_child(without_descriptors, NULL), TEST_PASS);
+	EXPECT_EQ(in_child(without_addresses, NULL), TEST_PASS);
 	EXPECT_EQ(in_child(choose_backends, NULL), TEST_PASS);
 	RUN(test_deadline);
 	shmring_close(NULL);

@@ -7,6 +7,7 @@
 
 #include <fcntl.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 
 static struct io_uring *ring;
@@ -124,6 +125,24 @@ static void test_data(void)
 	EXPECT_EQ(next_result(ring, NULL), -ENODATA);
 	EXPECT_EQ(run(pair.c, SHMRING_URING_WAIT_DATA, 1, 0), -ENODATA);
 	shmring_close(pair.c);
+}
+
+/* More than can come while some is held: then what can. */
+static void test_data_while_some_is_held(void)
+{
+	struct pair pair = make_pair(page_size(), 0);
+	size_t len;
+
+	send_number(pair.p, 1);
+	CHECK(shmring_peek(pair.c, &len));
+	CHECK_EQ(shmring_advance(pair.c), 0);
+	CHECK_EQ(shmring_prep_wait_data(next_sqe(ring), pair.c, page_size()), 0);
+	submit(ring);
+	EXPECT(pending());
+	while (send_now(pair.p) > 0)
+		;
+	EXPECT_EQ(next_result(ring, NULL), 0);
+	close_pair(&pair);
 }
 
 static void test_space(void)
@@ -298,22 +317,49 @@ static void test_helpers(void)
 	close_pair(&pair);
 }
 
+/* Whether there are commands is not found out then, and not settled either. */
+static int without_descriptors(void *arg)
+{
+	struct pair pair = make_pair(page_size(), 0);
+	int want = on_memfd() ? -EMFILE : 0, lowest;
+	struct rlimit old, tight;
+	bool *native = arg;
+
+	ring = open_uring(0);
+	lowest = dup(0);
+	CHECK(!getrlimit(RLIMIT_NOFILE, &old));
+	close(lowest);
+	tight = (struct rlimit){ (rlim_t)lowest, old.rlim_max };
+	CHECK(!setrlimit(RLIMIT_NOFILE, &tight));
+	EXPECT(!shmring_uring_native(pair.c));
+	EXPECT_EQ(shmring_prep_wait_data(next_sqe(ring), pair.c, 0), want);
+	EXPECT_EQ(shmring_prep_wait_space(next_sqe(ring), pair.p, 8), want);
+	CHECK(!setrlimit(RLIMIT_NOFILE, &old));
+	*native = shmring_uring_native(pair.c);
+	close_uring(ring);
+	close_pair(&pair);
+	return TEST_PASS;
+}
+
 int main(void)
 {
+	bool *native_later = share(sizeof(*native_later)), native;
 	struct shmring *r;
-	bool native;
 
 	need_backend();
 	need_uring();
+	EXPECT_EQ(in_child(without_descriptors, native_later), TEST_PASS);
 	ring = open_uring(0);
 	r = make(page_size(), 0, SHMRING_CONSUMER);
 	native = shmring_uring_native(r);
 	EXPECT_EQ(shmring_uring_native(r), native);
+	EXPECT_EQ(*native_later, native);
 	shmring_close(r);
 	RUN(test_helpers);
 	if (native) {
 		RUN(test_refused);
 		RUN(test_data);
+		RUN(test_data_while_some_is_held);
 		RUN(test_space);
 		RUN(test_cancel_with_success);
 		RUN(test_last_user);

@@ -354,6 +354,38 @@ static void close_that_fails_is_a_death(void **state)
 	shmring_close(c);
 }
 
+/* A lock that a child holds says nothing; the pid does, if it is one of ours. */
+static void pid_tells_of_a_death_where_it_means_something(void **state)
+{
+	pid_t dead = fork();
+	struct {
+		uint64_t pid, other_namespace;
+		int want;
+	} cases[] = {
+		{ (uint64_t)dead, 0, -ENODATA },
+		{ (uint64_t)dead, 1, -EAGAIN },
+		{ (uint64_t)dead + (1ull << 32), 0, -EAGAIN },
+		{ (uint64_t)getpid(), 0, -EAGAIN },
+		{ 0, 0, -EAGAIN },
+	};
+	struct shmring *p, *c;
+	unsigned int i;
+
+	(void)state;
+	if (!dead)
+		_exit(0);
+	end_of(dead);
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		p = new_ring(NULL, SHMRING_PRODUCER);
+		assert_int_equal(shmring_attach_fd(&c, shmring_fd(p), SHMRING_CONSUMER), 0);
+		p->producer->reserved[0] = cases[i].pid;
+		p->producer->reserved[1] += cases[i].other_namespace;
+		assert_int_equal(shmring_wait_data(c, &nowait), cases[i].want);
+		shmring_close(c);
+		shmring_close(p);
+	}
+}
+
 /* The parent's object, in a child that only closes it, and one that does not. */
 static void child_leaves_the_parent_its_role(void **state)
 {
@@ -617,6 +649,7 @@ int main(void)
 		TEST(name_of_another_kind_of_file_is_left_alone),
 		TEST(consumer_hears_of_a_kill),
 		TEST(close_that_fails_is_a_death),
+		TEST(pid_tells_of_a_death_where_it_means_something),
 		TEST(child_leaves_the_parent_its_role),
 		TEST(name_of_the_killed_can_be_taken),
 		TEST(poll_fd_is_readable_when_it_is_time),
