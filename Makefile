@@ -45,6 +45,9 @@ check-model:	## Spin, herd7 and CBMC
 mutants:	## are planted faults noticed? (MUTANTS="NAME ...": some of them)
 	@tests/vm/deps.sh build kernel vm && tests/mutants/run.sh $(MUTANTS)
 
+coverage:	## which lines and branches the tests reach, and why not the rest
+	@tests/coverage/run.sh
+
 torture:	## crash points, SIGKILLs, hostile peers, loads, at length (POINTS, KILLS, SECONDS_EACH, LOADS, SEED)
 	@tests/torture/run.sh long
 
@@ -81,4 +84,4 @@ install: all	## library, header, command and man pages (PREFIX, DESTDIR)
 clean:		## what was built; the kernels in the cache stay
 	rm -rf $(BUILD)
 
-.PHONY: all help run bench test test-rt test-debug check-model mutants torture fuzz check lib tools modules modules_install install clean
+.PHONY: all help run bench test test-rt test-debug check-model mutants coverage torture fuzz check lib tools modules modules_install install clean

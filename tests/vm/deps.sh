@@ -28,7 +28,7 @@ packages() {
 		echo perl sparse shellcheck codespell groff-base gcc \
 			coccinelle clang-tidy dwarves libc6-dev liburing-dev
 		;;
-	coverage) echo gcovr ;;
+	coverage) echo gcc python3 ;;
 	*)
 		echo "deps.sh: no group $1; there are build, kernel, vm, check, model, bench, coverage" >&2
 		return 2

@@ -8,6 +8,7 @@
 # NAME      what                                                   boots
 # uml        newest Debian source as User Mode Linux, two CPUs      yes
 # uml-debug  the same with every checker, one CPU                   yes
+# uml-gcov   the same, for modules that count lines, one CPU        yes
 # debian-6.1 stock kernel of Debian 12                              yes
 # debian-6.12 cloud kernel of Debian 12 backports                   yes
 # debian-rt  PREEMPT_RT kernel of Debian 12 backports               yes
@@ -27,8 +28,8 @@ here=$(cd "$(dirname "$0")" && pwd)
 unset MAKEFLAGS MFLAGS MAKELEVEL KBUILD_OUTPUT KBUILD_EXTMOD CROSS_COMPILE O M
 
 usage() {
-	say "usage: kernel.sh uml | uml-debug | debian-6.1 | debian-6.12 |" \
-		"debian-rt | src-X.Y"
+	say "usage: kernel.sh uml | uml-debug | uml-gcov | debian-6.1 |" \
+		"debian-6.12 | debian-rt | src-X.Y"
 	exit 2
 }
 
@@ -200,6 +201,7 @@ debian() {
 case $1 in
 uml) uml uml "$here/uml.config" ;;
 uml-debug) uml uml-debug "$here/uml.config" "$here/debug.config" ;;
+uml-gcov) uml uml-gcov "$here/uml.config" "$here/gcov.config" ;;
 debian-6.1) debian "$1" bookworm '6\.1\.[0-9.]+-[0-9]+-amd64' ;;
 debian-6.12)
 	debian "$1" bookworm-backports '6\.12\.[0-9.]+[^-]*-cloud-amd64'
