@@ -128,7 +128,7 @@ part_loads() { # how often a call loads what both sides see: system/abi_loads, a
 		echo "1 passed, 0 failed"
 }
 
-part_system-rt() { system_qemu debian-rt; }	# PREEMPT_RT: locks sleep, interrupts are threads
+part_system-rt() { system_qemu debian-rt 1000000 3600; } # PREEMPT_RT: locks sleep, interrupts are threads
 
 # torture_qemu NAME: for TIME seconds
 torture_qemu() {
