@@ -634,6 +634,10 @@ static int memfd_open(struct shmring_private *p, const char *name, enum shmring_
 	p->fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	if (p->fd < 0)
 		return errno == ELOOP ? -EPROTO : -errno;
+	if (fstat(p->fd, &st) || !S_ISREG(st.st_mode)) {
+		forget(p);	/* and not a ring to clean up after */
+		return -EPROTO;
+	}
 	if (is_debris(p->fd)) {
 		unlink(path);
 		forget(p);
