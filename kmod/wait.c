@@ -102,45 +102,47 @@ static void arm(struct shmring_file *sf, u64 at)
 	shmring_fence_peer(sf->ring, side, shmring_peer(sf->ring, sf->role));
 }
 
-/*
- * The position of the other side at which @bytes are there. Space that is there
- * from the start gives a position below zero, that is: a huge one. No matter,
- * whoever arms looks again.
- */
-static u64 target(struct shmring_file *sf, u64 bytes)
+static u64 own_position(struct shmring_file *sf)
 {
-	u64 own = READ_ONCE(*shmring_side(sf->ring, sf->role)->position);
-
-	return sf->role == SHMRING_ROLE_CONSUMER ? own + bytes : own + bytes - sf->ring->capacity;
+	return READ_ONCE(*shmring_side(sf->ring, sf->role)->position);
 }
 
 /*
- * Arm for the position @at, and let nobody wait for ever: a consumer that waits for
- * more than there is must hear of a producer that waits for space, and be content
- * with any data while it does; data_ready() then calls it ready. Both arm first and
- * look at the other's wake_at after (D), so one of them sees it.
+ * The caller is at @own. Arm for the position @at, and let nobody wait for ever: a
+ * consumer that waits for more than there is must hear of a producer that waits for
+ * space, and be content with any data while it does; data_ready() then calls it
+ * ready. Both arm first and look at the other's wake_at after (D), so one of them
+ * sees it.
  */
-static void arm_at(struct shmring_file *sf, u64 at)
+static void arm_at(struct shmring_file *sf, u64 own, u64 at)
 {
 	struct shmring_side *peer = shmring_peer(sf->ring, sf->role);
-	u64 next = READ_ONCE(*shmring_side(sf->ring, sf->role)->position) + 1;
 
 	arm(sf, at);
 	if (!waits(peer))
 		return;
 	if (sf->role == SHMRING_ROLE_PRODUCER) {
 		/* Not if it has nothing, and the next byte wakes it anyway. */
-		if (shmring_used(sf->ring) || READ_ONCE(peer->half->wake_at) > next)
+		if (shmring_used(sf->ring) || READ_ONCE(peer->half->wake_at) > own + 1)
 			shmring_wake(peer);
-	} else if (at != next) {
-		arm(sf, next);
+	} else if (at != own + 1) {
+		arm(sf, own + 1);
 	}
 }
 
-/* Have the other side call WAKE once @bytes are there. */
+/*
+ * Have the other side call WAKE once @bytes are there. Space that is there from the
+ * start gives a position below zero, that is: a huge one. No matter, whoever arms
+ * looks again.
+ */
 void shmring_arm(struct shmring_file *sf, u64 bytes)
 {
-	arm_at(sf, target(sf, bytes));
+	u64 own = own_position(sf);
+
+	if (sf->role == SHMRING_ROLE_CONSUMER)
+		arm_at(sf, own, own + bytes);
+	else
+		arm_at(sf, own, own + bytes - sf->ring->capacity);
 }
 
 /* Nobody is left on the queue: spare the other side a WAKE. */
@@ -279,19 +281,20 @@ __poll_t shmring_poll(struct file *file, poll_table *pt)
 	bool edge = (events & EPOLLEXCLUSIVE) ||
 		    (events & (EPOLLET | EPOLLONESHOT)) == EPOLLET;
 	__poll_t mask;
-	u64 seen;
+	u64 seen = 0;
 
 	if (sf->role == SHMRING_ROLE_NONE)
 		return EPOLLERR;
 	side = shmring_side(sf->ring, sf->role);
 	poll_wait(file, &side->wait, pt);
 
-	seen = READ_ONCE(*shmring_peer(sf->ring, sf->role)->position);
+	if (edge)
+		seen = READ_ONCE(*shmring_peer(sf->ring, sf->role)->position);
 	mask = poll_mask(sf);
 	if (!mask)
 		shmring_arm(sf, sf->lowat);
 	else if (edge)
-		arm_at(sf, seen + 1);
+		arm_at(sf, own_position(sf), seen + 1);
 	else
 		return mask;
 	return poll_mask(sf);
