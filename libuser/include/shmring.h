@@ -438,7 +438,8 @@ static inline uint64_t __shmring_count_slots(uint64_t max, uint64_t avail, uint6
 /*
  * Producer, slots: reserve up to *@n of them and return the first. They are an array
  * (no end of the ring lies within) whose elements are shmring_slot_stride() apart; so
- * a batch costs little more than one message. *@n becomes how many there are. NULL:
+ * a batch costs little more than one message; slots of 256 bytes and more are best
+ * copied in as a whole (docs/design.md). *@n becomes how many there are. NULL:
  * none now, or the ring has no slots. Reserving again replaces the reservation.
  */
 static inline void *shmring_reserve_slots(struct shmring *r, size_t *n)
