@@ -339,7 +339,9 @@ static inline int __shmring_due(uint64_t old, uint64_t now, const __shmring_word
 	return now >= __atomic_load_n(wake_at, __ATOMIC_RELAXED);
 }
 
-#define __SHMRING_PREFETCH	2048	/* bytes ahead; docs/design.md has what was measured */
+#ifndef __SHMRING_PREFETCH	/* bytes ahead, 0: none; docs/design.md has what was measured */
+#define __SHMRING_PREFETCH	2048
+#endif
 
 /*
  * Have the lines on the way that are to be written, of the @len bytes at @p. The
