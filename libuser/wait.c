@@ -260,7 +260,7 @@ static bool bad_wait(const struct shmring *r, const struct shmring_wait *w)
 static int tell(struct shmring *r, int ret)
 {
 	__shmring_word *refused = r->role == SHMRING_CONSUMER ? &r->consumer->refused :
-						       &r->producer->refused;
+								&r->producer->refused;
 
 	if (ret == -EBADMSG && !r->priv->refused) {
 		r->priv->refused = true;
