@@ -36,6 +36,9 @@ test:		## everything that is tested (PARTS="unit kunit ...": some of it)
 test-rt:	## the system tests and torture on a PREEMPT_RT kernel (TIME=60, SEED=...)
 	@tests/all.sh system-rt torture-rt
 
+test-kcsan:	## KUnit, the system tests and torture on a kernel that watches for data races (TIME=60, SEED=...)
+	@tests/all.sh kunit-kcsan system-kcsan torture-kcsan
+
 test-debug:	## the system tests, with KASAN, lockdep and each allocation failing; as 32-bit programs; loads counted
 	@tests/all.sh system-debug system-m32 loads
 
@@ -84,4 +87,4 @@ install: all	## library, header, command and man pages (PREFIX, DESTDIR)
 clean:		## what was built; the kernels in the cache stay
 	rm -rf $(BUILD)
 
-.PHONY: all help run bench test test-rt test-debug check-model mutants coverage torture fuzz check lib tools modules modules_install install clean
+.PHONY: all help run bench test test-rt test-kcsan test-debug check-model mutants coverage torture fuzz check lib tools modules modules_install install clean

@@ -12,7 +12,7 @@ log=build/log
 
 parts=(unit memfd bench docs static model harness kunit torture
 	system-uml system-debug system-6.1 system-6.12)
-more=(system-m32 system-rt torture-rt loads)	# not among "all"
+more=(system-m32 loads system-rt torture-rt kunit-kcsan system-kcsan torture-kcsan)	# not among "all"
 
 say() { printf '\n=== %s\n' "$*"; }
 
@@ -62,6 +62,17 @@ part_kunit() { # inside the module
 	kernel uml &&
 		tests/vm/boot.sh -t 300 -k uml -l "$log/kunit.kernel" -- \
 			"tests/kunit/run.sh $ko/kmod/shmring.ko $ko/tests/kunit/shmring_kunit.ko"
+}
+
+part_kunit-kcsan() { # the same, in QEMU, watched for races
+	local files=() file
+
+	kernel kcsan || return
+	for file in "$ko/kmod/shmring.ko" "$ko/tests/kunit/shmring_kunit.ko" tests/kunit/run.sh; do
+		files+=(-i "$file:/tmp/$(basename "$file")")
+	done
+	tests/vm/boot.sh -t 900 -k kcsan -l "$log/kunit-kcsan.kernel" "${files[@]}" -- \
+		"./run.sh shmring.ko shmring_kunit.ko"
 }
 
 part_torture() { # crash points, SIGKILLs, a hostile peer, unloading; the long form: make torture
@@ -130,12 +141,15 @@ part_loads() { # how often a call loads what both sides see: system/abi_loads, a
 
 part_system-rt() { system_qemu debian-rt 1000000 3600; } # PREEMPT_RT: locks sleep, interrupts are threads
 
+part_system-kcsan() { system_qemu kcsan 200000 3600; } # every racy access of the module is marked as one
+
 # torture_qemu NAME: for TIME seconds
 torture_qemu() {
 	deps build kernel vm && tests/torture/run.sh "$1"
 }
 
 part_torture-rt() { torture_qemu debian-rt; }
+part_torture-kcsan() { torture_qemu kcsan; }
 
 # run PART: its output, a copy of it, and its row in the table
 run() {

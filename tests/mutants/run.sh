@@ -114,6 +114,27 @@ test_smp() {
 	on_kernel uml "$@"
 }
 
+# A guest of its own files: with KCSAN and two CPUs, and its shell starts in /tmp.
+test_kcsan() {
+	local name KDIR ARCH RELEASE vars ko files=() dir=build/system-static
+	local limit=200
+
+	vars=$(tests/vm/kernel.sh kcsan 2>/dev/null) || exit 99
+	eval "$vars"
+	build make -s modules KDIR="$KDIR" ARCH="$ARCH" BUILD="$PWD/build/kcsan"
+	ko=build/kcsan/kmod-$RELEASE-$ARCH/shmring.ko
+	build make -s lib
+	# shellcheck disable=SC2046
+	build make -s -C tests/system STATIC=1 O="../../$dir" $(programs "../../$dir" "$@")
+	for name in "$ko" tests/runtests.sh $(programs "$dir" "$@"); do
+		files+=(-i "$name:/tmp/$(basename "$name")")
+	done
+	tests/vm/boot.sh "${scan[@]}" -t $((60 + limit * $#)) -k kcsan -l "$log/kernel" \
+		"${files[@]}" -- "insmod shmring.ko &&" \
+		"SHMRING_REQUIRE=kmod SHMRING_MESSAGES=200000 SHMRING_KO=shmring.ko" \
+		"./runtests.sh -t $limit $(programs . "$@" | paste -sd' ') && rmmod shmring"
+}
+
 # run_test KIND[:NAME,NAME]: its output is in $log/test
 run_test() {
 	local names=() kind=${1%%:*}

@@ -17,6 +17,9 @@ enum { WAIT = 1, CANCEL, TIMEOUT };
 static uint64_t iterations, seed;
 static bool native;
 
+/* IOSQE_ASYNC: a worker of io_uring begins the waits, beside whatever ends them. */
+static unsigned char sqe_flags;
+
 static void prepare_wait(struct io_uring *ring, struct shmring *r, uint64_t tag)
 {
 	struct io_uring_sqe *sqe = next_sqe(ring);
@@ -25,6 +28,7 @@ static void prepare_wait(struct io_uring *ring, struct shmring *r, uint64_t tag)
 		CHECK_EQ(shmring_prep_wait_space(sqe, r, shmring_max_len(r)), 0);
 	else
 		CHECK_EQ(shmring_prep_wait_data(sqe, r, 0), 0);
+	sqe->flags |= sqe_flags;
 	io_uring_sqe_set_data64(sqe, tag);
 }
 
@@ -131,7 +135,7 @@ static void *send_each(void *arg)
 }
 
 /* A message, and a cancel, at the same time: one of them, once. */
-static void test_race(unsigned int flags)
+static void test_race(unsigned int flags, unsigned char how)
 {
 	struct pair pair = make_pair(page_size(), 0);
 	struct io_uring *ring = open_uring(flags);
@@ -140,7 +144,8 @@ static void test_race(unsigned int flags)
 	pthread_t thread;
 	int ret;
 
-	context("cancel races with a message, flags %#x", flags);
+	context("cancel races with a message, flags %#x, sqe flags %#x", flags, how);
+	sqe_flags = how;
 	CHECK(!pthread_barrier_init(&race.barrier, NULL, 2));
 	CHECK(!pthread_create(&thread, NULL, send_each, &race));
 	for (i = 0; i < iterations; i++) {
@@ -158,6 +163,7 @@ static void test_race(unsigned int flags)
 		cancelled += ret != 0;
 		EXPECT_EQ(receive_number(pair.c), i);
 	}
+	sqe_flags = 0;
 	CHECK(!pthread_join(thread, NULL));
 	printf("cancelled %llu of %llu\n", (unsigned long long)cancelled,
 	       (unsigned long long)iterations);
@@ -242,6 +248,7 @@ static void test_drop_uring(enum shmring_role role)
 		if (role == SHMRING_PRODUCER)
 			while (send_now(pair.p) > 0)
 				;
+		sqe_flags = i % 4 < 2 ? 0 : IOSQE_ASYNC;
 		for (n = 0; n < 1 + i % 3; n++)
 			prepare_wait(ring, r, WAIT);
 		submit(ring);
@@ -251,6 +258,7 @@ static void test_drop_uring(enum shmring_role role)
 		while (receive_now(pair.c) > 0)
 			;
 	}
+	sqe_flags = 0;
 	close_pair(&pair);
 }
 
@@ -364,8 +372,10 @@ int main(int argc, char **argv)
 	       (unsigned long long)seed);
 	RUN(test_cancel);
 	RUN(test_async_cancel);
-	test_race(0);
-	test_race(IORING_SETUP_SINGLE_ISSUER | (1u << 13));
+	test_race(0, 0);
+	test_race(IORING_SETUP_SINGLE_ISSUER | (1u << 13), 0);
+	test_race(0, IOSQE_ASYNC);
+	test_race(IORING_SETUP_SINGLE_ISSUER | (1u << 13), IOSQE_ASYNC);
 	RUN(test_deadline);
 	RUN(test_many);
 	test_drop_uring(SHMRING_CONSUMER);

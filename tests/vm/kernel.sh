@@ -9,6 +9,7 @@
 # uml        newest Debian source as User Mode Linux, two CPUs      yes
 # uml-debug  the same with every checker, one CPU                   yes
 # uml-gcov   the same, for modules that count lines, one CPU        yes
+# kcsan      that source for x86-64, modules watched for races      yes
 # debian-6.1 stock kernel of Debian 12                              yes
 # debian-6.12 cloud kernel of Debian 12 backports                   yes
 # debian-rt  PREEMPT_RT kernel of Debian 12 backports               yes
@@ -28,7 +29,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 unset MAKEFLAGS MFLAGS MAKELEVEL KBUILD_OUTPUT KBUILD_EXTMOD CROSS_COMPILE O M
 
 usage() {
-	say "usage: kernel.sh uml | uml-debug | uml-gcov | debian-6.1 |" \
+	say "usage: kernel.sh uml | uml-debug | uml-gcov | kcsan | debian-6.1 |" \
 		"debian-6.12 | debian-rt | src-X.Y"
 	exit 2
 }
@@ -131,24 +132,37 @@ need_build() {
 	done
 }
 
-# uml NAME FRAGMENT...
-uml() {
-	name=$1
-	shift
+# newest NAME ARCH IMAGE FRAGMENT...: the newest source, built for ARCH; $options: more
+# for its make
+newest() {
+	name=$1 arch=$2 image=$3
+	shift 3
 	need gcc
 	package=$(choose linux-source trixie-backports \
 		'linux-source-[0-9]+\.[0-9]+')
-	dir=$cache/kernel/$name-$(fingerprint "$package" "$@")
+	dir=$cache/kernel/$name-$(fingerprint "$package$options" "$@")
 	(
 		begin "$dir" || exit 0
 		need_build
 		source_tree "$package"
-		stage "configure $name" configure "$dir" um tinyconfig "$@"
-		stage "build $name" make -C "$src" ARCH=um O="$dir" \
-			-j"$(nproc)" linux modules
+		stage "configure $name" configure "$dir" "$arch" tinyconfig "$@"
+		# shellcheck disable=SC2086 # none or one
+		stage "build $name" make -C "$src" ARCH="$arch" O="$dir" \
+			-j"$(nproc)" $options "${image##*/}" modules
 		touch "$dir/ready"
 	)
-	show "$dir" "$dir/linux" um "$(cat "$dir/include/config/kernel.release")"
+	show "$dir" "$dir/$image" "$arch" "$(cat "$dir/include/config/kernel.release")"
+}
+
+uml() {
+	newest "$1" um linux "$here/uml.config" ${2:+"$2"}
+}
+
+# What the kernel itself does is not watched: it is not what is tested, and there is
+# the more time for what is.
+kcsan() {
+	options=KCSAN_SANITIZE=n
+	newest kcsan x86_64 arch/x86/boot/bzImage "$here/uml.config" "$here/kcsan.config"
 }
 
 # source_x86 VERSION: prepared for modules, not built; so modpost knows no
@@ -198,10 +212,12 @@ debian() {
 }
 
 [ $# -eq 1 ] || usage
+options=
 case $1 in
-uml) uml uml "$here/uml.config" ;;
-uml-debug) uml uml-debug "$here/uml.config" "$here/debug.config" ;;
-uml-gcov) uml uml-gcov "$here/uml.config" "$here/gcov.config" ;;
+uml) uml uml ;;
+uml-debug) uml uml-debug "$here/debug.config" ;;
+uml-gcov) uml uml-gcov "$here/gcov.config" ;;
+kcsan) kcsan ;;
 debian-6.1) debian "$1" bookworm '6\.1\.[0-9.]+-[0-9]+-amd64' ;;
 debian-6.12)
 	debian "$1" bookworm-backports '6\.12\.[0-9.]+[^-]*-cloud-amd64'
