@@ -18,6 +18,7 @@
 /* How to spin, and for how long; see spin.c. */
 struct shmring_spin {
 	bool alone;		/* there is one CPU: do not */
+	unsigned int looks;	/* before the clock is read */
 	unsigned int pauses;	/* before the first look */
 	uint64_t budget;	/* ns before sleeping; 0: sleep at once */
 	uint64_t cost;		/* ns that sleeping and waking take, as seen so far */
@@ -93,6 +94,7 @@ int shmring_map_reserve(struct shmring_private *p, size_t size);
 int shmring_map_at(struct shmring_private *p, size_t where, size_t len, int prot, off_t offset);
 
 /* spin.c */
+uint64_t shmring_now(void);	/* ns, CLOCK_MONOTONIC */
 void shmring_spin_init(struct shmring_spin *spin);
 void shmring_spin_learn(struct shmring_spin *spin, uint64_t ns, bool found);
 void shmring_sleep_learn(struct shmring_spin *spin, uint64_t ns);

@@ -346,18 +346,10 @@ static bool arm(struct shmring *r, uint64_t bytes)
 	return (int64_t)(other - at) >= 0;
 }
 
-static uint64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * NS_PER_S + (uint64_t)ts.tv_nsec;
-}
-
 /* Sleep until the word changes, or for a slice: then see whether the peer lives. */
 static int sleep_slice(struct shmring *r, uint32_t seen, uint64_t slice, uint64_t deadline)
 {
-	uint64_t end = now_ns() + slice;
+	uint64_t end = shmring_now() + slice;
 	uint64_t until = deadline && deadline < end ? deadline : end;
 	struct timespec ts = {
 		.tv_sec = (time_t)(until / NS_PER_S),
@@ -368,7 +360,7 @@ static int sleep_slice(struct shmring *r, uint32_t seen, uint64_t slice, uint64_
 		return 1;
 	if (errno != ETIMEDOUT)
 		return -errno;
-	if (deadline && deadline <= now_ns())
+	if (deadline && deadline <= shmring_now())
 		return -ETIMEDOUT;
 	memfd_check_peer(r);
 	return !is_live(r, peer_role(r)) &&
@@ -431,7 +423,7 @@ static void memfd_arm_poll(struct shmring *r, uint64_t bytes)
 	if (r->priv->poll_fd < 0)
 		return;
 	if (drain(r->priv->poll_fd))
-		r->priv->closed = now_ns();
+		r->priv->closed = shmring_now();
 	if (!lowat)
 		lowat = r->role == SHMRING_PRODUCER ? r->capacity / 2 : 1;
 	__atomic_store_n(poll_of(r, r->role), 1, __ATOMIC_SEQ_CST);
@@ -439,7 +431,7 @@ static void memfd_arm_poll(struct shmring *r, uint64_t bytes)
 		poke(r->priv);	/* there already: poll must not sleep */
 	memfd_check_peer(r);
 	if (r->priv->closed && is_live(r, peer_role(r))) {
-		if (now_ns() - r->priv->closed < DYING_NS)
+		if (shmring_now() - r->priv->closed < DYING_NS)
 			look_again(r);
 		else
 			r->priv->closed = 0;

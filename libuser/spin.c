@@ -4,6 +4,7 @@
  * long to pause before it looks.
  */
 #define _GNU_SOURCE
+#include <time.h>
 #include <unistd.h>
 
 #include "backend.h"
@@ -14,14 +15,37 @@
 #define COST_MAX_NS	50000
 #define SKIP_MAX	63
 
+#define LOOKS_MIN	32	/* a microsecond or two */
+#define LOOKS_MAX	1024
+#define CLOCK_NS	64	/* that many looks are worth this of a clock */
+
 #define PAUSES_MAX	256	/* some microseconds */
 #define BYTES_PER_PAUSE	4	/* about 200 MB/s: slower is no stream */
 
+uint64_t shmring_now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+/* Where a clock costs a system call, read it less often: nobody looks meanwhile. */
+static unsigned int looks_per_clock(void)
+{
+	uint64_t start = shmring_now(), looks = (shmring_now() - start) / CLOCK_NS * LOOKS_MIN;
+
+	return looks < LOOKS_MIN ? LOOKS_MIN : looks > LOOKS_MAX ? LOOKS_MAX : (unsigned int)looks;
+}
+
 void shmring_spin_init(struct shmring_spin *spin)
 {
+	bool alone = sysconf(_SC_NPROCESSORS_ONLN) == 1;
+
 	*spin = (struct shmring_spin) {
 		/* Whoever spins keeps the other side off the only CPU. */
-		.alone = sysconf(_SC_NPROCESSORS_ONLN) == 1,
+		.alone = alone,
+		.looks = alone ? LOOKS_MIN : looks_per_clock(),
 		.pauses = 1,
 		.cost = COST_FIRST_NS,
 		.budget = 2 * COST_FIRST_NS,

@@ -6,23 +6,12 @@
 #define _GNU_SOURCE
 #include <sched.h>
 #include <string.h>
-#include <time.h>
 
 #include "backend.h"
 
-#define LOOKS_PER_CLOCK	32
-
-static uint64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
-}
-
 uint64_t shmring_deadline(uint64_t ns)
 {
-	uint64_t now = now_ns();
+	uint64_t now = shmring_now();
 
 	return ns > UINT64_MAX - now ? UINT64_MAX : now + ns;
 }
@@ -140,11 +129,11 @@ static int spin_for(struct shmring *r, const struct want *want, uint64_t budget,
 	pause_for(spin->pauses);
 	while (!(ret = look(r, want))) {
 		cpu_relax();
-		if (++looks % LOOKS_PER_CLOCK)
+		if (++looks % spin->looks)
 			continue;
 		if (spin->alone)
 			sched_yield();
-		now = now_ns();
+		now = shmring_now();
 		check_peer(r, now);
 		if (!start)
 			start = now;
@@ -191,23 +180,25 @@ static uint64_t beyond_told(const struct shmring *r, const struct want *want)
 	return bytes < r->capacity ? bytes : r->capacity;
 }
 
-static int sleep_once(struct shmring *r, const struct want *want, uint64_t deadline)
+/* Who will never spin does not ask what a sleep takes: a clock may be a system call. */
+static int sleep_once(struct shmring *r, const struct want *want, uint64_t deadline, bool learn)
 {
-	uint64_t start = now_ns();
+	uint64_t start = learn ? shmring_now() : 0;
 	int ret = r->priv->backend->wait(r, beyond_told(r, want), want->mark, deadline);
 
 	r->priv->sleeps++;
-	shmring_sleep_learn(&r->priv->spin, now_ns() - start);
+	if (learn)
+		shmring_sleep_learn(&r->priv->spin, shmring_now() - start);
 	return ret;
 }
 
 /* Success beats what ended the sleep. */
-static int sleep_on(struct shmring *r, const struct want *want, uint64_t deadline)
+static int sleep_on(struct shmring *r, const struct want *want, uint64_t deadline, bool learn)
 {
 	int ret, slept;
 
 	do {
-		slept = sleep_once(r, want, deadline);
+		slept = sleep_once(r, want, deadline, learn);
 		ret = look(r, want);
 		if (!ret)
 			ret = slept;
@@ -222,7 +213,7 @@ static int refuse_to_wait(struct shmring *r, const struct want *want)
 
 	if (ret)
 		return ret;
-	check_peer(r, now_ns());
+	check_peer(r, shmring_now());
 	if (r->priv->backend->arm_poll)
 		r->priv->backend->arm_poll(r, beyond_told(r, want));
 	ret = look(r, want);
@@ -246,7 +237,7 @@ static int wait_for(struct shmring *r, const struct want *want, const struct shm
 	else
 		ret = spin_a_little(r, want, deadline);
 	if (!ret)
-		ret = sleep_on(r, want, deadline);
+		ret = sleep_on(r, want, deadline, policy != SHMRING_BLOCK);
 	return ret < 0 ? ret : 0;
 }
 
