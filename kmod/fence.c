@@ -5,16 +5,16 @@
  *
  * Sleeping is rare and slow, publishing is neither: so the sleeper pays, by having
  * the publisher's CPUs execute a full barrier (J). But where one side sleeps for
- * every message, an interrupt for each costs more than the fence it saves. Hence
- * fence_until, a position: after a (J) the publisher fences (I) for FENCE_CREDIT
- * bytes, in which sleepers need no (J).
+ * every message, a (J) for each costs more than the fence it saves. Hence
+ * fence_until, a position: after a (J) the publisher fences (I) for some bytes, in
+ * which sleepers need no (J).
  *
  *   publisher				sleeper, after it has armed (D)
  *
  *   store position	(A) or (E)	load position
  *   load fence_until	(H)		if it is not below fenced_until:
  *   if it came from below that,	    store fence_until
- *	full fence	(I)		    interrupt the publisher's CPUs	(J)
+ *	full fence	(I)		    barrier on the publisher's CPUs	(J)
  *   load wake_at	(C) or (G)	    raise fenced_until
  *					load position (shmring_ready() does)
  *
@@ -32,22 +32,29 @@
  * to do: it follows after the (J), so that no second sleeper relies on a (J) that
  * is still under way.
  *
- * A side cannot send interrupts to the other one at will: there is one for each
- * FENCE_CREDIT bytes that the other side itself has published, at most, and only to
- * CPUs that run it. The idea of membarrier(2), which a module cannot call; and of
- * the event index of virtio, for the position.
+ * There are two kinds of (J), the ideas of membarrier(2), which a module cannot call:
+ *
+ *   an interrupt	to the CPUs that run the publisher. At once.
+ *   a grace period	of RCU, by whose end every CPU has left what it ran at its
+ *			start. That takes some ticks, in which a sleeper naps and
+ *			looks, again and again; so the publisher fences for longer.
+ *			Who cannot look again, as poll cannot, waits for it once, and
+ *			the publisher fences for ever.
+ *
+ * A side cannot use (J) against the other one at will: there is one for each so many
+ * bytes that the other side itself has published, at most; interrupts go only to
+ * CPUs that run it. A position for that is the idea of virtio's event index.
  */
 #include <linux/mm_types.h>
 #include <linux/module.h>
+#include <linux/rcupdate.h>
 #include <linux/sched/mm.h>
 #include <linux/sizes.h>
 #include <linux/smp.h>
 #include <linux/spinlock.h>
+#include <linux/tick.h>
 
 #include "ring.h"
-
-/* Bytes, and a ring's capacity if that is more. */
-#define FENCE_CREDIT	SZ_64K
 
 /*
  * Does mm_cpumask() hold every CPU that runs the mm? x86 keeps it so for its own
@@ -61,10 +68,36 @@ static bool can_interrupt(void)
 	return !IS_ENABLED(CONFIG_SMP) || (IS_ENABLED(CONFIG_X86) && !IS_ENABLED(CONFIG_UML));
 }
 
-void shmring_fence_init(struct shmring_side *side)
+/* RCU takes user code for a rest where no tick looks at it. */
+static bool has_grace_periods(void)
+{
+	return !tick_nohz_full_enabled();
+}
+
+/* For how many bytes a publisher fences after a (J); a capacity, if that is more. */
+u64 shmring_fence_credit(void)
+{
+	return can_interrupt() ? SZ_64K : SZ_1M;
+}
+EXPORT_SYMBOL_IF_KUNIT(shmring_fence_credit);
+
+/* Each only grows. All ones, if positions come near their end: always fence. */
+static u64 credit(const struct shmring *ring, u64 position)
+{
+	u64 until = position + max(shmring_fence_credit(), ring->capacity);
+
+	return until < position ? SHMRING_FENCE_ALWAYS : until;
+}
+
+/* The first sleepers need no grace period: nobody has published yet. */
+void shmring_fence_init(const struct shmring *ring, struct shmring_side *side)
 {
 	spin_lock_init(&side->fence_lock);
-	side->half->fence_until = can_interrupt() ? 0 : SHMRING_FENCE_ALWAYS;
+	if (can_interrupt())
+		side->half->fence_until = 0;
+	else
+		side->half->fence_until = has_grace_periods() ? credit(ring, 0) :
+								SHMRING_FENCE_ALWAYS;
 	side->fenced_until = side->half->fence_until;
 }
 
@@ -114,18 +147,28 @@ static void interrupt_peer(struct shmring_side *peer)
 	mmdrop(mm);
 }
 
-/* Each only grows. All ones, if positions come near their end: always fence. */
-static u64 credit(const struct shmring *ring, u64 position)
-{
-	u64 until = position + max_t(u64, FENCE_CREDIT, ring->capacity);
-
-	return until < position ? SHMRING_FENCE_ALWAYS : until;
-}
-
 static bool known_to_fence(struct shmring_side *side, u64 position)
 {
 	/* Acquire: the position that decides whether to sleep is loaded after this. */
 	return position < smp_load_acquire(&side->fenced_until);
+}
+
+/* Ask the publisher to fence, and begin a (J). Under fence_lock. */
+static void ask(struct shmring_side *side, struct shmring_side *peer, u64 until)
+{
+	WRITE_ONCE(side->half->fence_until, until);
+	if (can_interrupt())
+		interrupt_peer(peer); /* J, matches A-C and E-G */
+	else
+		side->grace = start_poll_synchronize_rcu(); /* J, likewise, begins */
+}
+
+/* If what was asked for last has been heard, rely on it. Under fence_lock. */
+static void rely(struct shmring_side *side)
+{
+	if (can_interrupt() || poll_state_synchronize_rcu(side->grace))
+		/* Pairs with the acquire in known_to_fence(). */
+		smp_store_release(&side->fenced_until, side->half->fence_until);
 }
 
 /**
@@ -136,26 +179,51 @@ static bool known_to_fence(struct shmring_side *side, u64 position)
  * @peer: the publisher's
  *
  * Called after the store of @side's wake_at and a full barrier (D), with interrupts
- * enabled and no lock held. Whoever then loads @peer's position sees what was published without
- * regard to wake_at.
+ * enabled and no lock held.
+ *
+ * Return: true, and whoever then loads @peer's position sees what was published
+ * without regard to wake_at. False: not yet; look again some ticks later, or call
+ * shmring_fence_wait().
  */
-void shmring_fence_peer(struct shmring *ring, struct shmring_side *side,
+bool shmring_fence_peer(struct shmring *ring, struct shmring_side *side,
 			struct shmring_side *peer)
 {
 	u64 position = READ_ONCE(*peer->position);
-	u64 until = credit(ring, position);
 
 	if (known_to_fence(side, position))
-		return;
+		return true;
 	/* One (J) at a time; those who wait here take interrupts. */
 	spin_lock(&side->fence_lock);
 	if (!known_to_fence(side, position)) {
 		/* Above what it was, as @position was not below that. */
-		WRITE_ONCE(side->half->fence_until, until);
-		interrupt_peer(peer); /* J, matches A-C and E-G */
-		/* Pairs with the acquire in known_to_fence(). */
-		smp_store_release(&side->fenced_until, side->half->fence_until);
+		if (can_interrupt() || position >= side->half->fence_until)
+			ask(side, peer, credit(ring, position));
+		rely(side);
 	}
 	spin_unlock(&side->fence_lock);
+	return known_to_fence(side, position);
 }
 EXPORT_SYMBOL_IF_KUNIT(shmring_fence_peer);
+
+/**
+ * shmring_fence_wait - the same for those who cannot look again: once for all
+ * @side: the sleeper's side, after shmring_fence_peer() has said no
+ * @peer: the publisher's
+ *
+ * Sleeps for some ticks.
+ */
+void shmring_fence_wait(struct shmring_side *side, struct shmring_side *peer)
+{
+	unsigned long grace;
+
+	spin_lock(&side->fence_lock);
+	if (side->half->fence_until != SHMRING_FENCE_ALWAYS)
+		ask(side, peer, SHMRING_FENCE_ALWAYS);
+	grace = side->grace;
+	spin_unlock(&side->fence_lock);
+	cond_synchronize_rcu(grace);
+	spin_lock(&side->fence_lock);
+	rely(side);
+	spin_unlock(&side->fence_lock);
+}
+EXPORT_SYMBOL_IF_KUNIT(shmring_fence_wait);

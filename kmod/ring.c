@@ -119,14 +119,17 @@ static int alloc_pages_of(struct shmring *ring)
 	return 0;
 }
 
-static void init_side(struct shmring_side *side, __u64 *half, __u64 *position, __u64 *refused)
+static void init_side(struct shmring *ring, u32 role, __u64 *half, __u64 *position,
+		      __u64 *refused)
 {
+	struct shmring_side *side = shmring_side(ring, role);
+
 	init_waitqueue_head(&side->wait);
 	side->half = (struct shmring_half *)half;
 	side->half->wake_at = SHMRING_NO_WAKE;
 	side->position = position;
 	side->refused = refused;
-	shmring_fence_init(side);
+	shmring_fence_init(ring, side);
 }
 
 /* Either half of the lane starts as struct shmring_half says. */
@@ -160,10 +163,10 @@ static void lay_out(struct shmring *ring)
 		.slot_size = ring->slot_size,
 		.nr_lanes = 1,
 	};
-	init_side(shmring_side(ring, SHMRING_ROLE_PRODUCER), &ring->lane->space_wake_at,
-		  &producer->head, &producer->refused);
-	init_side(shmring_side(ring, SHMRING_ROLE_CONSUMER), &ring->lane->data_wake_at,
-		  &consumer->tail, &consumer->refused);
+	init_side(ring, SHMRING_ROLE_PRODUCER, &ring->lane->space_wake_at, &producer->head,
+		  &producer->refused);
+	init_side(ring, SHMRING_ROLE_CONSUMER, &ring->lane->data_wake_at, &consumer->tail,
+		  &consumer->refused);
 }
 
 /**

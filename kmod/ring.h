@@ -58,6 +58,7 @@ struct shmring_side {
 	u64 fenced_until;		/* the other side is known to fence when it
 					 * publishes from below this; fence_lock
 					 */
+	unsigned long grace;		/* RCU's, after which it is; fence_lock */
 	__u64 *position;		/* head or tail; user space writes it */
 	__u64 *refused;			/* likewise; only shown */
 	struct shmring_file *owner;	/* the endpoint, or NULL; ring->lock */
@@ -141,7 +142,8 @@ int shmring_mmap(struct file *file, struct vm_area_struct *vma);
 
 /* wait.c: sleeping, waking, polling */
 int shmring_ready(struct shmring_file *sf, u64 bytes);
-void shmring_arm(struct shmring_file *sf, u64 bytes);
+bool shmring_arm(struct shmring_file *sf, u64 bytes);
+void shmring_arm_surely(struct shmring_file *sf, u64 bytes);
 void shmring_disarm(struct shmring_side *side);
 int shmring_check_wait(const struct shmring_file *sf, u64 bytes, u64 *mark);
 int shmring_wait(struct shmring_file *sf, u64 bytes, u64 mark, ktime_t *deadline);
@@ -150,10 +152,12 @@ void shmring_wake_all(struct shmring_side *side);
 __poll_t shmring_poll(struct file *file, poll_table *pt);
 
 /* fence.c: who pays for the fence */
-void shmring_fence_init(struct shmring_side *side);
+u64 shmring_fence_credit(void);
+void shmring_fence_init(const struct shmring *ring, struct shmring_side *side);
 void shmring_set_mm(struct shmring_side *side, struct mm_struct *mm);
-void shmring_fence_peer(struct shmring *ring, struct shmring_side *side,
+bool shmring_fence_peer(struct shmring *ring, struct shmring_side *side,
 			struct shmring_side *peer);
+void shmring_fence_wait(struct shmring_side *side, struct shmring_side *peer);
 
 /* uring.c: waits as commands of io_uring. Both are called with its lock held. */
 int shmring_uring_cmd(struct io_uring_cmd *cmd, unsigned int issue_flags);

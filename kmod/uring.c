@@ -82,7 +82,7 @@ static void go_on(struct uring_wait *w, unsigned int issue_flags)
 
 	io_uring_cmd_mark_cancelable(w->cmd, issue_flags);
 	add_wait_queue(&side->wait, &w->entry);
-	shmring_arm(w->sf, w->mark);
+	shmring_arm_surely(w->sf, w->mark);
 	ret = look(w, w->mark);
 	if (!ret)
 		atomic64_inc(&side->nr_sleeps);

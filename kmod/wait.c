@@ -33,6 +33,9 @@
 
 #include "ring.h"
 
+/* How long a publication may be missed while a grace period is under way. */
+#define NAP_NS		NSEC_PER_MSEC
+
 static bool waits(const struct shmring_side *side)
 {
 	return READ_ONCE(side->half->wake_at) != SHMRING_NO_WAKE;
@@ -88,9 +91,9 @@ EXPORT_SYMBOL_IF_KUNIT(shmring_ready);
 
 /*
  * Have the other side call WAKE once its position reaches @at. Whoever looks at
- * the position after this sees it, or will be woken.
+ * the position after this sees it, or will be woken: if true. If not, not yet.
  */
-static void arm(struct shmring_file *sf, u64 at)
+static bool arm(struct shmring_file *sf, u64 at)
 {
 	struct shmring_side *side = shmring_side(sf->ring, sf->role);
 
@@ -99,7 +102,7 @@ static void arm(struct shmring_file *sf, u64 at)
 		WRITE_ONCE(side->half->wake_at, at);
 	spin_unlock_irq(&side->wait.lock);
 	smp_mb(); /* D, matches I */
-	shmring_fence_peer(sf->ring, side, shmring_peer(sf->ring, sf->role));
+	return shmring_fence_peer(sf->ring, side, shmring_peer(sf->ring, sf->role));
 }
 
 static u64 own_position(struct shmring_file *sf)
@@ -114,35 +117,47 @@ static u64 own_position(struct shmring_file *sf)
  * ready. Both arm first and look at the other's wake_at after (D), so one of them
  * sees it.
  */
-static void arm_at(struct shmring_file *sf, u64 own, u64 at)
+static bool arm_at(struct shmring_file *sf, u64 own, u64 at)
 {
 	struct shmring_side *peer = shmring_peer(sf->ring, sf->role);
+	bool sure = arm(sf, at);
 
-	arm(sf, at);
 	if (!waits(peer))
-		return;
+		return sure;
 	if (sf->role == SHMRING_ROLE_PRODUCER) {
 		/* Not if it has nothing, and the next byte wakes it anyway. */
 		if (shmring_used(sf->ring) || READ_ONCE(peer->half->wake_at) > own + 1)
 			shmring_wake(peer);
 	} else if (at != own + 1) {
-		arm(sf, own + 1);
+		sure = arm(sf, own + 1);
 	}
+	return sure;
 }
 
 /*
  * Have the other side call WAKE once @bytes are there. Space that is there from the
  * start gives a position below zero, that is: a huge one. No matter, whoever arms
- * looks again.
+ * looks again. Return: as arm().
  */
-void shmring_arm(struct shmring_file *sf, u64 bytes)
+bool shmring_arm(struct shmring_file *sf, u64 bytes)
 {
 	u64 own = own_position(sf);
 
 	if (sf->role == SHMRING_ROLE_CONSUMER)
-		arm_at(sf, own, own + bytes);
-	else
-		arm_at(sf, own, own + bytes - sf->ring->capacity);
+		return arm_at(sf, own, own + bytes);
+	return arm_at(sf, own, own + bytes - sf->ring->capacity);
+}
+
+/* For who will look once more, and then leave it to others to sleep. */
+static void make_sure(struct shmring_file *sf)
+{
+	shmring_fence_wait(shmring_side(sf->ring, sf->role), shmring_peer(sf->ring, sf->role));
+}
+
+void shmring_arm_surely(struct shmring_file *sf, u64 bytes)
+{
+	if (!shmring_arm(sf, bytes))
+		make_sure(sf);
 }
 
 /* Nobody is left on the queue: spare the other side a WAKE. */
@@ -156,18 +171,37 @@ void shmring_disarm(struct shmring_side *side)
 }
 
 /*
+ * Sleep until the @deadline or a WAKE: false, or true. A sleeper that is not @sure of
+ * its WAKE naps, and looks again.
+ */
+static bool sleep_until(ktime_t *deadline, bool sure)
+{
+	ktime_t soon;
+
+	if (!sure) {
+		soon = ktime_add_ns(ktime_get(), NAP_NS);
+		if (!deadline || ktime_before(soon, *deadline)) {
+			schedule_hrtimeout_range(&soon, NAP_NS / 4, HRTIMER_MODE_ABS);
+			return true;
+		}
+	}
+	return schedule_hrtimeout_range(deadline, 0, HRTIMER_MODE_ABS);
+}
+
+/*
  * Sleep until @bytes are there, or a signal or the deadline. Who has been woken looks
  * before it arms again: it may be through.
  */
 static int sleep_for(struct shmring_file *sf, u64 bytes, ktime_t *deadline)
 {
 	struct shmring_side *side = shmring_side(sf->ring, sf->role);
+	bool napped = false, sure;
 	DEFINE_WAIT(wait);
 	int ret;
 
 	do {
 		prepare_to_wait(&side->wait, &wait, TASK_INTERRUPTIBLE);
-		shmring_arm(sf, bytes);
+		sure = shmring_arm(sf, bytes);
 		ret = shmring_ready(sf, bytes);
 		if (ret)
 			break;
@@ -175,11 +209,13 @@ static int sleep_for(struct shmring_file *sf, u64 bytes, ktime_t *deadline)
 			ret = -ERESTARTNOHAND;
 			break;
 		}
-		atomic64_inc(&side->nr_sleeps);
-		if (!schedule_hrtimeout_range(deadline, 0, HRTIMER_MODE_ABS)) {
+		if (!napped)
+			atomic64_inc(&side->nr_sleeps);
+		if (!sleep_until(deadline, sure)) {
 			ret = -ETIMEDOUT;
 			break;
 		}
+		napped = !sure;
 		ret = shmring_ready(sf, bytes);
 	} while (!ret);
 	finish_wait(&side->wait, &wait);
@@ -280,6 +316,7 @@ __poll_t shmring_poll(struct file *file, poll_table *pt)
 	__poll_t events = poll_requested_events(pt);
 	bool edge = (events & EPOLLEXCLUSIVE) ||
 		    (events & (EPOLLET | EPOLLONESHOT)) == EPOLLET;
+	bool sure;
 	__poll_t mask;
 	u64 seen = 0;
 
@@ -292,10 +329,12 @@ __poll_t shmring_poll(struct file *file, poll_table *pt)
 		seen = READ_ONCE(*shmring_peer(sf->ring, sf->role)->position);
 	mask = poll_mask(sf);
 	if (!mask)
-		shmring_arm(sf, sf->lowat);
+		sure = shmring_arm(sf, sf->lowat);
 	else if (edge)
-		arm_at(sf, own_position(sf), seen + 1);
+		sure = arm_at(sf, own_position(sf), seen + 1);
 	else
 		return mask;
+	if (!sure)
+		make_sure(sf);
 	return poll_mask(sf);
 }

@@ -21,7 +21,7 @@ static void kernel_page_as_in_abi(struct kunit *test)
 	status->nr_lanes = 1;
 	lane->data_wake_at = SHMRING_NO_WAKE;
 	lane->space_wake_at = SHMRING_NO_WAKE;
-	/* 0 or SHMRING_FENCE_ALWAYS: see fence.c */
+	/* Whatever this kernel begins with: see fence.c */
 	lane->data_fence_until = ring->lane->data_fence_until;
 	lane->space_fence_until = lane->data_fence_until;
 	KUNIT_EXPECT_MEMEQ(test, page_address(ring->pages[KERNEL_PAGE]), want, PAGE_SIZE);
