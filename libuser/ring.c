@@ -170,12 +170,12 @@ int shmring_bind(struct shmring *r, enum shmring_role role, struct shmring_statu
 	if (role == SHMRING_PRODUCER) {
 		/* As if the ring were full: the first look finds out. */
 		r->p.head = __atomic_load_n(&producer->head, __ATOMIC_RELAXED);
-		r->p.published = r->p.head;
+		r->p.end = r->p.head;
 		r->p.limit = r->p.head;
 		r->p.len_end = (uint64_t)shmring_max_len(r) + 1;
 	} else {
 		r->c.tail = __atomic_load_n(&consumer->tail, __ATOMIC_RELAXED);
-		r->c.released = r->c.tail;
+		r->c.end = r->c.tail;
 		r->c.limit = r->c.tail;
 	}
 	/* Whoever had the role before may have left anything there. */
@@ -188,10 +188,11 @@ int shmring_bind(struct shmring *r, enum shmring_role role, struct shmring_statu
 
 static struct shmring *new_object(void)
 {
-	struct shmring *r = calloc(1, sizeof(*r));
+	struct shmring *r = aligned_alloc(__alignof__(*r), sizeof(*r));
 
 	if (!r)
 		return NULL;
+	memset(r, 0, sizeof(*r));
 	r->priv = calloc(1, sizeof(*r->priv));
 	if (!r->priv) {
 		free(r);

@@ -43,7 +43,7 @@ static bool gone(const uint32_t *state)
 static int look_for_data(struct shmring *r, const struct want *want)
 {
 	bool ended = gone(&r->lane->producer_state);
-	uint64_t avail, wake_at;
+	uint64_t avail, wake_at, told;
 
 	__shmring_refresh_data(r);
 	if (r->error)
@@ -58,19 +58,20 @@ static int look_for_data(struct shmring *r, const struct want *want)
 	 * "no" is -1, and space that was there from the start is below zero.
 	 */
 	wake_at = __atomic_load_n(&r->lane->space_wake_at, __ATOMIC_RELAXED);
-	if ((int64_t)(wake_at - r->c.released) <= 0) {
+	told = r->c.tail - r->c.held;
+	if ((int64_t)(wake_at - told) <= 0) {
 		/*
 		 * It armed for what it was given meanwhile, and has seen that. Edge-
 		 * triggered, it may have used that up, and arms again only if woken.
 		 */
-		if (r->c.released >= wake_at)
+		if (told >= wake_at)
 			__shmring_wake(r);
 		return 0;
 	}
 	/* Then no more will come: make do with what there is, or give back. */
 	if (avail)
 		return 1;
-	return r->c.tail != r->c.released ? -EDEADLK : 0;
+	return r->c.held ? -EDEADLK : 0;
 }
 
 /* 1: there is space; 0: not yet; or why there will be none. */
@@ -174,8 +175,7 @@ static int spin_a_little(struct shmring *r, const struct want *want, uint64_t de
 /* What the backend is asked for counts from what the other side has been told. */
 static uint64_t beyond_told(const struct shmring *r, const struct want *want)
 {
-	uint64_t held = r->role == SHMRING_CONSUMER ? r->c.tail - r->c.released : 0;
-	uint64_t bytes = want->bytes + held;
+	uint64_t bytes = want->bytes + r->c.held;	/* of a producer: 0 */
 
 	return bytes < r->capacity ? bytes : r->capacity;
 }

@@ -99,23 +99,28 @@ struct shmring {
 	uint64_t mask;				/* capacity - 1 */
 	uint32_t slot_size;			/* 0: records */
 	uint32_t header_size;			/* 0 for slots */
+	int error;				/* -EBADMSG once the peer has lied */
+	enum shmring_role role;
 
+	/*
+	 * What changes with every message, few words in one cache line: its stores
+	 * wait in one queue with those to the ring, in their order, and each change
+	 * from line to line takes time (docs/design.md).
+	 */
 	struct {
 		uint64_t head;		/* where the next record goes */
-		uint64_t published;	/* what the consumer has been told */
+		uint64_t end;		/* of the open record; head: there is none */
 		uint64_t limit;		/* space known to be free ends here */
+		uint64_t staged;	/* bytes before head, the consumer not told yet */
 		uint64_t len_end;	/* longest message, plus one */
-		uint64_t reserved;	/* bytes of the open record; 0: none */
-	} p;
+	} p __attribute__((aligned(64)));
 	struct {
 		uint64_t tail;		/* where the next record is */
-		uint64_t released;	/* what the producer has been told */
+		uint64_t end;		/* of the open record; tail: there is none */
 		uint64_t limit;		/* data known to be there ends here */
-		uint64_t peeked;	/* bytes of the open record; 0: none */
-	} c;
+		uint64_t held;		/* bytes before tail, the producer not told yet */
+	} c __attribute__((aligned(64)));
 
-	int error;			/* -EBADMSG once the peer has lied */
-	enum shmring_role role;
 	struct shmring_private *priv;	/* the slow path's */
 };
 
@@ -339,7 +344,7 @@ static inline int __shmring_due(uint64_t old, uint64_t now, const __shmring_word
 	return now >= __atomic_load_n(wake_at, __ATOMIC_RELAXED);
 }
 
-#ifndef __SHMRING_PREFETCH	/* bytes ahead, 0: none; docs/design.md has what was measured */
+#ifndef __SHMRING_PREFETCH	/* bytes at a time, a power of two; 0: none (docs/design.md) */
 #define __SHMRING_PREFETCH	2048
 #endif
 
@@ -359,6 +364,28 @@ static inline void __shmring_prefetch(const unsigned char *p, uint64_t len)
 		__asm__ __volatile__("prefetchw %0" : : "m"(*p));
 #else
 		__builtin_prefetch(p, 1);
+#endif
+}
+
+/*
+ * Producer, having gone from @old to @head: from one block into the next, so fetch the
+ * one after that. All lines at once, as one by one they hardly overlap; and after the
+ * consumer has been told, as it need not wait. Nothing that it may be reading, and not
+ * for large messages, which memcpy() writes without fetching.
+ */
+static inline void __shmring_fetch_ahead(const struct shmring *r, uint64_t old, uint64_t head)
+{
+#if __SHMRING_PREFETCH
+	uint64_t next = (head | (__SHMRING_PREFETCH - 1)) + 1;
+
+	if (((old ^ head) & ~(uint64_t)(__SHMRING_PREFETCH - 1)) &&
+	    head - old <= __SHMRING_PREFETCH &&
+	    r->p.limit - head >= next - head + __SHMRING_PREFETCH)
+		__shmring_prefetch(r->data + (next & r->mask), __SHMRING_PREFETCH);
+#else
+	(void)r;
+	(void)old;
+	(void)head;
 #endif
 }
 
@@ -383,7 +410,7 @@ static inline void __shmring_refresh_space(struct shmring *r)
 	uint64_t tail = __atomic_load_n(&r->consumer->tail, __ATOMIC_ACQUIRE); /* F, matches E */
 	uint64_t old = r->p.limit - r->capacity;
 
-	if (__shmring_unlikely(tail - old > r->p.published - old))
+	if (__shmring_unlikely(tail - old > r->p.head - r->p.staged - old))
 		r->error = -EBADMSG;
 	else
 		r->p.limit = tail + r->capacity;
@@ -412,11 +439,8 @@ static inline void *shmring_reserve(struct shmring *r, size_t len)
 		if (r->error || need > r->p.limit - r->p.head)
 			return NULL;
 	}
-	r->p.reserved = need;
+	r->p.end = r->p.head + need;
 	at = r->data + (r->p.head & r->mask);
-	/* Nothing that the consumer may be reading, and for no copy that need not fetch. */
-	if (need <= __SHMRING_PREFETCH && r->p.limit - r->p.head - need >= __SHMRING_PREFETCH)
-		__shmring_prefetch(at + __SHMRING_PREFETCH, need);
 	return at + r->header_size;
 }
 
@@ -446,7 +470,7 @@ static inline uint64_t __shmring_count_slots(uint64_t max, uint64_t avail, uint6
  */
 static inline void *shmring_reserve_slots(struct shmring *r, size_t *n)
 {
-	uint64_t stride = shmring_slot_stride(r), max = *n;
+	uint64_t stride = shmring_slot_stride(r), max = *n, bytes;
 	unsigned char *at;
 
 	if (__shmring_unlikely(r->header_size || !r->p.len_end ||
@@ -460,17 +484,56 @@ static inline void *shmring_reserve_slots(struct shmring *r, size_t *n)
 	}
 	if (!*n)
 		return NULL;
-	r->p.reserved = *n * stride;
+	bytes = *n * stride;
+	r->p.end = r->p.head + bytes;
 	at = r->data + (r->p.head & r->mask);
-	if (r->p.reserved <= 2 * __SHMRING_PREFETCH)
-		__shmring_prefetch(at, r->p.reserved);
+	/* Smaller ones have been fetched ahead. */
+	if (bytes > __SHMRING_PREFETCH && bytes <= 2 * __SHMRING_PREFETCH)
+		__shmring_prefetch(at, bytes);
 	return at;
 }
 
 /* Producer: drop the reservation. The record never existed. */
 static inline void shmring_discard(struct shmring *r)
 {
-	r->p.reserved = 0;
+	r->p.end = r->p.head;
+}
+
+/*
+ * Finish the open record, @len bytes of it; what more was reserved never was. Returns
+ * where the next one goes; 0: nothing so large is reserved.
+ */
+static inline uint64_t __shmring_finish(struct shmring *r, size_t len)
+{
+	uint64_t need = __shmring_footprint(r, len), head = r->p.head + need;
+
+	if (__shmring_unlikely(len >= r->p.len_end || need > r->p.end - r->p.head ||
+			       (r->slot_size && len != r->slot_size)))
+		return 0;
+	if (r->header_size) {
+		struct shmring_record *rec;
+
+		rec = (struct shmring_record *)(void *)(r->data + (r->p.head & r->mask));
+		rec->len = (uint32_t)len;
+		rec->flags = 0;
+	}
+	if (__shmring_unlikely(r->p.end != head))
+		r->p.end = head;
+	return head;
+}
+
+/*
+ * Go on to @head and let the consumer see what is from @old to there; wake it if that is
+ * due. Our own word comes last: next to that of the next reservation, it costs less.
+ */
+static inline void __shmring_show(struct shmring *r, uint64_t old, uint64_t head)
+{
+	__atomic_store_n(&r->producer->head, head, __ATOMIC_RELEASE); /* A, matches B */
+	r->p.head = head;
+	if (__shmring_unlikely(__shmring_due(old, head, &r->lane->data_fence_until,
+					     &r->lane->data_wake_at)))
+		__shmring_wake(r);
+	__shmring_fetch_ahead(r, old, head);
 }
 
 /*
@@ -480,20 +543,12 @@ static inline void shmring_discard(struct shmring *r)
  */
 static inline int shmring_stage(struct shmring *r, size_t len)
 {
-	uint64_t need = __shmring_footprint(r, len);
+	uint64_t head = __shmring_finish(r, len);
 
-	if (__shmring_unlikely(!r->p.reserved || len >= r->p.len_end || need > r->p.reserved ||
-			       (r->slot_size && len != r->slot_size)))
+	if (__shmring_unlikely(!head))
 		return -EINVAL;
-	if (r->header_size) {
-		struct shmring_record *rec;
-
-		rec = (struct shmring_record *)(void *)(r->data + (r->p.head & r->mask));
-		rec->len = (uint32_t)len;
-		rec->flags = 0;
-	}
-	r->p.head += need;
-	r->p.reserved = 0;
+	r->p.staged += head - r->p.head;
+	r->p.head = head;
 	return 0;
 }
 
@@ -503,15 +558,12 @@ static inline int shmring_stage(struct shmring *r, size_t len)
  */
 static inline void shmring_publish(struct shmring *r)
 {
-	uint64_t old = r->p.published;
+	uint64_t old = r->p.head - r->p.staged;
 
-	if (r->p.head == old)
+	if (!r->p.staged)
 		return;
-	r->p.published = r->p.head;
-	__atomic_store_n(&r->producer->head, r->p.head, __ATOMIC_RELEASE); /* A, matches B */
-	if (__shmring_unlikely(__shmring_due(old, r->p.head, &r->lane->data_fence_until,
-					     &r->lane->data_wake_at)))
-		__shmring_wake(r);
+	r->p.staged = 0;
+	__shmring_show(r, old, r->p.head);
 }
 
 /*
@@ -520,11 +572,15 @@ static inline void shmring_publish(struct shmring *r)
  */
 static inline int shmring_commit(struct shmring *r, size_t len)
 {
-	int ret = shmring_stage(r, len);
+	uint64_t old = r->p.head - r->p.staged;
+	uint64_t head = __shmring_finish(r, len);
 
-	if (!ret)
-		shmring_publish(r);
-	return ret;
+	if (__shmring_unlikely(!head))
+		return -EINVAL;
+	if (__shmring_unlikely(r->p.staged))
+		r->p.staged = 0;
+	__shmring_show(r, old, head);
+	return 0;
 }
 
 /*
@@ -535,11 +591,13 @@ static inline int shmring_commit(struct shmring *r, size_t len)
 static inline int shmring_commit_slots(struct shmring *r, size_t n)
 {
 	uint64_t bytes = (uint64_t)n * shmring_slot_stride(r);
+	uint64_t reserved = r->p.end - r->p.head;
 
-	if (__shmring_unlikely(r->header_size || n > r->p.reserved || bytes > r->p.reserved))
+	if (__shmring_unlikely(r->header_size || n > reserved || bytes > reserved))
 		return -EINVAL;
+	r->p.staged += bytes;
 	r->p.head += bytes;
-	r->p.reserved = 0;
+	r->p.end = r->p.head;
 	shmring_publish(r);
 	return 0;
 }
@@ -553,7 +611,7 @@ static inline void __shmring_refresh_data(struct shmring *r)
 	uint64_t head = __atomic_load_n(&r->producer->head, __ATOMIC_ACQUIRE); /* B, matches A */
 	uint64_t old = r->c.limit;
 
-	if (__shmring_unlikely(head - old > r->c.released + r->capacity - old))
+	if (__shmring_unlikely(head - old > r->c.tail - r->c.held + r->capacity - old))
 		r->error = -EBADMSG;
 	else
 		r->c.limit = head;
@@ -592,10 +650,10 @@ static inline const void *shmring_peek(struct shmring *r, size_t *len)
 	if (__shmring_unlikely(need > avail || flags)) {
 		r->error = -EBADMSG;
 		r->c.limit = r->c.tail;	/* for good: nothing is there any more */
-		r->c.peeked = 0;
+		r->c.end = r->c.tail;
 		return NULL;
 	}
-	r->c.peeked = need;
+	r->c.end = r->c.tail + need;
 	*len = n;
 	return (const unsigned char *)rec + r->header_size;
 }
@@ -621,11 +679,11 @@ static inline const void *shmring_peek_slots(struct shmring *r, size_t *n)
 		if (__shmring_unlikely(max && r->c.limit != r->c.tail)) {
 			r->error = -EBADMSG;	/* not a whole slot */
 			r->c.limit = r->c.tail;
-			r->c.peeked = 0;
+			r->c.end = r->c.tail;
 		}
 		return NULL;
 	}
-	r->c.peeked = *n * stride;
+	r->c.end = r->c.tail + *n * stride;
 	return r->data + (r->c.tail & r->mask);
 }
 
@@ -636,10 +694,10 @@ static inline const void *shmring_peek_slots(struct shmring *r, size_t *n)
  */
 static inline int shmring_advance(struct shmring *r)
 {
-	if (__shmring_unlikely(!r->c.peeked))
+	if (__shmring_unlikely(r->c.end == r->c.tail))
 		return -EINVAL;
-	r->c.tail += r->c.peeked;
-	r->c.peeked = 0;
+	r->c.held += r->c.end - r->c.tail;
+	r->c.tail = r->c.end;
 	return 0;
 }
 
@@ -650,13 +708,13 @@ static inline int shmring_advance(struct shmring *r)
  */
 static inline int shmring_release(struct shmring *r)
 {
-	uint64_t old = r->c.released;
+	uint64_t old = r->c.tail - r->c.held;
 
-	r->c.tail += r->c.peeked;
-	r->c.peeked = 0;
+	r->c.tail = r->c.end;
 	if (__shmring_unlikely(r->c.tail == old))
 		return -EINVAL;
-	r->c.released = r->c.tail;
+	if (__shmring_unlikely(r->c.held))
+		r->c.held = 0;
 	__atomic_store_n(&r->consumer->tail, r->c.tail, __ATOMIC_RELEASE); /* E, matches F */
 	if (__shmring_unlikely(__shmring_due(old, r->c.tail, &r->lane->space_fence_until,
 					     &r->lane->space_wake_at)))

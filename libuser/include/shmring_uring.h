@@ -115,7 +115,7 @@ static inline int __shmring_prep_poll(struct io_uring_sqe *sqe, int fd, int ret)
 static inline int shmring_prep_wait_data(struct io_uring_sqe *sqe, struct shmring *r, size_t bytes)
 {
 	struct shmring_wait w = { 0, 0, SHMRING_DEFAULT, SHMRING_NOWAIT };
-	uint64_t held = r->c.tail - r->c.released;
+	uint64_t held = r->c.held;
 	int fd;
 
 	io_uring_prep_nop(sqe);

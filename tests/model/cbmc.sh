@@ -43,8 +43,8 @@ cbmc_broken() {
 		slots-uncounted fast peek_slots
 		stage-beyond-reserved fast stage
 		stage-beyond-reserved fast commit
-		advance-twice fast advance
-		release-twice fast release
+		step-too-far fast advance
+		step-too-far fast release
 		stale-peek fast peek
 		size-unchecked slow recv_message
 		misaligned bind bind_consumer
@@ -61,12 +61,11 @@ break_by() {
 	reread-length) edit='s/\*len = n;/*len = rec->len;/' ;;
 	no-window) edit='s/need > avail || flags/flags/' ;;
 	wrap-off-by-8) edit='s/data + (r->\(.\..*\) & r->mask)/data + (r->\1 \& r->mask) + r->capacity + 8/' ;;
-	head-unchecked) edit='s/head - old > r->c.released + r->capacity - old/0/' ;;
-	tail-unchecked) edit='s/tail - old > r->p.published - old/0/' ;;
+	head-unchecked) edit='s/head - old > r->c.tail - r->c.held + r->capacity - old/0/' ;;
+	tail-unchecked) edit='s/tail - old > r->p.head - r->p.staged - old/0/' ;;
 	slots-uncounted) edit='s/max > avail || max \* stride > avail/0/' ;;
-	stage-beyond-reserved) edit='s/ || need > r->p.reserved//' ;;
-	advance-twice) edit='/tail += r->c.peeked;/{n;s/r->c.peeked = 0;//}' ;;
-	release-twice) edit='/tail += r->c.peeked;/{n;s/r->c.peeked = 0;//}' ;;
+	stage-beyond-reserved) edit='s/ || need > r->p.end - r->p.head//' ;;
+	step-too-far) edit='s/r->c.tail = r->c.end;/r->c.tail = r->c.end + 8;/' ;;
 	stale-peek) edit='/for good: nothing/{n;d}' ;;
 	size-unchecked) file=$2/wait.c edit='s/len > size/0/' ;;
 	misaligned) file=$2/ring.c edit='s/(r->p.head | r->c.tail) % SHMRING_ALIGN/0/' ;;

@@ -84,9 +84,10 @@ int rig_bind(struct rig *rig, struct shmring *r, enum shmring_role role)
 
 struct rig *rig_new(uint64_t start, size_t slot_size)
 {
-	struct rig *rig = calloc(1, sizeof(*rig));
+	struct rig *rig = aligned_alloc(__alignof__(*rig), sizeof(*rig));
 
 	assert_non_null(rig);
+	memset(rig, 0, sizeof(*rig));
 	rig->start = start;
 	rig->capacity = (size_t)sysconf(_SC_PAGESIZE);
 	rig->slot_size = slot_size;
@@ -94,6 +95,7 @@ struct rig *rig_new(uint64_t start, size_t slot_size)
 	make_regions(rig);
 	rig->priv_p.backend = &plain;
 	rig->priv_p.policy = SHMRING_BLOCK;
+	rig->priv_p.spin.looks = 32;
 	rig->priv_c = rig->priv_p;
 	assert_int_equal(rig_bind(rig, &rig->p, SHMRING_PRODUCER), 0);
 	assert_int_equal(rig_bind(rig, &rig->c, SHMRING_CONSUMER), 0);

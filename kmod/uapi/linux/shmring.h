@@ -106,7 +106,8 @@
  * (I) a full fence, if the position published from (the one before this store)
  *     is below fence_until. It pairs with (D).
  * (J) stands in for (I) above fence_until: the sleeper has the publisher's CPUs
- *     execute the barrier, wherever in its program the publisher is just then.
+ *     execute the barrier, wherever in its program the publisher is just then, by
+ *     an interrupt or by waiting for a grace period of RCU.
  *     What it did before is seen by the sleeper's second load, and what it does
  *     after sees the sleeper's stores.
  * (H) comes after (A) or (E) in program order; the compiler must keep it there,

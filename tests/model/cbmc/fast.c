@@ -20,7 +20,7 @@ void reserve(void)
 	if (!to)
 		return;
 	check_message(&r, to, len);
-	check(r.p.reserved >= len);
+	check(r.p.end - r.p.head >= len);
 }
 
 void discard(void)

@@ -33,34 +33,34 @@ static struct shmring any_ring(void)
 }
 
 /*
- * limit - capacity <= published <= head <= limit, and head + reserved is not above the
- * limit. Where that is said of differences, it is true whatever the positions are.
- * What the other side has said may be misaligned; and so may be what a predecessor has
- * left, but then there is nothing to do.
+ * limit - capacity <= head - staged <= head <= end <= limit. Where that is said of
+ * differences, it is true whatever the positions are. What the other side has said may
+ * be misaligned; and so may be what a predecessor has left, but then there is nothing to
+ * do.
  */
 static _Bool producer_is_sane(const struct shmring *r)
 {
 	uint64_t space = r->p.limit - r->p.head;
-	uint64_t staged = r->p.head - r->p.published;
+	uint64_t open = r->p.end - r->p.head;
 
-	return space <= CAPACITY && staged <= CAPACITY - space && r->p.reserved <= space &&
-	       aligned(staged) && aligned(r->p.reserved) &&
+	return space <= CAPACITY && r->p.staged <= CAPACITY - space && open <= space &&
+	       aligned(r->p.staged) && aligned(open) &&
 	       (aligned(r->p.head) || (r->error && !space)) &&
 	       r->p.len_end == (uint64_t)shmring_max_len(r) + 1 &&
-	       r->c.tail == 0 && r->c.released == 0 && r->c.limit == 0 && r->c.peeked == 0;
+	       r->c.tail == 0 && r->c.end == 0 && r->c.limit == 0 && r->c.held == 0;
 }
 
-/* released <= tail <= limit <= released + capacity; tail + peeked <= limit */
+/* tail - held <= tail <= end <= limit <= tail - held + capacity */
 static _Bool consumer_is_sane(const struct shmring *r)
 {
 	uint64_t avail = r->c.limit - r->c.tail;
-	uint64_t held = r->c.tail - r->c.released;
+	uint64_t open = r->c.end - r->c.tail;
 
-	return avail <= CAPACITY && held <= CAPACITY - avail && r->c.peeked <= avail &&
-	       aligned(held) && aligned(r->c.peeked) &&
+	return avail <= CAPACITY && r->c.held <= CAPACITY - avail && open <= avail &&
+	       aligned(r->c.held) && aligned(open) &&
 	       (aligned(r->c.tail) || (r->error && !avail)) &&
-	       r->p.head == 0 && r->p.published == 0 && r->p.limit == 0 &&
-	       r->p.len_end == 0 && r->p.reserved == 0;
+	       r->p.head == 0 && r->p.end == 0 && r->p.limit == 0 &&
+	       r->p.len_end == 0 && r->p.staged == 0;
 }
 
 struct shmring any_producer(void)
