@@ -23,6 +23,7 @@ sub class_of {
 	local $_ = shift;
 
 	return 'full' if /smp_mb\(|__shmring_fence\(|fence\(memory_order_seq_cst\)/;
+	return 'full' if /\b(start_poll_)?synchronize_rcu\(/; # by its end
 	return 'release' if /smp_store_release|memory_order_release|__ATOMIC_RELEASE/;
 	return 'acquire' if /smp_load_acquire|memory_order_acquire|__ATOMIC_ACQUIRE/;
 	return 'relaxed' if /_ONCE\(|memory_order_relaxed|__ATOMIC_RELAXED/;
