@@ -312,6 +312,8 @@ static int wait_for_the_end(void *arg)
 	for (i = 0; i < NR_RINGS; i++) {
 		struct shmring *r = attach(job->handles[i], job->role);
 
+		/* The inotify descriptors of those before may be on their way out. */
+		AWAIT(shmring_poll_fd(r) != -EMFILE);
 		if (job->role == SHMRING_PRODUCER)
 			while (send_now(r) > 0)
 				;

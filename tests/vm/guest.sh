@@ -100,6 +100,7 @@ if [ -e "$run/keep" ]; then
 	private_root
 	mount_all
 	out=/dev/tty1
+	off=poweroff
 	keep_awake 2>/dev/null
 else
 	/bin/busybox --install -s /bin
@@ -107,6 +108,7 @@ else
 	mount_all
 	channel=/dev/ttyS2
 	out=/dev/ttyS1
+	off=reboot	# which QEMU takes for the end, and needs no ACPI
 	stty -opost <"$channel"
 fi
 exec </dev/null >$out 2>&1
@@ -126,4 +128,4 @@ cd /
 	echo end
 } >"$channel"
 sync
-busybox poweroff -f
+busybox $off -f
