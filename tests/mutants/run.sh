@@ -114,25 +114,48 @@ test_smp() {
 	on_kernel uml "$@"
 }
 
-# A guest of its own files: with KCSAN and two CPUs, and its shell starts in /tmp.
-test_kcsan() {
-	local name KDIR ARCH RELEASE vars ko files=() dir=build/system-static
-	local limit=200
+# In a guest of its own files, with KCSAN and two CPUs; its shell starts in /tmp.
+# kcsan_guest SECONDS FILE... -- COMMAND; $ko: the module
+kcsan_guest() {
+	local time=$1 files=()
+	shift
+
+	while [ "$1" != -- ]; do
+		files+=(-i "$1:/tmp/$(basename "$1")")
+		shift
+	done
+	tests/vm/boot.sh "${scan[@]}" -t "$time" -k kcsan -l "$log/kernel" "${files[@]}" "$@"
+}
+
+build_kcsan() {
+	local vars KDIR ARCH RELEASE
 
 	vars=$(tests/vm/kernel.sh kcsan 2>/dev/null) || exit 99
 	eval "$vars"
 	build make -s modules KDIR="$KDIR" ARCH="$ARCH" BUILD="$PWD/build/kcsan"
-	ko=build/kcsan/kmod-$RELEASE-$ARCH/shmring.ko
+	ko=build/kcsan/kmod-$RELEASE-$ARCH
+}
+
+test_kcsan() { # kcsan:NAME,...: tests/system
+	local ko dir=build/system-static
+
+	build_kcsan
 	build make -s lib
-	# shellcheck disable=SC2046
+	# shellcheck disable=SC2046 # several words
 	build make -s -C tests/system STATIC=1 O="../../$dir" $(programs "../../$dir" "$@")
-	for name in "$ko" tests/runtests.sh $(programs "$dir" "$@"); do
-		files+=(-i "$name:/tmp/$(basename "$name")")
-	done
-	tests/vm/boot.sh "${scan[@]}" -t $((60 + limit * $#)) -k kcsan -l "$log/kernel" \
-		"${files[@]}" -- "insmod shmring.ko &&" \
-		"SHMRING_REQUIRE=kmod SHMRING_MESSAGES=200000 SHMRING_KO=shmring.ko" \
-		"./runtests.sh -t $limit $(programs . "$@" | paste -sd' ') && rmmod shmring"
+	# shellcheck disable=SC2046
+	kcsan_guest $((60 + 200 * $#)) "$ko/shmring.ko" tests/runtests.sh \
+		$(programs "$dir" "$@") -- "insmod shmring.ko &&" \
+		"SHMRING_REQUIRE=kmod SHMRING_MESSAGES=200000 SHMRING_RACES=5000" \
+		"SHMRING_KO=shmring.ko ./runtests.sh -t 200" $(programs . "$@") "&& rmmod shmring"
+}
+
+test_kcsan_kunit() { # all of tests/kunit
+	local ko
+
+	build_kcsan
+	kcsan_guest 600 "$ko/kmod/shmring.ko" "$ko/tests/kunit/shmring_kunit.ko" \
+		tests/kunit/run.sh -- "./run.sh shmring.ko shmring_kunit.ko"
 }
 
 # run_test KIND[:NAME,NAME]: its output is in $log/test
