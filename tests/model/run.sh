@@ -22,20 +22,28 @@ limit=900	# seconds, for a single search
 right() {
 	local p c
 	local small='-DTOTAL=4 -DBUDGET=0'
+	local several='-DGRACE -DWATCHERS -DTOTAL=2 -DBUDGET=0'
 
 	cat <<-END
 		producers-come-and-go -DWATCHERS -DREATTACH -DTOTAL=2 -DBUDGET=0
 		several-sleepers -DWATCHERS -DTOTAL=2 -DBUDGET=0
 		several-sleepers-EDGE -DWATCHERS -DTOTAL=2 -DBUDGET=0 -DSECOND=EDGE
+		grace-death -DGRACE -DTOTAL=3 -DALWAYS_P
 		always-EDGE-long -DALWAYS -DPRODUCER=EDGE -DTOTAL=7 -DBUDGET=0
 		credit-1 $small
 		credit-2 $small -DCREDIT=2
 		credit-1-death-space -DTOTAL=4 -DALWAYS_C
 		credit-1-death -DTOTAL=3
+		grace-several $several
+		grace-several-first $several -DFIRST=1
+		grace-several-EDGE $several -DCONSUMER=EDGE
+		grace-comes-and-goes -DGRACE -DWATCHERS -DREATTACH -DTOTAL=1 -DBUDGET=0
 	END
 	for c in BLOCK LEVEL EDGE; do
 		echo "credit-1-consumer-$c $small -DALWAYS_P -DCONSUMER=$c"
 		echo "credit-1-producer-$c $small -DALWAYS_C -DPRODUCER=$c"
+		echo "grace-consumer-$c $small -DGRACE -DALWAYS_P -DCONSUMER=$c"
+		echo "grace-producer-$c $small -DGRACE -DALWAYS_C -DPRODUCER=$c"
 		echo "always-BLOCK-$c -DTOTAL=4 -DALWAYS -DCONSUMER=$c"
 	done
 	for p in LEVEL EDGE; do
@@ -54,6 +62,13 @@ broken() {
 	for m in NO_D NO_I NO_J EARLY_H EARLY_LOAD NO_RELOAD NEW_FENCE_UNTIL NO_FENCE_UNTIL \
 		LATE_FENCE_UNTIL SHARED_FENCED NO_FENCE_LOCK NO_RECHECK NO_RESET LATE_RESET; do
 		echo "$m $several -D$m"
+	done
+	for m in EARLY_GRACE EARLY_RELY NO_RELY NEW_GRACE NO_NAP; do
+		echo "$m $several -DGRACE -D$m"
+	done
+	echo "NO_GRACE_WAIT $several -DGRACE -DCONSUMER=EDGE -DNO_GRACE_WAIT"
+	for m in NO_I EARLY_H NO_RELOAD SHARED_FENCED NO_FENCE_LOCK; do
+		echo "$m-grace $several -DGRACE -D$m"
 	done
 	echo "RESET_AT_ATTACH $several -DREATTACH -DRESET_AT_ATTACH"
 	for m in EARLY_J NO_KICK NO_YIELD; do

@@ -19,6 +19,9 @@
  *				EDGE (epoll)
  *   -DCREDIT=n			bytes for which a publisher fences after a (J)
  *   -DALWAYS			(J) cannot be had: always fence
+ *   -DGRACE			(J) is a grace period: who waits by BLOCK naps until it is
+ *				over, who waits by LEVEL or EDGE stays for it
+ *   -DFIRST=n			bytes for which a publisher fences from the start
  *   -DWATCHERS			a program of its own: several sleepers of one side, and
  *				producers that come and go; -DSECOND=m
  *   all others			mutants: see run.sh
@@ -44,6 +47,9 @@
 #endif
 #ifndef CREDIT
 #define CREDIT	1
+#endif
+#ifndef FIRST
+#define FIRST	0
 #endif
 #ifdef WATCHERS
 #define CAPACITY TOTAL
@@ -205,6 +211,9 @@ inline wake_all(me, side)
 #ifdef WATCHERS
 byte on = P;			/* which CPU the publisher runs on (side->mm) */
 byte nr_j;			/* how often it has been interrupted */
+#define STOPPED(publisher)	(BARRIER(P) && BARRIER(P2))
+#else
+#define STOPPED(publisher)	BARRIER(publisher)
 #endif
 
 /*
@@ -219,6 +228,89 @@ bool fencing[2];
 #define KNOWN(side)	fence_until[side]
 #else
 #define KNOWN(side)	fenced_until[side]
+#endif
+
+#ifdef GRACE
+/*
+ * Each side's last grace period, of RCU's: PASSED, as soon as the publisher has passed a
+ * barrier after its beginning; it is over later.
+ */
+#define UNDER_WAY	1
+#define PASSED		2
+#define OVER		3
+byte grace[2];
+
+proctype rcu(byte side)
+{
+end:	do
+	:: d_step { grace[side] == UNDER_WAY && STOPPED(1 - side) -> grace[side] = PASSED; }
+	:: d_step { grace[side] == PASSED -> grace[side] = OVER; }
+	od
+}
+
+inline begin_grace(me)
+{
+	atomic { BARRIER(me) -> grace[SIDE(me)] = UNDER_WAY; }
+}
+
+/* ask(): under the lock; what was asked for before is not waited for any more */
+inline ask(me, much)
+{
+#ifdef EARLY_GRACE
+	begin_grace(me);
+#endif
+	fence_until[SIDE(me)] = much;
+#ifndef EARLY_GRACE
+	begin_grace(me);		/* J, matches A-C and E-G */
+#endif
+#ifdef WATCHERS
+	atomic {
+		nr_j++;
+		/* at most one for each CREDIT that was published, and one to stay for */
+		assert(nr_j <= 1 + mem[POSITION(P)] / CREDIT + (much == FENCE_ALWAYS));
+	}
+#endif
+}
+
+/* rely(): under the lock */
+inline rely(me)
+{
+	if
+#ifdef EARLY_RELY
+	:: true -> fenced_until[SIDE(me)] = fence_until[SIDE(me)];
+#elif !defined(NO_RELY)
+	:: grace[SIDE(me)] == OVER -> fenced_until[SIDE(me)] = fence_until[SIDE(me)];
+#endif
+	:: else
+	fi
+}
+
+/* shmring_fence_wait() */
+inline fence_wait(me)
+{
+	atomic { !fencing[SIDE(me)] -> fencing[SIDE(me)] = true; }
+	if
+	:: fence_until[SIDE(me)] != FENCE_ALWAYS -> ask(me, FENCE_ALWAYS);
+	:: else
+	fi;
+	fencing[SIDE(me)] = false;
+	grace[SIDE(me)] == OVER;
+	atomic { !fencing[SIDE(me)] -> fencing[SIDE(me)] = true; }
+	rely(me);
+	fencing[SIDE(me)] = false;
+}
+
+/* For a poller, which does not look again before there is an event. */
+inline make_sure(me)
+{
+#ifndef NO_GRACE_WAIT
+	if
+	:: sure
+	:: else -> fence_wait(me);
+	fi;
+#endif
+	sure = false;
+}
 #endif
 
 /* J, matches A-C and E-G */
@@ -252,6 +344,9 @@ inline fence_peer(me)
 {
 	atomic {
 		until = (where >= KNOWN(SIDE(me)) -> where + CREDIT : 0);
+#ifdef GRACE
+		sure = until == 0;
+#endif
 #if !defined(NO_RELOAD)
 		where = 0;
 #endif
@@ -264,6 +359,22 @@ inline fence_peer(me)
 		if
 		:: until - CREDIT < KNOWN(SIDE(me))
 		:: else ->
+#ifdef GRACE
+			if
+#ifdef NEW_GRACE
+			:: true -> ask(me, until);
+#else
+			:: until - CREDIT >= fence_until[SIDE(me)] -> ask(me, until);
+			:: else
+#endif
+			fi;
+			atomic {
+				rely(me);
+				/* who naps, naps for something that ends */
+				assert(until - CREDIT < fenced_until[SIDE(me)] ||
+				       grace[SIDE(me)] != OVER);
+			}
+#else
 #ifdef LATE_FENCE_UNTIL
 			interrupt(me);
 #endif
@@ -274,8 +385,16 @@ inline fence_peer(me)
 			interrupt(me);
 #endif
 			fenced_until[SIDE(me)] = until;
+#endif
 		fi;
+#ifdef GRACE
+		atomic {
+			sure = until - CREDIT < KNOWN(SIDE(me));
+			fencing[SIDE(me)] = false; until = 0;
+		}
+#else
 		atomic { fencing[SIDE(me)] = false; until = 0; }
+#endif
 	:: else
 	fi
 }
@@ -459,7 +578,13 @@ inline wait(me, bytes, mark)
 		:: ok
 		:: !ok && (!asleep[me] || interrupted[me]) -> ready(me, mark);
 		:: !ok && deadline -> ok = true;
+#if defined(GRACE) && !defined(NO_NAP)
+		:: !ok && !sure -> ready(me, mark);	/* a nap is over */
+#endif
 		fi;
+#ifdef GRACE
+		sure = false;
+#endif
 		if
 		:: ok || interrupted[me] ->
 			atomic {	/* finish_wait() */
@@ -481,12 +606,20 @@ inline poll(me, lowat, mode)
 	seen = LOAD(me, POSITION(PEER(me)));
 	ready(me, lowat);
 	if
-	:: !ok -> arm_for(me, lowat); ready_now(me, lowat);
+	:: !ok ->
+		arm_for(me, lowat);
+#ifdef GRACE
+		make_sure(me);
+#endif
+		ready_now(me, lowat);
 	:: ok && mode == EDGE ->
 		at = seen + 1;
 		arm(me);
 #ifndef NO_EDGE_KICK
 		heed_peer(me);
+#endif
+#ifdef GRACE
+		make_sure(me);
 #endif
 		ready_now(me, lowat);
 	:: else
@@ -578,6 +711,9 @@ proctype producer()
 {
 	byte mine, old, theirs, need, mark, seen, at, where, until;
 	bool ok, gone, some, deadline;
+#ifdef GRACE
+	bool sure;
+#endif
 
 #if PRODUCER != BLOCK
 	epoll_add(P, HALF, PRODUCER);
@@ -620,6 +756,9 @@ proctype consumer()
 {
 	byte mine, old, theirs, min, seen, at, where, until;
 	bool ok, gone, some, deadline;
+#ifdef GRACE
+	bool sure;
+#endif
 
 #if CONSUMER != BLOCK
 	if
@@ -697,6 +836,9 @@ proctype watcher(byte me)
 {
 	byte mine, got, theirs, want, seen, at, where, until, cpu;
 	bool ok, gone, some, deadline;
+#ifdef GRACE
+	bool sure;
+#endif
 
 	if
 	:: MODE(me) == EDGE -> epoll_add(me, 1, EDGE);
@@ -709,7 +851,7 @@ proctype watcher(byte me)
 		:: MODE(me) == EDGE -> epoll(me, 1, EDGE);
 		:: else ->
 			atomic {
-#ifdef REATTACH			/* enough to be searched as it is */
+#if defined(REATTACH) || defined(GRACE)	/* enough to be searched as it is */
 				want = (me == C -> got + 1 : TOTAL + 1);
 #else
 				want = got + 1;
@@ -768,6 +910,10 @@ init
 	atomic {
 		mem[WAKE_AT(C)] = NO_WAKE;
 		mem[WAKE_AT(P)] = NO_WAKE;
+#ifdef GRACE
+		fence_until[C] = FIRST; fenced_until[C] = FIRST;
+		fence_until[P] = FIRST; fenced_until[P] = FIRST;
+#endif
 #if defined(ALWAYS) || defined(ALWAYS_C)
 		fence_until[C] = FENCE_ALWAYS; fenced_until[C] = FENCE_ALWAYS;
 #endif
@@ -776,6 +922,12 @@ init
 #endif
 		run drain(C);
 		run drain(P);
+#ifdef GRACE
+		run rcu(C);
+#ifndef WATCHERS
+		run rcu(P);
+#endif
+#endif
 #ifdef WATCHERS
 		run drain(C2);
 		run drain(P2);
