@@ -98,8 +98,9 @@ static bool arm(struct shmring_file *sf, u64 at)
 	struct shmring_side *side = shmring_side(sf->ring, sf->role);
 
 	spin_lock_irq(&side->wait.lock);
+	/* Release: who finds that we wait finds what we published before, too. */
 	if (at < side->half->wake_at)
-		WRITE_ONCE(side->half->wake_at, at);
+		smp_store_release(&side->half->wake_at, at);
 	spin_unlock_irq(&side->wait.lock);
 	smp_mb(); /* D, matches I */
 	return shmring_fence_peer(sf->ring, side, shmring_peer(sf->ring, sf->role));

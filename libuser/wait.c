@@ -57,7 +57,7 @@ static int look_for_data(struct shmring *r, const struct want *want)
 	 * Does the producer wait for space that it has not been given yet? Signed:
 	 * "no" is -1, and space that was there from the start is below zero.
 	 */
-	wake_at = __atomic_load_n(&r->lane->space_wake_at, __ATOMIC_RELAXED);
+	wake_at = __atomic_load_n(&r->lane->space_wake_at, __ATOMIC_ACQUIRE);
 	told = r->c.tail - r->c.held;
 	if ((int64_t)(wake_at - told) <= 0) {
 		/*
@@ -71,7 +71,13 @@ static int look_for_data(struct shmring *r, const struct want *want)
 	/* Then no more will come: make do with what there is, or give back. */
 	if (avail)
 		return 1;
-	return r->c.held ? -EDEADLK : 0;
+	if (!r->c.held)
+		return 0;
+	/* Unless it came since we looked: what it waits behind, it had told us before. */
+	__shmring_refresh_data(r);
+	if (r->error)
+		return r->error;
+	return r->c.limit != r->c.tail ? 1 : -EDEADLK;
 }
 
 /* 1: there is space; 0: not yet; or why there will be none. */
