@@ -18,7 +18,7 @@ case ${1:-} in
 short) how_much=(200000 400 3 300) limit=300 ;;
 long) how_much=(3000000 10000 60 10000) limit=3600 ;;
 uml* | debian-* | kcsan)
-	kernel=$1 how_much=(0 50 2 50) limit=$((${TIME:=60} * 2 + 900))
+	kernel=$1 how_much=(0 50 2 300) limit=$((${TIME:=60} * 2 + 900))
 	export SHMRING_TIME=$TIME
 	;;
 *)
