@@ -288,9 +288,11 @@ static bool do_ioctl(const struct op *op)
 	unsigned long cmd = _IOC(op->a >> 6, op->a & 0x20 ? SHMRING_IOC_TYPE : op->b,
 				 op->a % 16, op->c);
 	uint64_t arg[32];
+	int ret;
 
 	memset(arg, op->d, sizeof(arg));
-	return ioctl(op->b & 1 ? control : fd_of(op->fd), cmd, placed(op, arg, sizeof(arg))) >= 0;
+	ret = ioctl(op->b & 1 ? control : fd_of(op->fd), cmd, placed(op, arg, sizeof(arg)));
+	return ret > 0 ? keep_fd(op->map, ret) : !ret;	/* a descriptor is not to be lost */
 }
 
 /* ---- memory */
