@@ -98,8 +98,8 @@ static bool arm(struct shmring_file *sf, u64 at)
 	struct shmring_side *side = shmring_side(sf->ring, sf->role);
 
 	spin_lock_irq(&side->wait.lock);
-	/* Release: who finds that we wait finds what we published before, too. */
 	if (at < side->half->wake_at)
+		/* Who finds that we wait finds what we published before: look_for_data(). */
 		smp_store_release(&side->half->wake_at, at);
 	spin_unlock_irq(&side->wait.lock);
 	smp_mb(); /* D, matches I */
