@@ -199,6 +199,56 @@ static void query_that_fails_leaves_nothing(void **state)
 	shmring_close(ring);
 }
 
+/* It is the machine's memory that is full, and not a limit of the module's. */
+static void create_without_space_has_no_memory(void **state)
+{
+	unsigned int fds = nr_fds();
+	struct shmring *r;
+
+	(void)state;
+	refuse_space(true);
+	assert_int_equal(create_anonymous(&r), -ENOMEM);
+	assert_int_equal(create_named(&r), -ENOMEM);
+	assert_false(is_named());
+	assert_int_equal(nr_fds(), fds);
+}
+
+/* A handler of the program's may run while a lock is waited for. */
+static void interrupted_lock_is_tried_again(void **state)
+{
+	struct shmring *p, *c;
+
+	(void)state;
+	interrupt_locks(true);
+	assert_int_equal(create_named(&p), 0);
+	assert_int_equal(attach_by_name(&c), 0);
+	assert_keeps_its_role(p);
+	assert_int_equal(shmring_wait_data(c, &nowait), -EAGAIN);
+	put(p, 8, 1);
+	take(c, 8, 1);
+	shmring_close(p);
+	assert_int_equal(shmring_wait_data(c, &nowait), -ENODATA);
+	shmring_close(c);
+	assert_false(is_named());
+}
+
+/* Not below what the others have mapped, who would get a SIGBUS; and no more seals. */
+static void anonymous_ring_is_sealed(void **state)
+{
+	struct shmring *r = new_ring(NULL, SHMRING_PRODUCER);
+	const int fd = shmring_fd(r);
+	struct stat before, after;
+
+	(void)state;
+	assert_int_equal(fstat(fd, &before), 0);
+	assert_int_equal(ftruncate(fd, 0), -1);
+	assert_int_equal(ftruncate(fd, before.st_size + 4096), -1);
+	assert_int_equal(fcntl(fd, F_ADD_SEALS, F_SEAL_FUTURE_WRITE), -1);
+	assert_int_equal(fstat(fd, &after), 0);
+	assert_int_equal(after.st_size, before.st_size);
+	shmring_close(r);
+}
+
 /* ------------------------------------------------------------ what is no ring */
 
 static int file_of(const struct shmring_status *status, off_t size)
@@ -242,6 +292,8 @@ static void attach_to_what_is_no_ring_is_refused(void **state)
 		{ good, 4 * page, -EPROTO },
 		{ good, 4 * page, -EPROTO },
 		{ good, 4 * page, -EPROTO },
+		{ good, 4 * page, -EPROTO },
+		{ good, 3 * page + (2ll << 30), -EPROTO },
 	};
 	unsigned int fds = nr_fds(), mappings = nr_mappings(), i;
 	struct shmring *r;
@@ -254,6 +306,8 @@ static void attach_to_what_is_no_ring_is_refused(void **state)
 	cases[7].status.slot_size = (__u32)page + 1;
 	cases[8].status.features = 1;
 	cases[9].status.abi = SHMRING_ABI + 1;
+	cases[10].status.nr_lanes = 2;
+	cases[11].status.capacity = 2ull << 30;
 	for (i = 0; i < ARRAY_SIZE(cases); i++) {
 		r = NULL;
 		fd = file_of(&cases[i].status, cases[i].size);
@@ -633,6 +687,8 @@ static int tidy(void **state)
 	(void)state;
 	fault_at(0);
 	refuse_barrier(0);
+	refuse_space(false);
+	interrupt_locks(false);
 	shmring_unlink(name());
 	return 0;
 }
@@ -645,6 +701,9 @@ int main(void)
 		TEST(create_that_fails_leaves_nothing),
 		TEST(attach_that_fails_leaves_nothing),
 		TEST(query_that_fails_leaves_nothing),
+		TEST(create_without_space_has_no_memory),
+		TEST(interrupted_lock_is_tried_again),
+		TEST(anonymous_ring_is_sealed),
 		TEST(attach_to_what_is_no_ring_is_refused),
 		TEST(name_of_another_kind_of_file_is_left_alone),
 		TEST(consumer_hears_of_a_kill),
