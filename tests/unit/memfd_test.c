@@ -373,6 +373,13 @@ static void be_a_producer(const struct shmring *handle)
 	_exit(1);
 }
 
+static void take_last(struct shmring *c)
+{
+	char buf[8];
+
+	assert_int_equal(shmring_recv(c, buf, sizeof(buf), &nowait), 5);
+}
+
 static void consumer_hears_of_a_kill(void **state)
 {
 	struct shmring *c = new_ring(NULL, SHMRING_CONSUMER);
@@ -411,12 +418,13 @@ static void close_that_fails_is_a_death(void **state)
 /* A lock that a child holds says nothing; the pid does, if it is one of ours. */
 static void pid_tells_of_a_death_where_it_means_something(void **state)
 {
-	pid_t dead = fork();
+	pid_t dead = fork(), zombie = dead ? fork() : 0;
 	struct {
 		uint64_t pid, other_namespace;
 		int want;
 	} cases[] = {
 		{ (uint64_t)dead, 0, -ENODATA },
+		{ (uint64_t)zombie, 0, -ENODATA },
 		{ (uint64_t)dead, 1, -EAGAIN },
 		{ (uint64_t)dead + (1ull << 32), 0, -EAGAIN },
 		{ (uint64_t)getpid(), 0, -EAGAIN },
@@ -426,9 +434,10 @@ static void pid_tells_of_a_death_where_it_means_something(void **state)
 	unsigned int i;
 
 	(void)state;
-	if (!dead)
+	if (!dead || !zombie)
 		_exit(0);
 	end_of(dead);
+	assert_int_equal(waitid(P_PID, (id_t)zombie, &(siginfo_t){ 0 }, WEXITED | WNOWAIT), 0);
 	for (i = 0; i < ARRAY_SIZE(cases); i++) {
 		p = new_ring(NULL, SHMRING_PRODUCER);
 		assert_int_equal(shmring_attach_fd(&c, shmring_fd(p), SHMRING_CONSUMER), 0);
@@ -438,6 +447,55 @@ static void pid_tells_of_a_death_where_it_means_something(void **state)
 		shmring_close(c);
 		shmring_close(p);
 	}
+	end_of(zombie);
+}
+
+/* Who cannot say which namespace is his, without /proc, can tell nothing by a pid. */
+static void pid_tells_nothing_without_a_namespace(void **state)
+{
+	struct shmring *p = new_ring(NULL, SHMRING_PRODUCER), *c;
+	pid_t dead = fork();
+
+	(void)state;
+	if (!dead)
+		_exit(0);
+	end_of(dead);
+	assert_int_equal(shmring_attach_fd(&c, shmring_fd(p), SHMRING_CONSUMER), 0);
+	c->priv->pid_ns = 0;
+	p->producer->reserved[0] = (uint64_t)dead;
+	p->producer->reserved[1] = 0;
+	assert_int_equal(shmring_wait_data(c, &nowait), -EAGAIN);
+	shmring_close(c);
+	shmring_close(p);
+}
+
+/* The next one comes between the look that finds nobody, and the lock. */
+static struct shmring *successor;
+
+static void next_producer_comes(void)
+{
+	assert_int_equal(shmring_attach_fd(&successor, shmring_fd(ring), SHMRING_PRODUCER), 0);
+}
+
+static void death_of_one_is_not_that_of_the_next(void **state)
+{
+	struct shmring *c = new_ring(NULL, SHMRING_CONSUMER);
+	pid_t pid = fork();
+
+	(void)state;
+	if (!pid)
+		be_a_producer(c);
+	end_of(pid);
+	take_last(c);
+	ring = c;
+	before_next_lock(next_producer_comes);
+	assert_int_equal(shmring_wait_data(c, &nowait), -EAGAIN);
+	assert_non_null(successor);
+	assert_int_equal(c->lane->producer_state, SHMRING_PEER_LIVE);
+	put(successor, 8, 1);
+	take(c, 8, 1);
+	shmring_close(successor);
+	shmring_close(c);
 }
 
 /* The parent's object, in a child that only closes it, and one that does not. */
@@ -689,6 +747,7 @@ static int tidy(void **state)
 	refuse_barrier(0);
 	refuse_space(false);
 	interrupt_locks(false);
+	before_next_lock(NULL);
 	shmring_unlink(name());
 	return 0;
 }
@@ -709,6 +768,8 @@ int main(void)
 		TEST(consumer_hears_of_a_kill),
 		TEST(close_that_fails_is_a_death),
 		TEST(pid_tells_of_a_death_where_it_means_something),
+		TEST(pid_tells_nothing_without_a_namespace),
+		TEST(death_of_one_is_not_that_of_the_next),
 		TEST(child_leaves_the_parent_its_role),
 		TEST(name_of_the_killed_can_be_taken),
 		TEST(poll_fd_is_readable_when_it_is_time),
