@@ -570,6 +570,66 @@ static void poll_fd_is_readable_when_it_is_time(void **state)
 	shmring_close(c);
 }
 
+/* Whose space reaches below the start of all positions, at first; later, half of it. */
+static void poll_fd_of_a_producer_tells_of_half_the_space(void **state)
+{
+	struct shmring *p = new_ring(NULL, SHMRING_PRODUCER), *c;
+	uint64_t i, nr = p->capacity / 16;
+	int fd = shmring_poll_fd(p);
+
+	(void)state;
+	assert_int_equal(shmring_attach_fd(&c, shmring_fd(p), SHMRING_CONSUMER), 0);
+	assert_true(is_readable(fd));
+	for (i = 0; i < nr; i++)
+		put(p, 8, i);
+	assert_int_equal(shmring_wait_space(p, 8, &nowait), -EAGAIN);
+	for (i = 0; i < nr / 2; i++) {
+		if (is_readable(fd))
+			fail_msg("after %d messages", (int)i);
+		take(c, 8, i);
+	}
+	assert_true(is_readable(fd));
+	assert_int_equal(shmring_wait_space(p, 8, &nowait), 0);
+	shmring_close(c);
+	shmring_close(p);
+}
+
+/* However many have come: 200 here, as no two in a row are alike. */
+static void poll_fd_forgets_all_that_came_before(void **state)
+{
+	struct shmring *c = new_ring(NULL, SHMRING_CONSUMER);
+	int fd = shmring_poll_fd(c), other, i;
+	char path[32];
+
+	(void)state;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", shmring_fd(c));
+	for (i = 0; i < 100; i++) {
+		other = open(path, O_RDWR | O_CLOEXEC);
+		assert_int_equal(pwrite(other, "", 1, 3 * sysconf(_SC_PAGESIZE)), 1);
+		close(other);
+	}
+	assert_true(is_readable(fd));
+	assert_int_equal(shmring_wait_data(c, &nowait), -EAGAIN);
+	assert_false(is_readable(fd));
+	shmring_close(c);
+}
+
+/* What went before there was a descriptor is no event of it. */
+static void poll_fd_tells_of_an_earlier_death(void **state)
+{
+	struct shmring *c = new_ring(NULL, SHMRING_CONSUMER);
+	pid_t pid = fork();
+
+	(void)state;
+	if (!pid)
+		be_a_producer(c);
+	end_of(pid);
+	take_last(c);
+	assert_true(is_readable(shmring_poll_fd(c)));
+	assert_int_equal(shmring_wait_data(c, &nowait), -ENODATA);
+	shmring_close(c);
+}
+
 static void poll_fd_is_not_readable_for_less_than_lowat(void **state)
 {
 	const struct shmring_options opt = { .backend = SHMRING_MEMFD, .lowat = 100,
@@ -684,8 +744,6 @@ static void wait_whose_deadline_is_past_looks_and_ends(void **state)
 	shmring_close(p);
 }
 
-/* ------------------------------------------------------------ who pays the fence */
-
 static void wait_a_little(struct shmring *c)
 {
 	const struct shmring_wait wait = { .policy = SHMRING_BLOCK,
@@ -694,6 +752,56 @@ static void wait_a_little(struct shmring *c)
 	assert_int_equal(shmring_wait_data(c, &wait), -ETIMEDOUT);
 }
 
+static void wait_that_has_ended_is_not_woken(void **state)
+{
+	struct shmring *p = new_ring(NULL, SHMRING_PRODUCER), *c;
+
+	(void)state;
+	assert_int_equal(shmring_attach_fd(&c, shmring_fd(p), SHMRING_CONSUMER), 0);
+	wait_a_little(c);
+	assert_true(c->lane->data_wake_at == SHMRING_NO_WAKE);
+	put(p, 8, 1);
+	assert_int_equal(p->priv->wakes, 0);
+	take(c, 8, 1);
+	shmring_close(c);
+	shmring_close(p);
+}
+
+/* It has nothing to give: it sleeps, and does not run round until the deadline, or on. */
+static void wait_of_an_empty_consumer_sleeps_though_the_producer_waits(void **state)
+{
+	struct shmring *p = new_ring(NULL, SHMRING_PRODUCER), *c;
+
+	(void)state;
+	assert_int_equal(shmring_attach_fd(&c, shmring_fd(p), SHMRING_CONSUMER), 0);
+	p->lane->space_wake_at = 8;
+	wait_a_little(c);
+	shmring_close(c);
+	shmring_close(p);
+}
+
+/* For the peer's death; a long wait is a cheap one, and still hears of it. */
+static void wait_looks_after_50_100_200_and_then_each_400_ms(void **state)
+{
+	static const uint64_t slices[] = { 50, 100, 200, 400, 400, 400, 400 };
+	const struct shmring_wait wait = { .policy = SHMRING_BLOCK };
+	struct shmring *c = new_ring(NULL, SHMRING_CONSUMER);
+	uint64_t until[ARRAY_SIZE(slices)], start, end;
+	unsigned int i;
+
+	(void)state;
+	start = shmring_deadline(0);
+	skip_sleeps(until, ARRAY_SIZE(slices));
+	assert_int_equal(shmring_wait_data(c, &wait), -EINTR);
+	end = shmring_deadline(0);
+	for (i = 0; i < ARRAY_SIZE(slices); i++) {
+		assert_true(until[i] >= start + slices[i] * 1000000);
+		assert_true(until[i] <= end + slices[i] * 1000000);
+	}
+	shmring_close(c);
+}
+
+/* ------------------------------------------------------------ who pays the fence */
 /* Whoever cannot be made to execute a barrier fences, and has the other side do so. */
 static void both_fence_if_one_takes_no_barriers(void **state)
 {
@@ -715,6 +823,21 @@ static void both_fence_if_one_takes_no_barriers(void **state)
 	assert_true(p->lane->data_fence_until == SHMRING_FENCE_ALWAYS);
 	shmring_close(c);
 	shmring_close(p);
+}
+
+/* As much as the ring holds, if that is more than usual: one barrier for each of those. */
+static void large_ring_has_a_large_credit(void **state)
+{
+	const struct shmring_options opt = { .backend = SHMRING_MEMFD, .capacity = 1 << 20,
+					     .role = SHMRING_CONSUMER };
+	struct shmring *c;
+
+	(void)state;
+	assert_int_equal(shmring_create(&c, NULL, &opt), 0);
+	wait_a_little(c);
+	assert_true(c->lane->data_fence_until == 1 << 20 ||
+		    c->lane->data_fence_until == SHMRING_FENCE_ALWAYS);
+	shmring_close(c);
 }
 
 /* It was promised, and then it fails: the other side is asked to fence for good. */
@@ -748,6 +871,7 @@ static int tidy(void **state)
 	refuse_space(false);
 	interrupt_locks(false);
 	before_next_lock(NULL);
+	skip_sleeps(NULL, 0);
 	shmring_unlink(name());
 	return 0;
 }
@@ -773,12 +897,19 @@ int main(void)
 		TEST(child_leaves_the_parent_its_role),
 		TEST(name_of_the_killed_can_be_taken),
 		TEST(poll_fd_is_readable_when_it_is_time),
+		TEST(poll_fd_of_a_producer_tells_of_half_the_space),
+		TEST(poll_fd_forgets_all_that_came_before),
+		TEST(poll_fd_tells_of_an_earlier_death),
 		TEST(poll_fd_is_not_readable_for_less_than_lowat),
 		TEST(poll_fd_is_readable_for_a_while_after_a_close),
 		TEST(poll_fd_does_not_count_what_is_held),
 		TEST(wait_of_every_policy_ends_at_its_deadline),
 		TEST(wait_whose_deadline_is_past_looks_and_ends),
+		TEST(wait_that_has_ended_is_not_woken),
+		TEST(wait_of_an_empty_consumer_sleeps_though_the_producer_waits),
+		TEST(wait_looks_after_50_100_200_and_then_each_400_ms),
 		TEST(both_fence_if_one_takes_no_barriers),
+		TEST(large_ring_has_a_large_credit),
 		TEST(peer_fences_if_a_barrier_fails),
 	};
 
