@@ -427,8 +427,14 @@ static void memfd_arm_poll(struct shmring *r, uint64_t bytes)
 	if (!lowat)
 		lowat = r->role == SHMRING_PRODUCER ? r->capacity / 2 : 1;
 	__atomic_store_n(poll_of(r, r->role), 1, __ATOMIC_SEQ_CST);
-	if (arm(r, lowat > bytes ? lowat : bytes))
-		poke(r->priv);	/* there already: poll must not sleep */
+	if (arm(r, lowat > bytes ? lowat : bytes)) {
+		/*
+		 * There already: poll must not sleep. Nor do we wait, as a consumer would
+		 * think, which cannot tell space from the start of all positions from none.
+		 */
+		poke(r->priv);
+		__atomic_store_n(&half_of(r, r->role)->wake_at, SHMRING_NO_WAKE, __ATOMIC_RELAXED);
+	}
 	memfd_check_peer(r);
 	if (r->priv->closed && is_live(r, peer_role(r))) {
 		if (shmring_now() - r->priv->closed < DYING_NS)

@@ -780,6 +780,27 @@ static void wait_of_an_empty_consumer_sleeps_though_the_producer_waits(void **st
 	shmring_close(p);
 }
 
+/*
+ * A producer that has asked for the descriptor while there was space does not wait: who
+ * waits for more than there is sleeps until the deadline.
+ */
+static void wait_for_more_ends_though_the_producer_has_polled(void **state)
+{
+	struct shmring *p = new_ring(NULL, SHMRING_PRODUCER), *c;
+	const struct shmring_wait wait = { .policy = SHMRING_BLOCK, .min_bytes = 100,
+					   .deadline = shmring_deadline(1000000) };
+
+	(void)state;
+	assert_int_equal(shmring_attach_fd(&c, shmring_fd(p), SHMRING_CONSUMER), 0);
+	assert_true(is_readable(shmring_poll_fd(p)));
+	put(p, 8, 1);
+	assert_int_equal(shmring_wait_data(c, &wait), -ETIMEDOUT);
+	assert_true(p->lane->space_wake_at == SHMRING_NO_WAKE);
+	take(c, 8, 1);
+	shmring_close(c);
+	shmring_close(p);
+}
+
 /* For the peer's death; a long wait is a cheap one, and still hears of it. */
 static void wait_looks_after_50_100_200_and_then_each_400_ms(void **state)
 {
@@ -907,6 +928,7 @@ int main(void)
 		TEST(wait_whose_deadline_is_past_looks_and_ends),
 		TEST(wait_that_has_ended_is_not_woken),
 		TEST(wait_of_an_empty_consumer_sleeps_though_the_producer_waits),
+		TEST(wait_for_more_ends_though_the_producer_has_polled),
 		TEST(wait_looks_after_50_100_200_and_then_each_400_ms),
 		TEST(both_fence_if_one_takes_no_barriers),
 		TEST(large_ring_has_a_large_credit),
