@@ -554,6 +554,17 @@ static bool is_debris(int fd)
 	       !lock(fd, LOCK_HOLDERS, F_WRLCK, F_OFD_SETLK);
 }
 
+/*
+ * Take the name away that debris had when it was opened. Whoever had the lock before
+ * us may have done so, and another ring have the name by now.
+ */
+static int remove_name_of(int fd, const char *path)
+{
+	struct stat st;
+
+	return !fstat(fd, &st) && st.st_nlink ? unlink(path) : 0;
+}
+
 /* Make room for a new ring of this name. 0: done, try again. */
 static int remove_debris(const char *path)
 {
@@ -562,7 +573,7 @@ static int remove_debris(const char *path)
 
 	if (fd < 0)
 		return errno == ENOENT ? 0 : -EEXIST;
-	ret = is_debris(fd) && !unlink(path) ? 0 : -EEXIST;
+	ret = is_debris(fd) && !remove_name_of(fd, path) ? 0 : -EEXIST;
 	close(fd);
 	return ret;
 }
@@ -637,7 +648,7 @@ static int memfd_open(struct shmring_private *p, const char *name, enum shmring_
 		return -EPROTO;
 	}
 	if (is_debris(p->fd)) {
-		unlink(path);
+		remove_name_of(p->fd, path);
 		forget(p);
 		return -ENOENT;
 	}

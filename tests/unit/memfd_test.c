@@ -84,6 +84,14 @@ static int create(struct shmring **r, const char *called, unsigned int flags)
 	return shmring_create(r, called, &opt);
 }
 
+static struct shmring *persistent_ring(void)
+{
+	struct shmring *r;
+
+	assert_int_equal(create(&r, name(), SHMRING_PERSIST), 0);
+	return r;
+}
+
 static int create_anonymous(struct shmring **r)
 {
 	return create(r, NULL, 0);
@@ -539,6 +547,117 @@ static void name_of_the_killed_can_be_taken(void **state)
 	assert_false(is_named());
 }
 
+/* What the killed have left, to be found under its name. */
+static void leave_debris(void)
+{
+	const char *called = name();
+	pid_t pid = fork();
+
+	if (!pid) {
+		new_ring(called, SHMRING_PRODUCER);
+		raise(SIGKILL);
+	}
+	end_of(pid);
+	assert_true(is_named());
+}
+
+static void name_of_the_killed_goes_when_it_is_looked_for(void **state)
+{
+	struct shmring *r;
+
+	(void)state;
+	leave_debris();
+	assert_int_equal(attach_by_name(&r), -ENOENT);
+	assert_false(is_named());
+}
+
+/* Another one has removed it, and made a ring of that name, while we were about to. */
+static void ring_of_that_name_is_made(void)
+{
+	ring = new_ring(name(), SHMRING_PRODUCER);
+}
+
+static void name_of_the_killed_is_taken_by_one(void **state)
+{
+	struct shmring *r;
+
+	(void)state;
+	leave_debris();
+	before_next_lock(ring_of_that_name_is_made);
+	assert_int_equal(create_named(&r), -EEXIST);
+	assert_int_equal(attach_by_name(&r), 0);
+	shmring_close(r);
+	shmring_close(ring);
+	assert_false(is_named());
+
+	leave_debris();
+	before_next_lock(ring_of_that_name_is_made);
+	assert_int_equal(attach_by_name(&r), -ENOENT);
+	assert_int_equal(attach_by_name(&r), 0);
+	shmring_close(r);
+	shmring_close(ring);
+	assert_false(is_named());
+}
+
+/*
+ * Somebody looks whether it is debris while we attach: that is waited for; and if its
+ * name has been taken away then, it is not there.
+ */
+static bool sleeps(pid_t pid)
+{
+	char path[32], state = 0;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	f = fopen(path, "re");
+	assert_non_null(f);
+	assert_int_equal(fscanf(f, "%*d (%*[^)]) %c", &state), 1);
+	fclose(f);
+	return state == 'S';
+}
+
+static pid_t start_to_look(bool unlinks)
+{
+	struct flock all = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = 2, .l_len = 1 };
+	char path[SHMRING_NAME_MAX + 32], byte = 0;
+	int fd, pipes[2];
+	pid_t pid;
+
+	snprintf(path, sizeof(path), "/dev/shm/shmring.%s", name());
+	assert_int_equal(pipe2(pipes, O_CLOEXEC), 0);
+	pid = fork();
+	if (!pid) {
+		fd = open(path, O_RDWR | O_CLOEXEC);
+		if (fcntl(fd, F_OFD_SETLK, &all) || write(pipes[1], &byte, 1) != 1)
+			_exit(1);
+		while (!sleeps(getppid()))
+			usleep(1000);
+		if (unlinks)
+			unlink(path);
+		_exit(0);
+	}
+	assert_int_equal(read(pipes[0], &byte, 1), 1);
+	close(pipes[0]);
+	close(pipes[1]);
+	return pid;
+}
+
+static void attach_waits_for_who_looks_for_debris(void **state)
+{
+	struct shmring *r;
+	pid_t pid;
+
+	(void)state;
+	shmring_close(persistent_ring());
+	pid = start_to_look(false);
+	assert_int_equal(attach_by_name(&r), 0);
+	end_of(pid);
+	shmring_close(r);
+	pid = start_to_look(true);
+	assert_int_equal(attach_by_name(&r), -ENOENT);
+	end_of(pid);
+}
+
 /* -------------------------------------------------------------------- polling */
 
 static bool is_readable(int fd)
@@ -917,6 +1036,9 @@ int main(void)
 		TEST(death_of_one_is_not_that_of_the_next),
 		TEST(child_leaves_the_parent_its_role),
 		TEST(name_of_the_killed_can_be_taken),
+		TEST(name_of_the_killed_goes_when_it_is_looked_for),
+		TEST(name_of_the_killed_is_taken_by_one),
+		TEST(attach_waits_for_who_looks_for_debris),
 		TEST(poll_fd_is_readable_when_it_is_time),
 		TEST(poll_fd_of_a_producer_tells_of_half_the_space),
 		TEST(poll_fd_forgets_all_that_came_before),
