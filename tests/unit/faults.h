@@ -18,6 +18,9 @@ bool fault_happened(void);
 /* Refuse this command of membarrier(2), each time. 0: none. */
 void refuse_barrier(int command);
 
+/* /dev/shmring is this file. NULL: what it is. */
+void device_is(const char *path);
+
 /* There is no space for a file. */
 void refuse_space(bool refuse);
 

@@ -356,6 +356,26 @@ static void name_of_another_kind_of_file_is_left_alone(void **state)
 	assert_int_equal(nr_fds(), fds);
 }
 
+/* Some other driver's device, or none: the module is not loaded. */
+static void device_of_another_kind_is_no_module(void **state)
+{
+	const struct shmring_options opt = { .backend = SHMRING_KMOD }, any = { 0 };
+	unsigned int fds = nr_fds();
+	struct shmring *r;
+
+	(void)state;
+	device_is("/dev/null");
+	assert_int_equal(shmring_create(&r, NULL, &opt), -ENODEV);
+	unsetenv("SHMRING_BACKEND");
+	assert_int_equal(shmring_create(&r, NULL, &any), 0);
+	setenv("SHMRING_BACKEND", "memfd", 1);
+	assert_string_equal(shmring_backend_name(r), "memfd");
+	shmring_close(r);
+	device_is("/dev/no-such-device");
+	assert_int_equal(shmring_create(&r, NULL, &opt), -ENODEV);
+	assert_int_equal(nr_fds(), fds);
+}
+
 /* ----------------------------------------------------------------- processes */
 
 /* Until something happens, or it is too late for it. */
@@ -1008,6 +1028,7 @@ static int tidy(void **state)
 	(void)state;
 	fault_at(0);
 	refuse_barrier(0);
+	device_is(NULL);
 	refuse_space(false);
 	interrupt_locks(false);
 	before_next_lock(NULL);
@@ -1029,6 +1050,7 @@ int main(void)
 		TEST(anonymous_ring_is_sealed),
 		TEST(attach_to_what_is_no_ring_is_refused),
 		TEST(name_of_another_kind_of_file_is_left_alone),
+		TEST(device_of_another_kind_is_no_module),
 		TEST(consumer_hears_of_a_kill),
 		TEST(close_that_fails_is_a_death),
 		TEST(pid_tells_of_a_death_where_it_means_something),
