@@ -140,17 +140,45 @@ static void test_orphan(void)
 	shmring_close(c);
 }
 
+/* All that are open but were not @before, the library's own among them. */
+static void expect_close_on_exec(const bool *before)
+{
+	int fd, flags;
+
+	for (fd = 0; fd < 256; fd++) {
+		flags = fcntl(fd, F_GETFD);
+		if (flags >= 0 && !before[fd])
+			EXPECT(flags & FD_CLOEXEC);
+	}
+}
+
 static void test_close_on_exec(void)
 {
-	struct pair pair = make_pair(page_size(), 0);
-	struct shmring *handle = attach(pair.p, SHMRING_HANDLE);
+	const char *name = unique("exec");
+	struct shmring *handle, *named;
+	struct pair pair;
+	bool before[256];
+	int fd;
 
+	for (fd = 0; fd < 256; fd++)
+		before[fd] = fcntl(fd, F_GETFD) >= 0;
+	pair = make_pair(page_size(), 0);
+	handle = attach(pair.p, SHMRING_HANDLE);
 	EXPECT(fcntl(shmring_fd(handle), F_GETFD) & FD_CLOEXEC);
 	EXPECT(fcntl(shmring_fd(pair.p), F_GETFD) & FD_CLOEXEC);
 	EXPECT(fcntl(shmring_fd(pair.c), F_GETFD) & FD_CLOEXEC);
 	EXPECT(fcntl(shmring_poll_fd(pair.c), F_GETFD) & FD_CLOEXEC);
+	expect_close_on_exec(before);
 	shmring_close(handle);
 	close_pair(&pair);
+
+	CHECK_EQ(shmring_create(&handle, name, NULL), 0);
+	CHECK_EQ(shmring_attach(&named, name, SHMRING_HANDLE), 0);
+	CHECK_EQ(shmring_attach(&pair.c, name, SHMRING_CONSUMER), 0);
+	expect_close_on_exec(before);
+	shmring_close(pair.c);
+	shmring_close(named);
+	shmring_close(handle);
 }
 
 int main(void)
