@@ -427,8 +427,14 @@ static void memfd_arm_poll(struct shmring *r, uint64_t bytes)
 	if (!lowat)
 		lowat = r->role == SHMRING_PRODUCER ? r->capacity / 2 : 1;
 	__atomic_store_n(poll_of(r, r->role), 1, __ATOMIC_SEQ_CST);
-	if (arm(r, lowat > bytes ? lowat : bytes))
-		poke(r->priv);	/* there already: poll must not sleep */
+	if (arm(r, lowat > bytes ? lowat : bytes)) {
+		/*
+		 * There already: poll must not sleep. Nor do we wait, as a consumer would
+		 * think, which cannot tell space from the start of all positions from none.
+		 */
+		poke(r->priv);
+		__atomic_store_n(&half_of(r, r->role)->wake_at, SHMRING_NO_WAKE, __ATOMIC_RELAXED);
+	}
 	memfd_check_peer(r);
 	if (r->priv->closed && is_live(r, peer_role(r))) {
 		if (shmring_now() - r->priv->closed < DYING_NS)
@@ -548,6 +554,17 @@ static bool is_debris(int fd)
 	       !lock(fd, LOCK_HOLDERS, F_WRLCK, F_OFD_SETLK);
 }
 
+/*
+ * Take the name away that debris had when it was opened. Whoever had the lock before
+ * us may have done so, and another ring have the name by now.
+ */
+static int remove_name_of(int fd, const char *path)
+{
+	struct stat st;
+
+	return !fstat(fd, &st) && st.st_nlink ? unlink(path) : 0;
+}
+
 /* Make room for a new ring of this name. 0: done, try again. */
 static int remove_debris(const char *path)
 {
@@ -556,7 +573,7 @@ static int remove_debris(const char *path)
 
 	if (fd < 0)
 		return errno == ENOENT ? 0 : -EEXIST;
-	ret = is_debris(fd) && !unlink(path) ? 0 : -EEXIST;
+	ret = is_debris(fd) && !remove_name_of(fd, path) ? 0 : -EEXIST;
 	close(fd);
 	return ret;
 }
@@ -631,7 +648,7 @@ static int memfd_open(struct shmring_private *p, const char *name, enum shmring_
 		return -EPROTO;
 	}
 	if (is_debris(p->fd)) {
-		unlink(path);
+		remove_name_of(p->fd, path);
 		forget(p);
 		return -ENOENT;
 	}

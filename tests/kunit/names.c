@@ -249,6 +249,38 @@ static void lookup_by_other(struct kunit *test)
 	check_modes(test, make_cred(test, OTHER, OTHER, OTHER), 0);
 }
 
+/* Who has become somebody else is that one, and not who he was. */
+static struct cred *make_disguise(struct kunit *test, u32 uid, u32 euid, u32 gid, u32 egid)
+{
+	struct cred *cred = make_cred(test, uid, gid, OTHER);
+
+	cred->euid = KUIDT_INIT(euid);
+	cred->egid = KGIDT_INIT(egid);
+	return cred;
+}
+
+static void lookup_by_effective_ids(struct kunit *test)
+{
+	check_modes(test, make_disguise(test, OTHER, OWNER, OTHER, OTHER), 6);
+	KUNIT_ASSERT_EQ(test, shmring_unlink(NAME), 0);
+	check_modes(test, make_disguise(test, OTHER, OTHER, OTHER, GROUP), 3);
+	KUNIT_ASSERT_EQ(test, shmring_unlink(NAME), 0);
+	check_modes(test, make_disguise(test, OWNER, OTHER, GROUP, OTHER), 0);
+}
+
+static void effective_ids_own_and_unlink(struct kunit *test)
+{
+	struct cred *owner = make_disguise(test, OTHER, OWNER, OTHER, GROUP);
+	struct cred *other = make_disguise(test, OWNER, OTHER, GROUP, OTHER);
+	struct shmring *ring = make_ring(test, CAPACITY);
+
+	KUNIT_ASSERT_EQ(test, register_as(test, owner, ring, NAME, 0600, 0), 0);
+	KUNIT_EXPECT_EQ(test, __kuid_val(ring->uid), OWNER);
+	KUNIT_EXPECT_EQ(test, __kgid_val(ring->gid), GROUP);
+	KUNIT_EXPECT_EQ(test, unlink_as(other, NAME), -EPERM);
+	KUNIT_EXPECT_EQ(test, unlink_as(owner, NAME), 0);
+}
+
 /* Root without its capabilities is anybody. */
 static void lookup_by_root_without_capabilities(struct kunit *test)
 {
@@ -325,6 +357,8 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(lookup_by_group),
 	KUNIT_CASE(lookup_by_supplementary_group),
 	KUNIT_CASE(lookup_by_other),
+	KUNIT_CASE(lookup_by_effective_ids),
+	KUNIT_CASE(effective_ids_own_and_unlink),
 	KUNIT_CASE(lookup_by_root_without_capabilities),
 	KUNIT_CASE(lookup_with_cap_ipc_owner),
 	KUNIT_CASE(unlink_by_whom),

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/ioctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 int control(void)
@@ -21,6 +22,26 @@ int control(void)
 		exit(TEST_FAIL);
 	}
 	skip("/dev/shmring: %s", strerror(errno));
+}
+
+void load_module(const char *path, const char *parameters)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	CHECK(fd >= 0);
+	CHECK(!syscall(SYS_finit_module, fd, parameters, 0));
+	close(fd);
+}
+
+/* The last reference may be dropped a moment after close. */
+void unload_module(void)
+{
+	long ret;
+
+	do {
+		ret = syscall(SYS_delete_module, "shmring", O_NONBLOCK);
+	} while (ret && errno == EWOULDBLOCK);
+	CHECK_EQ(ret, 0);
 }
 
 long call(int fd, unsigned long cmd, const void *arg)

@@ -31,6 +31,10 @@ static inline uint32_t other_role(uint32_t role)
  */
 int control(void);
 
+/* The module: @path is that of shmring.ko, and nobody uses it when it is unloaded. */
+void load_module(const char *path, const char *parameters);
+void unload_module(void);
+
 /* An ioctl: what it returns, or -errno. */
 long call(int fd, unsigned long cmd, const void *arg);
 

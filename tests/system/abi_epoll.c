@@ -148,6 +148,31 @@ static void test_space_edges(void)
 	CHECK(!close(ring));
 }
 
+/*
+ * A consumer that waits for more than there is, in an empty ring, hears of a producer
+ * that arms for its next edge: then any data will do, as no more may come.
+ */
+static void test_edge_of_a_producer_in_an_empty_ring(void)
+{
+	int ring = make_ring(page_size());
+	struct endpoint p = endpoint(ring, PRODUCER);
+	struct actor a = actor(ring, CONSUMER, true);
+	int ep;
+
+	tell(&a, VERB_WAIT, page_size(), 0, 0);
+	await_sleep(&a, ring, 0);
+	EXPECT_EQ(p.lane->data_wake_at, page_size());
+	ep = watch(p.fd, EPOLLOUT | EPOLLET);
+	EXPECT(next_event(ep, 0) & EPOLLOUT);
+	AWAIT(__atomic_load_n(&p.lane->data_wake_at, __ATOMIC_SEQ_CST) == 1);
+	move(&p, 8);
+	EXPECT_EQ(hear(&a), 0);
+	close(ep);
+	dismiss(&a);
+	drop(&p);
+	CHECK(!close(ring));
+}
+
 /* Whoever is asked again by every EPOLL_CTL_MOD is not armed for while it is ready. */
 static void test_one_shot(uint32_t flags)
 {
@@ -232,6 +257,7 @@ int main(void)
 	test_ping_pong(EPOLLET | EPOLLONESHOT);
 	RUN(test_edges);
 	RUN(test_space_edges);
+	RUN(test_edge_of_a_producer_in_an_empty_ring);
 	context("one-shot");
 	test_one_shot(0);
 	context("one-shot, edge-triggered");

@@ -6,32 +6,9 @@
  */
 #include "abi.h"
 
-#include <fcntl.h>
-#include <sys/syscall.h>
-
 #define CYCLES		1000
 #define WARM_UP		50
 #define MAX_LOST_KB	8192	/* noise: 8 a cycle would be a page and more */
-
-static void load(const char *path)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-
-	CHECK(fd >= 0);
-	CHECK(!syscall(SYS_finit_module, fd, "", 0));
-	close(fd);
-}
-
-/* The last reference may be dropped a moment after close. */
-static void unload(void)
-{
-	long ret;
-
-	do {
-		ret = syscall(SYS_delete_module, "shmring", O_NONBLOCK);
-	} while (ret && errno == EWOULDBLOCK);
-	CHECK_EQ(ret, 0);
-}
 
 static int use(void *arg)
 {
@@ -75,9 +52,9 @@ static void drop_caches(void)
 static void cycle(const char *path, int times)
 {
 	while (times--) {
-		load(path);
+		load_module(path, "");
 		CHECK_EQ(in_child(use, NULL), TEST_PASS);
-		unload();
+		unload_module();
 	}
 }
 
@@ -106,11 +83,11 @@ int main(void)
 		skip("SHMRING_KO does not say which module to load");
 	need_root();
 	if (!access("/sys/module/shmring", F_OK))
-		unload();
+		unload_module();
 	cycle(path, WARM_UP);
 	/* What leaks does so each time; what the kernel keeps for itself does not. */
 	if (lost_over(path) && lost_over(path))
 		EXPECT(!lost_over(path));
-	load(path);
+	load_module(path, "");
 	return finish();
 }

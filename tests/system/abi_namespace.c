@@ -54,6 +54,74 @@ static int inside(void *arg)
 	return TEST_PASS;
 }
 
+#define USER	1000
+#define NOBODY	65534	/* whoever has no name in a user namespace */
+
+static bool be_root_of_a_namespace(int more)
+{
+	become(USER, USER, NULL, 0);
+	return !unshare(CLONE_NEWUSER | more);
+}
+
+/*
+ * Whoever makes a user namespace has all capabilities there; that is not where the rings
+ * of this IPC namespace belong.
+ */
+static int as_root_of_nothing(void *arg)
+{
+	const struct outside *o = arg;
+	int private;
+
+	if (!be_root_of_a_namespace(0))
+		return TEST_SKIP;
+	EXPECT_EQ(open_ring(o->name, SHMRING_RIGHT_CONSUME), -EACCES);
+	EXPECT_EQ(open_ring(o->name, SHMRING_RIGHT_PRODUCE), -EACCES);
+	EXPECT_EQ(unlink_ring(o->name), -EPERM);
+	EXPECT(!listed(o->name));
+	EXPECT(!listed("- "));
+	/* What was handed in says whose it is, as far as that can be said here. */
+	EXPECT_EQ(query(o->ring).uid, NOBODY);
+	EXPECT_EQ(query(o->ring).gid, NOBODY);
+	private = create(unique("nobody"), page_size(), 0600, 0);
+	EXPECT_EQ(query(private).uid, NOBODY);
+	return TEST_PASS;
+}
+
+/* With an IPC namespace of its own it is root there. */
+static int as_root_of_its_own(void *arg)
+{
+	const char *name = unique("own");
+	int ring;
+
+	(void)arg;
+	if (!be_root_of_a_namespace(CLONE_NEWIPC))
+		return TEST_SKIP;
+	ring = create(name, page_size(), 0, 0);
+	CHECK(ring >= 0);
+	EXPECT(open_ring(name, SHMRING_RIGHT_ALL) >= 0);
+	EXPECT(listed(name));
+	EXPECT_EQ(unlink_ring(name), 0);
+	return TEST_PASS;
+}
+
+static void test_user_namespaces(void)
+{
+	struct outside o = { .name = unique("private") };
+	int anonymous = make_ring(page_size()), ret;
+
+	o.ring = create(o.name, page_size(), 0600, 0);
+	CHECK(o.ring >= 0);
+	EXPECT(listed("- "));
+	ret = in_child(as_root_of_nothing, &o);
+	EXPECT(ret == TEST_PASS || ret == TEST_SKIP);
+	ret = in_child(as_root_of_its_own, NULL);
+	EXPECT(ret == TEST_PASS || ret == TEST_SKIP);
+	if (ret == TEST_SKIP)
+		printf("no user namespaces: the part about them is left out\n");
+	CHECK(!close(o.ring));
+	CHECK(!close(anonymous));
+}
+
 /* A namespace dies with a ring in it: no name is left, outside or in the next. */
 static int leave_one(void *arg)
 {
@@ -94,6 +162,7 @@ int main(void)
 	EXPECT_EQ(p.consumer->tail, 8);
 	EXPECT_EQ(query(o.ring).name[0], o.name[0]);
 	RUN(test_dead_namespaces);
+	RUN(test_user_namespaces);
 	drop(&p);
 	return finish();
 }

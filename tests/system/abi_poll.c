@@ -122,6 +122,63 @@ static void test_end_of_stream(void)
 	CHECK(!close(ring));
 }
 
+/* All that is asked for, and the errors that nobody asks for. */
+static int said(int fd, int events)
+{
+	struct pollfd p = { .fd = fd, .events = (short)events };
+
+	CHECK(poll(&p, 1, 0) >= 0);
+	return p.revents;
+}
+
+static void test_every_event(void)
+{
+	const int all = POLLIN | POLLRDNORM | POLLOUT | POLLWRNORM | POLLPRI | POLLRDHUP;
+	int ring = make_ring(page_size());
+	struct endpoint p = endpoint(ring, PRODUCER);
+	struct endpoint c = endpoint(ring, CONSUMER);
+
+	EXPECT_EQ(said(ring, all), POLLERR);
+	EXPECT_EQ(said(p.fd, all), POLLOUT | POLLWRNORM);
+	EXPECT_EQ(said(p.fd, POLLWRNORM), POLLWRNORM);
+	EXPECT_EQ(said(c.fd, all), 0);
+	move(&p, 8);
+	EXPECT_EQ(said(c.fd, all), POLLIN | POLLRDNORM);
+	EXPECT_EQ(said(c.fd, POLLRDNORM), POLLRDNORM);
+	drop(&p);
+	EXPECT_EQ(said(c.fd, all), POLLIN | POLLRDNORM | POLLHUP | POLLRDHUP);
+	EXPECT_EQ(said(c.fd, POLLRDHUP), POLLHUP | POLLRDHUP);
+	p = endpoint(ring, PRODUCER);
+	drop(&c);
+	EXPECT_EQ(said(p.fd, all), POLLERR | POLLHUP);
+	drop(&p);
+	CHECK(!close(ring));
+}
+
+/* A producer's default is half the ring, or a slot, if that is more. */
+static void test_large_slots(void)
+{
+	const uint64_t eighth = page_size() / 8;
+	const struct shmring_ioc_create create = { .capacity = 8 * eighth, .mode = 0600,
+						   .slot_size = (uint32_t)(6 * eighth) };
+	int ring = (int)call(control(), SHMRING_IOC_CREATE, &create);
+	struct endpoint p, c;
+
+	CHECK(ring >= 0);
+	p = endpoint(ring, PRODUCER);
+	c = endpoint(ring, CONSUMER);
+	EXPECT_EQ(ready(p.fd), POLLOUT);
+	move(&p, 6 * eighth);
+	EXPECT_EQ(ready(p.fd), 0);
+	set_position(&c, 3 * eighth);
+	EXPECT_EQ(ready(p.fd), 0);
+	set_position(&c, 6 * eighth);
+	EXPECT_EQ(ready(p.fd), POLLOUT);
+	drop(&p);
+	drop(&c);
+	CHECK(!close(ring));
+}
+
 /* The counters are of waits; whether a poller sleeps shows in what it has armed. */
 static void await_armed(struct actor *a, struct endpoint *peer)
 {
@@ -211,6 +268,8 @@ int main(void)
 	RUN(test_lowats_that_exclude_each_other);
 	RUN(test_select);
 	RUN(test_end_of_stream);
+	RUN(test_every_event);
+	RUN(test_large_slots);
 	test_woken(PRODUCER);
 	test_woken(CONSUMER);
 	test_woken_by_death(PRODUCER, false);

@@ -63,6 +63,7 @@ static void test_row(void)
 	EXPECT_EQ(r.refused, 7);
 	EXPECT_EQ(r.used, 8);
 	EXPECT_EQ(r.producers, 0);
+	EXPECT_EQ(r.consumers, 1);
 	EXPECT(r.sleeps <= 1);
 
 	/* A liar cannot make it show what is not. */
@@ -72,6 +73,89 @@ static void test_row(void)
 	drop(&c);
 	CHECK_EQ(unlink_ring(name), 0);
 	EXPECT(!find(name, &r));
+	CHECK(!close(ring));
+}
+
+static bool fdinfo_has(int fd, const char *key, const char *value)
+{
+	char path[64], line[256], want[128];
+	bool found = false;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+	snprintf(want, sizeof(want), "%s:\t%s\n", key, value);
+	f = fopen(path, "re");
+	CHECK(f);
+	while (fgets(line, sizeof(line), f))
+		if (!strcmp(line, want))
+			found = true;
+	fclose(f);
+	return found;
+}
+
+static void expect_number(int fd, const char *key, uint64_t value)
+{
+	char text[32];
+
+	context("fdinfo, %s", key);
+	snprintf(text, sizeof(text), "%llu", (unsigned long long)value);
+	EXPECT(fdinfo_has(fd, key, text));
+}
+
+/* It says the same, line by line. */
+static void expect_fdinfo_is_query(int fd)
+{
+	struct shmring_ioc_query q = query(fd);
+
+	expect_number(fd, "ring-id", q.id);
+	expect_number(fd, "capacity", q.capacity);
+	expect_number(fd, "slot-size", q.slot_size);
+	expect_number(fd, "head", q.head);
+	expect_number(fd, "tail", q.tail);
+	expect_number(fd, "data-sleeps", q.data_sleeps);
+	expect_number(fd, "data-wakes", q.data_wakes);
+	expect_number(fd, "space-sleeps", q.space_sleeps);
+	expect_number(fd, "space-wakes", q.space_wakes);
+	expect_number(fd, "data-refused", q.data_refused);
+	expect_number(fd, "space-refused", q.space_refused);
+}
+
+/* Both sides sleep and are woken, one more often than the other: it is their sum. */
+static void test_sums(void)
+{
+	const char *name = unique("sums");
+	int ring = create(name, page_size(), 0600, 0), i;
+	struct actor p = actor(ring, PRODUCER, true), c = actor(ring, CONSUMER, true);
+	struct shmring_ioc_query q;
+	uint64_t before;
+	struct row r;
+
+	for (i = 0; i < 3; i++) {
+		before = sleeps(ring, CONSUMER);
+		tell(&c, VERB_WAIT, 8, 0, 0);
+		await_sleep(&c, ring, before);
+		ask(&p, VERB_MOVE, 8, 0, 0);
+		EXPECT_EQ(hear(&c), 0);
+		ask(&c, VERB_MOVE, 8, 0, 0);
+	}
+	ask(&p, VERB_MOVE, page_size(), 0, 0);
+	tell(&p, VERB_WAIT, 8, 8, 0);
+	await_sleep(&p, ring, 0);
+	ask(&c, VERB_MOVE, 8, 0, 0);
+	EXPECT_EQ(hear(&p), 0);
+
+	q = query(ring);
+	EXPECT(q.data_sleeps >= 3 && q.space_sleeps >= 1);
+	EXPECT(q.data_wakes <= 3 && q.space_wakes <= 1);	/* who naps may see it before */
+	CHECK(find(name, &r));
+	EXPECT_EQ(r.sleeps, q.data_sleeps + q.space_sleeps);
+	EXPECT_EQ(r.wakes, q.data_wakes + q.space_wakes);
+	dismiss(&p);
+	CHECK(find(name, &r));
+	EXPECT_EQ(r.producers, 0);
+	EXPECT_EQ(r.consumers, 1);
+	expect_fdinfo_is_query(ring);
+	dismiss(&c);
 	CHECK(!close(ring));
 }
 
@@ -121,32 +205,26 @@ static void test_visibility(void)
 	CHECK(!close(ring));
 }
 
-static bool fdinfo_has(int fd, const char *key, const char *value)
-{
-	char path[64], line[256], want[128];
-	bool found = false;
-	FILE *f;
-
-	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
-	snprintf(want, sizeof(want), "%s:\t%s\n", key, value);
-	f = fopen(path, "re");
-	CHECK(f);
-	while (fgets(line, sizeof(line), f))
-		if (!strcmp(line, want))
-			found = true;
-	fclose(f);
-	return found;
-}
-
 static void test_fdinfo(void)
 {
 	const char *name = unique("fdinfo");
 	int ring = create(name, page_size(), 0600, 0);
 	struct endpoint p = endpoint(ring, PRODUCER);
 	struct endpoint c = endpoint(ring, CONSUMER);
+	int narrowed;
 
 	move(&p, 64);
 	move(&c, 24);
+	narrowed = narrow(ring, SHMRING_RIGHT_PRODUCE);
+	EXPECT(fdinfo_has(narrowed, "rights", "-w"));
+	CHECK(!close(narrowed));
+	narrowed = narrow(ring, SHMRING_RIGHT_CONSUME);
+	EXPECT(fdinfo_has(narrowed, "rights", "r-"));
+	CHECK(!close(narrowed));
+	EXPECT(fdinfo_has(ring, "rights", "rw"));
+	expect_number(ring, "lowat", 0);
+	expect_number(p.fd, "lowat", page_size() / 2);
+	expect_number(c.fd, "lowat", 1);
 	EXPECT(fdinfo_has(ring, "role", "none"));
 	EXPECT(fdinfo_has(p.fd, "role", "producer"));
 	EXPECT(fdinfo_has(c.fd, "role", "consumer"));
@@ -168,6 +246,7 @@ int main(void)
 	control();
 	need_root();
 	RUN(test_row);
+	RUN(test_sums);
 	RUN(test_visibility);
 	RUN(test_fdinfo);
 	return finish();

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
  * The module stays while anything of it is in use: a control file, a ring, an
- * endpoint, a mapping, a poller, a persistent name.
+ * endpoint, a mapping, a poller, a persistent name. With SHMRING_KO, the path of
+ * shmring.ko, it is loaded again with a parameter, and without.
  */
 #include "abi.h"
 
@@ -40,6 +41,30 @@ static void persistent(const char *name)
 	CHECK(!close(device));
 }
 
+static unsigned long max_pages(void)
+{
+	FILE *f = fopen("/sys/module/shmring/parameters/max_pages", "re");
+	unsigned long pages;
+
+	CHECK(f && fscanf(f, "%lu", &pages) == 1);
+	fclose(f);
+	return pages;
+}
+
+/* What it is loaded with counts; else a quarter of memory. */
+static void load_again(const char *path)
+{
+	const unsigned long memory = (unsigned long)sysconf(_SC_PHYS_PAGES);
+
+	context("max_pages when loaded");
+	unload_module();
+	load_module(path, "max_pages=1234");
+	EXPECT_EQ(max_pages(), 1234);
+	unload_module();
+	load_module(path, "");
+	EXPECT(max_pages() >= memory / 5 && max_pages() <= memory / 3);
+}
+
 /* The control file and a persistent name would hide everything else: it goes without. */
 static int without_control(int device)
 {
@@ -65,6 +90,8 @@ static int without_control(int device)
 	unmap(&e);
 	close(ep);
 	persistent(unique("unload"));
+	if (getenv("SHMRING_KO"))
+		load_again(getenv("SHMRING_KO"));
 	return finish();
 }
 

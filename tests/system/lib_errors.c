@@ -52,6 +52,32 @@ static void test_create(void)
 	}
 }
 
+/* The last that is allowed, and the first that is not. */
+static void test_limits(void)
+{
+	const size_t page = page_size(), most = SHMRING_CAPACITY_MAX;
+	const struct {
+		struct shmring_options opt;
+		int want;
+	} cases[] = {
+		{ { .capacity = page, .slot_size = page }, 0 },
+		{ { .capacity = page, .slot_size = page + 1 }, -EINVAL },
+		{ { .capacity = page, .lowat = page, .role = SHMRING_CONSUMER }, 0 },
+		{ { .capacity = page, .lowat = page + 1, .role = SHMRING_CONSUMER }, -EINVAL },
+		{ { .capacity = page, .lowat = page + 1 }, -EINVAL },
+		/* Not too large, whatever else is wrong; nobody has to have the memory. */
+		{ { .capacity = most, .slot_size = most + 1 }, -EINVAL },
+		{ { .capacity = most - page + 1, .slot_size = most + 1 }, -EINVAL },
+		{ { .capacity = most + 1, .slot_size = most + 1 }, -EFBIG },
+	};
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		context("shmring_create at its limits, case %zu", i);
+		EXPECT_EQ(try_create(NULL, &cases[i].opt), cases[i].want);
+	}
+}
+
 static void test_capacity_is_rounded_up(void)
 {
 	const size_t page = page_size();
@@ -281,6 +307,10 @@ static int choose_backends(void *arg)
 	EXPECT_EQ(try_create(NULL, NULL), -EINVAL);
 	EXPECT_EQ(shmring_attach(&r, name, SHMRING_HANDLE), -EINVAL);
 	EXPECT_EQ(shmring_unlink(name), -EINVAL);
+	setenv("SHMRING_BACKEND", "", 1);
+	EXPECT_EQ(try_create(NULL, NULL), 0);
+	setenv("SHMRING_BACKEND", "auto", 1);
+	EXPECT_EQ(try_create(NULL, NULL), 0);
 	unsetenv("SHMRING_BACKEND");
 	CHECK_EQ(shmring_create(&r, NULL, NULL), 0);
 	EXPECT(!strcmp(shmring_backend_name(r), has_module ? "kmod" : "memfd"));
@@ -311,6 +341,7 @@ int main(void)
 {
 	need_backend();
 	RUN(test_create);
+	RUN(test_limits);
 	RUN(test_capacity_is_rounded_up);
 	RUN(test_addresses);
 	RUN(test_names);

@@ -3,6 +3,7 @@
 #include "lib.h"
 
 #include <fcntl.h>
+#include <sys/mman.h>
 
 /* What a child may do with the parent's object: close it, and ask for the fd. */
 static int close_it(void *arg)
@@ -12,6 +13,33 @@ static int close_it(void *arg)
 	CHECK(shmring_fd(r) >= 0);
 	shmring_close(r);
 	return TEST_PASS;
+}
+
+/* None of the parent's ring is there, and what has come to its place stays. */
+static int close_beside_a_mapping(void *arg)
+{
+	struct shmring *r = arg;
+	unsigned char *at = (unsigned char *)r->data;
+
+	EXPECT(!can_read(r->lane) && !can_read(r->producer) && !can_read(r->consumer));
+	EXPECT(!can_read(at) && !can_read(at + 2 * page_size() - 1));
+	CHECK(mmap(at, page_size(), PROT_READ | PROT_WRITE,
+		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0) == at);
+	*at = 0x42;
+	shmring_close(r);
+	EXPECT(can_read(at));
+	return TEST_PASS;
+}
+
+static void test_child_has_no_mapping(void)
+{
+	struct pair pair = make_pair(page_size(), 0);
+
+	EXPECT_EQ(in_child(close_beside_a_mapping, pair.p), TEST_PASS);
+	EXPECT_EQ(in_child(close_beside_a_mapping, pair.c), TEST_PASS);
+	send_number(pair.p, 1);
+	EXPECT_EQ(receive_number(pair.c), 1);
+	close_pair(&pair);
 }
 
 static void test_child_closes(void)
@@ -112,19 +140,51 @@ static void test_orphan(void)
 	shmring_close(c);
 }
 
+/* All that are open but were not @before, the library's own among them. */
+static void expect_close_on_exec(const bool *before)
+{
+	int fd, flags;
+
+	for (fd = 0; fd < 256; fd++) {
+		flags = fcntl(fd, F_GETFD);
+		if (flags >= 0 && !before[fd])
+			EXPECT(flags & FD_CLOEXEC);
+	}
+}
+
 static void test_close_on_exec(void)
 {
-	struct pair pair = make_pair(page_size(), 0);
+	const char *name = unique("exec");
+	struct shmring *handle, *named;
+	struct pair pair;
+	bool before[256];
+	int fd;
 
+	for (fd = 0; fd < 256; fd++)
+		before[fd] = fcntl(fd, F_GETFD) >= 0;
+	pair = make_pair(page_size(), 0);
+	handle = attach(pair.p, SHMRING_HANDLE);
+	EXPECT(fcntl(shmring_fd(handle), F_GETFD) & FD_CLOEXEC);
 	EXPECT(fcntl(shmring_fd(pair.p), F_GETFD) & FD_CLOEXEC);
 	EXPECT(fcntl(shmring_fd(pair.c), F_GETFD) & FD_CLOEXEC);
 	EXPECT(fcntl(shmring_poll_fd(pair.c), F_GETFD) & FD_CLOEXEC);
+	expect_close_on_exec(before);
+	shmring_close(handle);
 	close_pair(&pair);
+
+	CHECK_EQ(shmring_create(&handle, name, NULL), 0);
+	CHECK_EQ(shmring_attach(&named, name, SHMRING_HANDLE), 0);
+	CHECK_EQ(shmring_attach(&pair.c, name, SHMRING_CONSUMER), 0);
+	expect_close_on_exec(before);
+	shmring_close(pair.c);
+	shmring_close(named);
+	shmring_close(handle);
 }
 
 int main(void)
 {
 	need_backend();
+	RUN(test_child_has_no_mapping);
 	RUN(test_child_closes);
 	RUN(test_child_exits);
 	RUN(test_roles_are_the_parents);

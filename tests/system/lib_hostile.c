@@ -156,6 +156,41 @@ static void test_successors(size_t slot_size)
 	}
 }
 
+/* One lies, and goes: who comes after it and its honest peer can go on. */
+static void test_successor(enum shmring_role role)
+{
+	struct shmring *handle = make(65536, 0, SHMRING_HANDLE);
+	struct shmring *p = attach(handle, SHMRING_PRODUCER);
+	struct shmring *c = attach(handle, SHMRING_CONSUMER);
+
+	context("role %d leaves what cannot be", role);
+	if (role == SHMRING_PRODUCER) {
+		__atomic_store_n(&p->producer->head, 1ull << 40, __ATOMIC_RELEASE);
+		shmring_close(p);
+		p = attach(handle, SHMRING_PRODUCER);
+	} else {
+		__atomic_store_n(&c->consumer->tail, 1ull << 40, __ATOMIC_RELEASE);
+		shmring_close(c);
+		c = attach(handle, SHMRING_CONSUMER);
+	}
+	send_number(p, 7);
+	EXPECT_EQ(receive_number(c), 7);
+	shmring_close(p);
+	shmring_close(c);
+	shmring_close(handle);
+}
+
+/* Records are the producer's to write: a consumer that tries is a bug, and told. */
+static void test_data_is_the_producers(void)
+{
+	struct pair pair = make_pair(65536, 0);
+
+	EXPECT(can_write(pair.p->data) && can_write(pair.p->data + 2 * 65536 - 1));
+	EXPECT(can_read(pair.c->data) && can_read(pair.c->data + 2 * 65536 - 1));
+	EXPECT(!can_write(pair.c->data) && !can_write(pair.c->data + 2 * 65536 - 1));
+	close_pair(&pair);
+}
+
 int main(void)
 {
 	need_backend();
@@ -165,6 +200,9 @@ int main(void)
 	RUN(test_record_headers);
 	RUN(test_count);
 	RUN(test_asleep);
+	test_successor(SHMRING_PRODUCER);
+	test_successor(SHMRING_CONSUMER);
+	RUN(test_data_is_the_producers);
 	test_successors(0);
 	test_successors(8);
 	return finish();

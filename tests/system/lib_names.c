@@ -46,6 +46,8 @@ static void test_by_name(void)
 	EXPECT_EQ(receive_number(c), 2);
 	shmring_close(p);
 	shmring_close(c);
+	/* The old one takes no name along that is another's by now. */
+	EXPECT(exists(name));
 	shmring_close(r);
 	EXPECT(!exists(name));
 }
@@ -138,6 +140,11 @@ static int visit(void *arg)
 	EXPECT_EQ(ret, v->want_consume);
 	if (!ret)
 		shmring_close(r);
+	/* Either right will do to hold it. */
+	ret = shmring_attach(&r, v->name, SHMRING_HANDLE);
+	EXPECT_EQ(ret, v->want_produce && v->want_consume ? -EACCES : 0);
+	if (!ret)
+		shmring_close(r);
 	ret = shmring_unlink(v->name);
 	EXPECT(ret == -EPERM || ret == -EACCES);
 	return TEST_PASS;
@@ -209,6 +216,10 @@ static int without_device(void *arg)
 	become(USER, USER, NULL, 0);
 	EXPECT_EQ(shmring_create(&r, NULL, &opt), -EACCES);
 	EXPECT_EQ(shmring_attach(&r, "anything", SHMRING_HANDLE), -EACCES);
+	unsetenv("SHMRING_BACKEND");
+	CHECK_EQ(shmring_create(&r, NULL, NULL), 0);
+	EXPECT(!strcmp(shmring_backend_name(r), "memfd"));
+	shmring_close(r);
 	return TEST_PASS;
 }
 

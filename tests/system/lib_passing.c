@@ -121,6 +121,7 @@ static void test_grant_of_nothing(void)
 {
 	struct shmring *r = make(page_size(), 0, SHMRING_HANDLE);
 
+	EXPECT_EQ(shmring_grant(r, SHMRING_HANDLE), -EINVAL);
 	EXPECT_EQ(shmring_grant(r, (enum shmring_role)3), -EINVAL);
 	EXPECT_EQ(shmring_grant(r, (enum shmring_role)~0u), -EINVAL);
 	shmring_close(r);

@@ -176,6 +176,27 @@ static void test_end(enum shmring_role role, bool by_kill)
 	shmring_close(r);
 }
 
+/* Ready for what shmring_create() was told, and not before. */
+static void test_lowat(void)
+{
+	const struct shmring_options opt = { .lowat = 100, .role = SHMRING_CONSUMER,
+					     .policy = SHMRING_BLOCK };
+	struct pollfd p = { .events = POLLIN };
+	struct shmring *c, *producer;
+	char bytes[80] = "";
+
+	CHECK_EQ(shmring_create(&c, NULL, &opt), 0);
+	producer = attach(c, SHMRING_PRODUCER);
+	p.fd = shmring_poll_fd(c);
+	EXPECT_EQ(receive_now(c), -EAGAIN);
+	EXPECT_EQ(shmring_send(producer, bytes, sizeof(bytes), NULL), sizeof(bytes));
+	EXPECT_EQ(poll(&p, 1, 0), 0);
+	send_number(producer, 1);
+	EXPECT_EQ(poll(&p, 1, -1), 1);
+	shmring_close(producer);
+	shmring_close(c);
+}
+
 int main(void)
 {
 	need_backend();
@@ -185,6 +206,7 @@ int main(void)
 	test_ping_pong(wait_by_epoll);
 	context("ping-pong by edge-triggered epoll");
 	test_ping_pong(wait_by_epoll_edge);
+	RUN(test_lowat);
 	RUN(test_stream);
 	test_end(SHMRING_PRODUCER, false);
 	test_end(SHMRING_PRODUCER, true);

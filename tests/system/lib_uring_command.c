@@ -317,6 +317,40 @@ static void test_helpers(void)
 	close_pair(&pair);
 }
 
+static void test_helpers_with_slots(void)
+{
+	struct pair pair = make_pair(page_size(), 24);
+	static const size_t wrong[] = { 0, 23, 25 };
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(wrong); i++) {
+		EXPECT_EQ(shmring_prep_wait_space(next_sqe(ring), pair.p, wrong[i]), -EMSGSIZE);
+		submit(ring);
+		EXPECT_EQ(next_result(ring, NULL), 0);
+	}
+	EXPECT_EQ(shmring_prep_wait_space(next_sqe(ring), pair.p, 24), 0);
+	submit(ring);
+	EXPECT(next_result(ring, NULL) >= 0);
+	close_pair(&pair);
+}
+
+/* Whom nobody hears any more spares the other side its WAKE. */
+static void test_dropped_wait_is_not_armed(void)
+{
+	struct pair pair = make_pair(page_size(), 0);
+	struct io_uring *other = ring;
+	const __u64 *wake_at = &pair.c->lane->data_wake_at;
+
+	ring = open_uring(0);
+	begin(pair.c, SHMRING_URING_WAIT_DATA, 8, 0);
+	EXPECT(pending());
+	EXPECT_EQ(__atomic_load_n(wake_at, __ATOMIC_SEQ_CST), 8);
+	close_uring(ring);
+	ring = other;
+	AWAIT(__atomic_load_n(wake_at, __ATOMIC_SEQ_CST) == SHMRING_NO_WAKE);
+	close_pair(&pair);
+}
+
 /* Whether there are commands is not found out then, and not settled either. */
 static int without_descriptors(void *arg)
 {
@@ -356,12 +390,14 @@ int main(void)
 	EXPECT_EQ(*native_later, native);
 	shmring_close(r);
 	RUN(test_helpers);
+	RUN(test_helpers_with_slots);
 	if (native) {
 		RUN(test_refused);
 		RUN(test_data);
 		RUN(test_data_while_some_is_held);
 		RUN(test_space);
 		RUN(test_cancel_with_success);
+		RUN(test_dropped_wait_is_not_armed);
 		RUN(test_last_user);
 		test_setup(0, 0);
 		test_setup(0, IOSQE_ASYNC);

@@ -13,6 +13,25 @@ static struct shmring_wait until(uint64_t deadline)
 	return (struct shmring_wait){ .deadline = deadline, .policy = policy };
 }
 
+/* What the endpoint is told when it is made, and later, is how it waits. */
+static void test_policy(void)
+{
+	struct shmring_options opt = { .role = SHMRING_CONSUMER, .policy = SHMRING_SPIN };
+	struct shmring_wait w = { .deadline = shmring_deadline(1000000) };
+	struct shmring_info info;
+	struct shmring *c;
+
+	CHECK_EQ(shmring_create(&c, NULL, &opt), 0);
+	EXPECT_EQ(shmring_wait_data(c, &w), -ETIMEDOUT);
+	CHECK_EQ(shmring_get_info(c, &info), 0);
+	EXPECT_EQ(info.sleeps, 0);
+	CHECK_EQ(shmring_set_policy(c, SHMRING_BLOCK), 0);
+	EXPECT_EQ(shmring_wait_data(c, &w), -ETIMEDOUT);
+	CHECK_EQ(shmring_get_info(c, &info), 0);
+	EXPECT_EQ(info.sleeps, 1);
+	shmring_close(c);
+}
+
 static void test_nowait(void)
 {
 	struct pair pair = make_pair(page_size(), 0);
@@ -260,6 +279,7 @@ int main(void)
 		RUN(test_min_bytes);
 		RUN(test_no_deadlock);
 	}
+	RUN(test_policy);
 	policy = SHMRING_BLOCK;
 	RUN(test_signals);
 	RUN(test_counters);

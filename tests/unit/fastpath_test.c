@@ -189,6 +189,23 @@ static void slots_come_as_an_array(void **state)
 	rig_free(slots);
 }
 
+/* So many that their bytes, as a product, are few. */
+static void slots_beyond_all_numbers_are_those_there_are(void **state)
+{
+	struct rig *rig = *state, *slots = rig_new(rig->start, 44);
+	const size_t many = SIZE_MAX / 48 + 2, nr = slots->capacity / 48;
+	size_t n = many;
+
+	assert_true(many * 48 <= slots->capacity);
+	assert_non_null(shmring_reserve_slots(&slots->p, &n));
+	assert_int_equal(n, nr);
+	assert_int_equal(shmring_commit_slots(&slots->p, 3), 0);
+	n = many;
+	assert_non_null(shmring_peek_slots(&slots->c, &n));
+	assert_int_equal(n, 3);
+	rig_free(slots);
+}
+
 static void slots_that_are_not_reserved_are_not_committed(void **state)
 {
 	struct rig *rig = *state, *slots = rig_new(rig->start, 44);
@@ -553,6 +570,7 @@ int main(void)
 		cmocka_unit_test(release_makes_room_for_just_as_much),
 		cmocka_unit_test(slots_have_one_length_and_no_header),
 		cmocka_unit_test(slots_come_as_an_array),
+		cmocka_unit_test(slots_beyond_all_numbers_are_those_there_are),
 		cmocka_unit_test(slots_that_are_not_reserved_are_not_committed),
 		cmocka_unit_test(slots_are_neither_records_nor_of_the_other_side),
 		cmocka_unit_test(discard_leaves_nothing),

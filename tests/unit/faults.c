@@ -3,13 +3,21 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/futex.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/types.h>
+#include <time.h>
 
 static int refused;
+static const char *device;
+static bool no_space, interrupts, interrupted_last;
+static void (*before_lock)(void);
+static uint64_t *skipped;
+static unsigned int to_skip;
 static unsigned int countdown;
 static bool happened;
 
@@ -27,6 +35,33 @@ bool fault_happened(void)
 void refuse_barrier(int command)
 {
 	refused = command;
+}
+
+void device_is(const char *path)
+{
+	device = path;
+}
+
+void refuse_space(bool refuse)
+{
+	no_space = refuse;
+}
+
+void interrupt_locks(bool interrupt)
+{
+	interrupts = interrupt;
+	interrupted_last = false;
+}
+
+void before_next_lock(void (*fn)(void))
+{
+	before_lock = fn;
+}
+
+void skip_sleeps(uint64_t *until, unsigned int n)
+{
+	skipped = until;
+	to_skip = n;
 }
 
 static bool fault(void)
@@ -56,11 +91,19 @@ WRAP(int, -1, fstat, (int fd, struct stat *st), (fd, st))
 WRAP(int, -1, fchmod, (int fd, mode_t mode), (fd, mode))
 WRAP(ssize_t, -1, pread, (int fd, void *buf, size_t n, off_t at), (fd, buf, n, at))
 WRAP(ssize_t, -1, pwrite, (int fd, const void *buf, size_t n, off_t at), (fd, buf, n, at))
-WRAP(int, ENOMEM, posix_fallocate, (int fd, off_t at, off_t len), (fd, at, len))
 WRAP(int, -1, linkat, (int from, const char *old, int to, const char *new, int flags),
      (from, old, to, new, flags))
 WRAP(int, -1, inotify_init1, (int flags), (flags))
 WRAP(int, -1, inotify_add_watch, (int fd, const char *path, unsigned int mask), (fd, path, mask))
+
+int __real_posix_fallocate(int fd, off_t at, off_t len);
+int __wrap_posix_fallocate(int fd, off_t at, off_t len);
+int __wrap_posix_fallocate(int fd, off_t at, off_t len)
+{
+	if (no_space)
+		return ENOSPC;
+	return fault() ? ENOMEM : __real_posix_fallocate(fd, at, len);
+}
 
 int __real_open(const char *path, int flags, ...);
 int __wrap_open(const char *path, int flags, ...);
@@ -72,7 +115,26 @@ int __wrap_open(const char *path, int flags, ...)
 	va_start(ap, flags);
 	mode = va_arg(ap, mode_t);
 	va_end(ap);
+	if (device && !strcmp(path, "/dev/shmring"))
+		path = device;
 	return fault() ? -1 : __real_open(path, flags, mode);
+}
+
+/* What is to happen to a lock, or before it. True: it is interrupted. */
+static bool meddle(int command, const struct flock *lock)
+{
+	void (*fn)(void) = before_lock;
+
+	if (command != F_OFD_SETLK && command != F_OFD_SETLKW && command != F_OFD_GETLK)
+		return false;
+	if (fn && command != F_OFD_GETLK && lock->l_type == F_WRLCK) {
+		before_lock = NULL;
+		fn();
+	}
+	interrupted_last = interrupts && !interrupted_last;
+	if (interrupted_last)
+		errno = EINTR;
+	return interrupted_last;
 }
 
 int __real_fcntl(int fd, int command, ...);
@@ -86,9 +148,26 @@ int __wrap_fcntl(int fd, int command, ...)
 	va_start(ap, command);
 	arg = va_arg(ap, void *);
 	va_end(ap);
+	if (meddle(command, arg))
+		return -1;
 	/* To give up a lock is never refused. */
 	unlocks = command == F_OFD_SETLK && ((struct flock *)arg)->l_type == F_UNLCK;
 	return !unlocks && fault() ? -1 : __real_fcntl(fd, command, arg);
+}
+
+/* True: this sleep is not to be. */
+static bool skip(const long *args)
+{
+	const struct timespec *until = (const struct timespec *)args[3];
+
+	if (!skipped || (int)args[1] != FUTEX_WAIT_BITSET)
+		return false;
+	errno = to_skip ? ETIMEDOUT : EINTR;
+	if (to_skip && to_skip--)
+		*skipped++ = (uint64_t)until->tv_sec * 1000000000 + (uint64_t)until->tv_nsec;
+	else
+		skipped = NULL;
+	return true;
 }
 
 long __real_syscall(long nr, ...);
@@ -107,5 +186,7 @@ long __wrap_syscall(long nr, ...)
 		errno = EPERM;
 		return -1;
 	}
+	if (nr == SYS_futex && skip(args))
+		return -1;
 	return __real_syscall(nr, args[0], args[1], args[2], args[3], args[4], args[5]);
 }

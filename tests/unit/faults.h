@@ -7,6 +7,7 @@
 #define FAULTS_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 /* The n-th call from now fails, once (1: the next). 0: none. */
 void fault_at(unsigned int n);
@@ -16,5 +17,23 @@ bool fault_happened(void);
 
 /* Refuse this command of membarrier(2), each time. 0: none. */
 void refuse_barrier(int command);
+
+/* /dev/shmring is this file. NULL: what it is. */
+void device_is(const char *path);
+
+/* There is no space for a file. */
+void refuse_space(bool refuse);
+
+/* Every other call that takes or looks at a lock is interrupted. */
+void interrupt_locks(bool interrupt);
+
+/* Run @fn once, just before the next lock that is to be exclusive. */
+void before_next_lock(void (*fn)(void));
+
+/*
+ * The next @n sleeps on a futex time out at once, and the one after them is interrupted;
+ * @until: when each would have ended, ns. Later ones are what they always are.
+ */
+void skip_sleeps(uint64_t *until, unsigned int n);
 
 #endif /* FAULTS_H */

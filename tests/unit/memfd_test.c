@@ -84,6 +84,14 @@ static int create(struct shmring **r, const char *called, unsigned int flags)
 	return shmring_create(r, called, &opt);
 }
 
+static struct shmring *persistent_ring(void)
+{
+	struct shmring *r;
+
+	assert_int_equal(create(&r, name(), SHMRING_PERSIST), 0);
+	return r;
+}
+
 static int create_anonymous(struct shmring **r)
 {
 	return create(r, NULL, 0);
@@ -199,6 +207,56 @@ static void query_that_fails_leaves_nothing(void **state)
 	shmring_close(ring);
 }
 
+/* It is the machine's memory that is full, and not a limit of the module's. */
+static void create_without_space_has_no_memory(void **state)
+{
+	unsigned int fds = nr_fds();
+	struct shmring *r;
+
+	(void)state;
+	refuse_space(true);
+	assert_int_equal(create_anonymous(&r), -ENOMEM);
+	assert_int_equal(create_named(&r), -ENOMEM);
+	assert_false(is_named());
+	assert_int_equal(nr_fds(), fds);
+}
+
+/* A handler of the program's may run while a lock is waited for. */
+static void interrupted_lock_is_tried_again(void **state)
+{
+	struct shmring *p, *c;
+
+	(void)state;
+	interrupt_locks(true);
+	assert_int_equal(create_named(&p), 0);
+	assert_int_equal(attach_by_name(&c), 0);
+	assert_keeps_its_role(p);
+	assert_int_equal(shmring_wait_data(c, &nowait), -EAGAIN);
+	put(p, 8, 1);
+	take(c, 8, 1);
+	shmring_close(p);
+	assert_int_equal(shmring_wait_data(c, &nowait), -ENODATA);
+	shmring_close(c);
+	assert_false(is_named());
+}
+
+/* Not below what the others have mapped, who would get a SIGBUS; and no more seals. */
+static void anonymous_ring_is_sealed(void **state)
+{
+	struct shmring *r = new_ring(NULL, SHMRING_PRODUCER);
+	const int fd = shmring_fd(r);
+	struct stat before, after;
+
+	(void)state;
+	assert_int_equal(fstat(fd, &before), 0);
+	assert_int_equal(ftruncate(fd, 0), -1);
+	assert_int_equal(ftruncate(fd, before.st_size + 4096), -1);
+	assert_int_equal(fcntl(fd, F_ADD_SEALS, F_SEAL_FUTURE_WRITE), -1);
+	assert_int_equal(fstat(fd, &after), 0);
+	assert_int_equal(after.st_size, before.st_size);
+	shmring_close(r);
+}
+
 /* ------------------------------------------------------------ what is no ring */
 
 static int file_of(const struct shmring_status *status, off_t size)
@@ -242,6 +300,8 @@ static void attach_to_what_is_no_ring_is_refused(void **state)
 		{ good, 4 * page, -EPROTO },
 		{ good, 4 * page, -EPROTO },
 		{ good, 4 * page, -EPROTO },
+		{ good, 4 * page, -EPROTO },
+		{ good, 3 * page + (2ll << 30), -EPROTO },
 	};
 	unsigned int fds = nr_fds(), mappings = nr_mappings(), i;
 	struct shmring *r;
@@ -254,6 +314,8 @@ static void attach_to_what_is_no_ring_is_refused(void **state)
 	cases[7].status.slot_size = (__u32)page + 1;
 	cases[8].status.features = 1;
 	cases[9].status.abi = SHMRING_ABI + 1;
+	cases[10].status.nr_lanes = 2;
+	cases[11].status.capacity = 2ull << 30;
 	for (i = 0; i < ARRAY_SIZE(cases); i++) {
 		r = NULL;
 		fd = file_of(&cases[i].status, cases[i].size);
@@ -294,6 +356,26 @@ static void name_of_another_kind_of_file_is_left_alone(void **state)
 	assert_int_equal(nr_fds(), fds);
 }
 
+/* Some other driver's device, or none: the module is not loaded. */
+static void device_of_another_kind_is_no_module(void **state)
+{
+	const struct shmring_options opt = { .backend = SHMRING_KMOD }, any = { 0 };
+	unsigned int fds = nr_fds();
+	struct shmring *r;
+
+	(void)state;
+	device_is("/dev/null");
+	assert_int_equal(shmring_create(&r, NULL, &opt), -ENODEV);
+	unsetenv("SHMRING_BACKEND");
+	assert_int_equal(shmring_create(&r, NULL, &any), 0);
+	setenv("SHMRING_BACKEND", "memfd", 1);
+	assert_string_equal(shmring_backend_name(r), "memfd");
+	shmring_close(r);
+	device_is("/dev/no-such-device");
+	assert_int_equal(shmring_create(&r, NULL, &opt), -ENODEV);
+	assert_int_equal(nr_fds(), fds);
+}
+
 /* ----------------------------------------------------------------- processes */
 
 /* Until something happens, or it is too late for it. */
@@ -317,6 +399,13 @@ static void be_a_producer(const struct shmring *handle)
 	    !shmring_stage(p, 8))
 		raise(SIGKILL);
 	_exit(1);
+}
+
+static void take_last(struct shmring *c)
+{
+	char buf[8];
+
+	assert_int_equal(shmring_recv(c, buf, sizeof(buf), &nowait), 5);
 }
 
 static void consumer_hears_of_a_kill(void **state)
@@ -357,12 +446,13 @@ static void close_that_fails_is_a_death(void **state)
 /* A lock that a child holds says nothing; the pid does, if it is one of ours. */
 static void pid_tells_of_a_death_where_it_means_something(void **state)
 {
-	pid_t dead = fork();
+	pid_t dead = fork(), zombie = dead ? fork() : 0;
 	struct {
 		uint64_t pid, other_namespace;
 		int want;
 	} cases[] = {
 		{ (uint64_t)dead, 0, -ENODATA },
+		{ (uint64_t)zombie, 0, -ENODATA },
 		{ (uint64_t)dead, 1, -EAGAIN },
 		{ (uint64_t)dead + (1ull << 32), 0, -EAGAIN },
 		{ (uint64_t)getpid(), 0, -EAGAIN },
@@ -372,9 +462,10 @@ static void pid_tells_of_a_death_where_it_means_something(void **state)
 	unsigned int i;
 
 	(void)state;
-	if (!dead)
+	if (!dead || !zombie)
 		_exit(0);
 	end_of(dead);
+	assert_int_equal(waitid(P_PID, (id_t)zombie, &(siginfo_t){ 0 }, WEXITED | WNOWAIT), 0);
 	for (i = 0; i < ARRAY_SIZE(cases); i++) {
 		p = new_ring(NULL, SHMRING_PRODUCER);
 		assert_int_equal(shmring_attach_fd(&c, shmring_fd(p), SHMRING_CONSUMER), 0);
@@ -384,6 +475,55 @@ static void pid_tells_of_a_death_where_it_means_something(void **state)
 		shmring_close(c);
 		shmring_close(p);
 	}
+	end_of(zombie);
+}
+
+/* Who cannot say which namespace is his, without /proc, can tell nothing by a pid. */
+static void pid_tells_nothing_without_a_namespace(void **state)
+{
+	struct shmring *p = new_ring(NULL, SHMRING_PRODUCER), *c;
+	pid_t dead = fork();
+
+	(void)state;
+	if (!dead)
+		_exit(0);
+	end_of(dead);
+	assert_int_equal(shmring_attach_fd(&c, shmring_fd(p), SHMRING_CONSUMER), 0);
+	c->priv->pid_ns = 0;
+	p->producer->reserved[0] = (uint64_t)dead;
+	p->producer->reserved[1] = 0;
+	assert_int_equal(shmring_wait_data(c, &nowait), -EAGAIN);
+	shmring_close(c);
+	shmring_close(p);
+}
+
+/* The next one comes between the look that finds nobody, and the lock. */
+static struct shmring *successor;
+
+static void next_producer_comes(void)
+{
+	assert_int_equal(shmring_attach_fd(&successor, shmring_fd(ring), SHMRING_PRODUCER), 0);
+}
+
+static void death_of_one_is_not_that_of_the_next(void **state)
+{
+	struct shmring *c = new_ring(NULL, SHMRING_CONSUMER);
+	pid_t pid = fork();
+
+	(void)state;
+	if (!pid)
+		be_a_producer(c);
+	end_of(pid);
+	take_last(c);
+	ring = c;
+	before_next_lock(next_producer_comes);
+	assert_int_equal(shmring_wait_data(c, &nowait), -EAGAIN);
+	assert_non_null(successor);
+	assert_int_equal(c->lane->producer_state, SHMRING_PEER_LIVE);
+	put(successor, 8, 1);
+	take(c, 8, 1);
+	shmring_close(successor);
+	shmring_close(c);
 }
 
 /* The parent's object, in a child that only closes it, and one that does not. */
@@ -427,6 +567,117 @@ static void name_of_the_killed_can_be_taken(void **state)
 	assert_false(is_named());
 }
 
+/* What the killed have left, to be found under its name. */
+static void leave_debris(void)
+{
+	const char *called = name();
+	pid_t pid = fork();
+
+	if (!pid) {
+		new_ring(called, SHMRING_PRODUCER);
+		raise(SIGKILL);
+	}
+	end_of(pid);
+	assert_true(is_named());
+}
+
+static void name_of_the_killed_goes_when_it_is_looked_for(void **state)
+{
+	struct shmring *r;
+
+	(void)state;
+	leave_debris();
+	assert_int_equal(attach_by_name(&r), -ENOENT);
+	assert_false(is_named());
+}
+
+/* Another one has removed it, and made a ring of that name, while we were about to. */
+static void ring_of_that_name_is_made(void)
+{
+	ring = new_ring(name(), SHMRING_PRODUCER);
+}
+
+static void name_of_the_killed_is_taken_by_one(void **state)
+{
+	struct shmring *r;
+
+	(void)state;
+	leave_debris();
+	before_next_lock(ring_of_that_name_is_made);
+	assert_int_equal(create_named(&r), -EEXIST);
+	assert_int_equal(attach_by_name(&r), 0);
+	shmring_close(r);
+	shmring_close(ring);
+	assert_false(is_named());
+
+	leave_debris();
+	before_next_lock(ring_of_that_name_is_made);
+	assert_int_equal(attach_by_name(&r), -ENOENT);
+	assert_int_equal(attach_by_name(&r), 0);
+	shmring_close(r);
+	shmring_close(ring);
+	assert_false(is_named());
+}
+
+/*
+ * Somebody looks whether it is debris while we attach: that is waited for; and if its
+ * name has been taken away then, it is not there.
+ */
+static bool sleeps(pid_t pid)
+{
+	char path[32], state = 0;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	f = fopen(path, "re");
+	assert_non_null(f);
+	assert_int_equal(fscanf(f, "%*d (%*[^)]) %c", &state), 1);
+	fclose(f);
+	return state == 'S';
+}
+
+static pid_t start_to_look(bool unlinks)
+{
+	struct flock all = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = 2, .l_len = 1 };
+	char path[SHMRING_NAME_MAX + 32], byte = 0;
+	int fd, pipes[2];
+	pid_t pid;
+
+	snprintf(path, sizeof(path), "/dev/shm/shmring.%s", name());
+	assert_int_equal(pipe2(pipes, O_CLOEXEC), 0);
+	pid = fork();
+	if (!pid) {
+		fd = open(path, O_RDWR | O_CLOEXEC);
+		if (fcntl(fd, F_OFD_SETLK, &all) || write(pipes[1], &byte, 1) != 1)
+			_exit(1);
+		while (!sleeps(getppid()))
+			usleep(1000);
+		if (unlinks)
+			unlink(path);
+		_exit(0);
+	}
+	assert_int_equal(read(pipes[0], &byte, 1), 1);
+	close(pipes[0]);
+	close(pipes[1]);
+	return pid;
+}
+
+static void attach_waits_for_who_looks_for_debris(void **state)
+{
+	struct shmring *r;
+	pid_t pid;
+
+	(void)state;
+	shmring_close(persistent_ring());
+	pid = start_to_look(false);
+	assert_int_equal(attach_by_name(&r), 0);
+	end_of(pid);
+	shmring_close(r);
+	pid = start_to_look(true);
+	assert_int_equal(attach_by_name(&r), -ENOENT);
+	end_of(pid);
+}
+
 /* -------------------------------------------------------------------- polling */
 
 static bool is_readable(int fd)
@@ -454,6 +705,66 @@ static void poll_fd_is_readable_when_it_is_time(void **state)
 	assert_false(is_readable(fd));
 	shmring_close(p);
 	assert_true(is_readable(fd));
+	assert_int_equal(shmring_wait_data(c, &nowait), -ENODATA);
+	shmring_close(c);
+}
+
+/* Whose space reaches below the start of all positions, at first; later, half of it. */
+static void poll_fd_of_a_producer_tells_of_half_the_space(void **state)
+{
+	struct shmring *p = new_ring(NULL, SHMRING_PRODUCER), *c;
+	uint64_t i, nr = p->capacity / 16;
+	int fd = shmring_poll_fd(p);
+
+	(void)state;
+	assert_int_equal(shmring_attach_fd(&c, shmring_fd(p), SHMRING_CONSUMER), 0);
+	assert_true(is_readable(fd));
+	for (i = 0; i < nr; i++)
+		put(p, 8, i);
+	assert_int_equal(shmring_wait_space(p, 8, &nowait), -EAGAIN);
+	for (i = 0; i < nr / 2; i++) {
+		if (is_readable(fd))
+			fail_msg("after %d messages", (int)i);
+		take(c, 8, i);
+	}
+	assert_true(is_readable(fd));
+	assert_int_equal(shmring_wait_space(p, 8, &nowait), 0);
+	shmring_close(c);
+	shmring_close(p);
+}
+
+/* However many have come: 200 here, as no two in a row are alike. */
+static void poll_fd_forgets_all_that_came_before(void **state)
+{
+	struct shmring *c = new_ring(NULL, SHMRING_CONSUMER);
+	int fd = shmring_poll_fd(c), other, i;
+	char path[32];
+
+	(void)state;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", shmring_fd(c));
+	for (i = 0; i < 100; i++) {
+		other = open(path, O_RDWR | O_CLOEXEC);
+		assert_int_equal(pwrite(other, "", 1, 3 * sysconf(_SC_PAGESIZE)), 1);
+		close(other);
+	}
+	assert_true(is_readable(fd));
+	assert_int_equal(shmring_wait_data(c, &nowait), -EAGAIN);
+	assert_false(is_readable(fd));
+	shmring_close(c);
+}
+
+/* What went before there was a descriptor is no event of it. */
+static void poll_fd_tells_of_an_earlier_death(void **state)
+{
+	struct shmring *c = new_ring(NULL, SHMRING_CONSUMER);
+	pid_t pid = fork();
+
+	(void)state;
+	if (!pid)
+		be_a_producer(c);
+	end_of(pid);
+	take_last(c);
+	assert_true(is_readable(shmring_poll_fd(c)));
 	assert_int_equal(shmring_wait_data(c, &nowait), -ENODATA);
 	shmring_close(c);
 }
@@ -572,8 +883,6 @@ static void wait_whose_deadline_is_past_looks_and_ends(void **state)
 	shmring_close(p);
 }
 
-/* ------------------------------------------------------------ who pays the fence */
-
 static void wait_a_little(struct shmring *c)
 {
 	const struct shmring_wait wait = { .policy = SHMRING_BLOCK,
@@ -582,6 +891,77 @@ static void wait_a_little(struct shmring *c)
 	assert_int_equal(shmring_wait_data(c, &wait), -ETIMEDOUT);
 }
 
+static void wait_that_has_ended_is_not_woken(void **state)
+{
+	struct shmring *p = new_ring(NULL, SHMRING_PRODUCER), *c;
+
+	(void)state;
+	assert_int_equal(shmring_attach_fd(&c, shmring_fd(p), SHMRING_CONSUMER), 0);
+	wait_a_little(c);
+	assert_true(c->lane->data_wake_at == SHMRING_NO_WAKE);
+	put(p, 8, 1);
+	assert_int_equal(p->priv->wakes, 0);
+	take(c, 8, 1);
+	shmring_close(c);
+	shmring_close(p);
+}
+
+/* It has nothing to give: it sleeps, and does not run round until the deadline, or on. */
+static void wait_of_an_empty_consumer_sleeps_though_the_producer_waits(void **state)
+{
+	struct shmring *p = new_ring(NULL, SHMRING_PRODUCER), *c;
+
+	(void)state;
+	assert_int_equal(shmring_attach_fd(&c, shmring_fd(p), SHMRING_CONSUMER), 0);
+	p->lane->space_wake_at = 8;
+	wait_a_little(c);
+	shmring_close(c);
+	shmring_close(p);
+}
+
+/*
+ * A producer that has asked for the descriptor while there was space does not wait: who
+ * waits for more than there is sleeps until the deadline.
+ */
+static void wait_for_more_ends_though_the_producer_has_polled(void **state)
+{
+	struct shmring *p = new_ring(NULL, SHMRING_PRODUCER), *c;
+	const struct shmring_wait wait = { .policy = SHMRING_BLOCK, .min_bytes = 100,
+					   .deadline = shmring_deadline(1000000) };
+
+	(void)state;
+	assert_int_equal(shmring_attach_fd(&c, shmring_fd(p), SHMRING_CONSUMER), 0);
+	assert_true(is_readable(shmring_poll_fd(p)));
+	put(p, 8, 1);
+	assert_int_equal(shmring_wait_data(c, &wait), -ETIMEDOUT);
+	assert_true(p->lane->space_wake_at == SHMRING_NO_WAKE);
+	take(c, 8, 1);
+	shmring_close(c);
+	shmring_close(p);
+}
+
+/* For the peer's death; a long wait is a cheap one, and still hears of it. */
+static void wait_looks_after_50_100_200_and_then_each_400_ms(void **state)
+{
+	static const uint64_t slices[] = { 50, 100, 200, 400, 400, 400, 400 };
+	const struct shmring_wait wait = { .policy = SHMRING_BLOCK };
+	struct shmring *c = new_ring(NULL, SHMRING_CONSUMER);
+	uint64_t until[ARRAY_SIZE(slices)], start, end;
+	unsigned int i;
+
+	(void)state;
+	start = shmring_deadline(0);
+	skip_sleeps(until, ARRAY_SIZE(slices));
+	assert_int_equal(shmring_wait_data(c, &wait), -EINTR);
+	end = shmring_deadline(0);
+	for (i = 0; i < ARRAY_SIZE(slices); i++) {
+		assert_true(until[i] >= start + slices[i] * 1000000);
+		assert_true(until[i] <= end + slices[i] * 1000000);
+	}
+	shmring_close(c);
+}
+
+/* ------------------------------------------------------------ who pays the fence */
 /* Whoever cannot be made to execute a barrier fences, and has the other side do so. */
 static void both_fence_if_one_takes_no_barriers(void **state)
 {
@@ -603,6 +983,21 @@ static void both_fence_if_one_takes_no_barriers(void **state)
 	assert_true(p->lane->data_fence_until == SHMRING_FENCE_ALWAYS);
 	shmring_close(c);
 	shmring_close(p);
+}
+
+/* As much as the ring holds, if that is more than usual: one barrier for each of those. */
+static void large_ring_has_a_large_credit(void **state)
+{
+	const struct shmring_options opt = { .backend = SHMRING_MEMFD, .capacity = 1 << 20,
+					     .role = SHMRING_CONSUMER };
+	struct shmring *c;
+
+	(void)state;
+	assert_int_equal(shmring_create(&c, NULL, &opt), 0);
+	wait_a_little(c);
+	assert_true(c->lane->data_fence_until == 1 << 20 ||
+		    c->lane->data_fence_until == SHMRING_FENCE_ALWAYS);
+	shmring_close(c);
 }
 
 /* It was promised, and then it fails: the other side is asked to fence for good. */
@@ -633,6 +1028,11 @@ static int tidy(void **state)
 	(void)state;
 	fault_at(0);
 	refuse_barrier(0);
+	device_is(NULL);
+	refuse_space(false);
+	interrupt_locks(false);
+	before_next_lock(NULL);
+	skip_sleeps(NULL, 0);
 	shmring_unlink(name());
 	return 0;
 }
@@ -645,20 +1045,37 @@ int main(void)
 		TEST(create_that_fails_leaves_nothing),
 		TEST(attach_that_fails_leaves_nothing),
 		TEST(query_that_fails_leaves_nothing),
+		TEST(create_without_space_has_no_memory),
+		TEST(interrupted_lock_is_tried_again),
+		TEST(anonymous_ring_is_sealed),
 		TEST(attach_to_what_is_no_ring_is_refused),
 		TEST(name_of_another_kind_of_file_is_left_alone),
+		TEST(device_of_another_kind_is_no_module),
 		TEST(consumer_hears_of_a_kill),
 		TEST(close_that_fails_is_a_death),
 		TEST(pid_tells_of_a_death_where_it_means_something),
+		TEST(pid_tells_nothing_without_a_namespace),
+		TEST(death_of_one_is_not_that_of_the_next),
 		TEST(child_leaves_the_parent_its_role),
 		TEST(name_of_the_killed_can_be_taken),
+		TEST(name_of_the_killed_goes_when_it_is_looked_for),
+		TEST(name_of_the_killed_is_taken_by_one),
+		TEST(attach_waits_for_who_looks_for_debris),
 		TEST(poll_fd_is_readable_when_it_is_time),
+		TEST(poll_fd_of_a_producer_tells_of_half_the_space),
+		TEST(poll_fd_forgets_all_that_came_before),
+		TEST(poll_fd_tells_of_an_earlier_death),
 		TEST(poll_fd_is_not_readable_for_less_than_lowat),
 		TEST(poll_fd_is_readable_for_a_while_after_a_close),
 		TEST(poll_fd_does_not_count_what_is_held),
 		TEST(wait_of_every_policy_ends_at_its_deadline),
 		TEST(wait_whose_deadline_is_past_looks_and_ends),
+		TEST(wait_that_has_ended_is_not_woken),
+		TEST(wait_of_an_empty_consumer_sleeps_though_the_producer_waits),
+		TEST(wait_for_more_ends_though_the_producer_has_polled),
+		TEST(wait_looks_after_50_100_200_and_then_each_400_ms),
 		TEST(both_fence_if_one_takes_no_barriers),
+		TEST(large_ring_has_a_large_credit),
 		TEST(peer_fences_if_a_barrier_fails),
 	};
 

@@ -421,6 +421,32 @@ static void spinning_never_sleeps_and_times_out(void **state)
 	assert_int_equal(shmring_wait_space(&rig->p, 8, &wait), -ETIMEDOUT);
 }
 
+/* Who asks for nothing in particular waits as the endpoint was told to. */
+static void wait_goes_by_the_endpoints_policy(void **state)
+{
+	struct rig *rig = script(state, nobody_comes);
+	const struct shmring_wait wait = { .deadline = shmring_deadline(1000000) };
+
+	assert_int_equal(shmring_set_policy(&rig->c, SHMRING_SPIN), 0);
+	assert_int_equal(shmring_wait_data(&rig->c, &wait), -ETIMEDOUT);
+	fill(rig);
+	assert_int_equal(shmring_set_policy(&rig->p, SHMRING_SPIN), 0);
+	assert_int_equal(shmring_wait_space(&rig->p, 8, &wait), -ETIMEDOUT);
+}
+
+/* Nobody else tells who never sleeps. */
+static void spinning_hears_of_a_death(void **state)
+{
+	struct rig *rig = poll_script(state, the_producer_goes, false);
+	const struct shmring_wait wait = { .policy = SHMRING_SPIN,
+					   .deadline = shmring_deadline(10000000000) };
+
+	assert_int_equal(shmring_wait_data(&rig->c, &wait), -ENODATA);
+	fill(rig);
+	sleep_.meanwhile = the_consumer_goes;
+	assert_int_equal(shmring_wait_space(&rig->p, 8, &wait), -EPIPE);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -446,6 +472,8 @@ int main(void)
 		cmocka_unit_test(nowait_looks_again_after_it_has_told_poll),
 		cmocka_unit_test(nowait_hears_of_a_death),
 		cmocka_unit_test(spinning_never_sleeps_and_times_out),
+		cmocka_unit_test(wait_goes_by_the_endpoints_policy),
+		cmocka_unit_test(spinning_hears_of_a_death),
 	};
 
 	return run_at_every_start("wait", tests, ARRAY_SIZE(tests));

@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: MIT
+/* What a waiter learns from its waits: all that spin.c decides, without a clock. */
+#include "rig.h"
+
+#define COST	10000u	/* ns of a sleep, as seen so far */
+
+static struct shmring_spin after_sleeps_of(uint64_t cost)
+{
+	return (struct shmring_spin){ .pauses = 1, .cost = cost, .budget = 2 * cost };
+}
+
+static void assert_same(const struct shmring_spin *a, const struct shmring_spin *b)
+{
+	assert_int_equal(a->budget, b->budget);
+	assert_int_equal(a->cost, b->cost);
+	assert_int_equal(a->skip, b->skip);
+	assert_int_equal(a->left, b->left);
+	assert_int_equal(a->pauses, b->pauses);
+}
+
+/* ------------------------------------------------------------------- spinning */
+
+static void spin_begins_with_what_a_sleep_may_cost(void **state)
+{
+	struct shmring_spin spin;
+
+	(void)state;
+	shmring_spin_init(&spin);
+	assert_true(spin.cost > 0);
+	assert_int_equal(spin.budget, 2 * spin.cost);
+	assert_int_equal(spin.pauses, 1);
+	assert_in_range(spin.looks, 32, 1024);
+	assert_int_equal(spin.skip, 0);
+	assert_int_equal(spin.left, 0);
+}
+
+static void spin_in_vain_is_halved_each_time(void **state)
+{
+	struct shmring_spin spin = after_sleeps_of(COST);
+
+	(void)state;
+	shmring_spin_learn(&spin, 2 * COST, false);
+	assert_int_equal(spin.budget, COST);
+	shmring_spin_learn(&spin, COST, false);
+	assert_int_equal(spin.budget, COST / 2);
+	assert_int_equal(spin.skip, 0);
+	assert_int_equal(spin.left, 0);
+}
+
+/* Found, but a sleep would have been cheaper. */
+static void spin_longer_than_a_sleep_is_in_vain(void **state)
+{
+	struct shmring_spin spin = after_sleeps_of(COST);
+
+	(void)state;
+	shmring_spin_learn(&spin, COST + 1, true);
+	assert_int_equal(spin.budget, COST);
+	shmring_spin_learn(&spin, COST, true);
+	assert_int_equal(spin.budget, 2 * COST);
+}
+
+static void give_up(struct shmring_spin *spin)
+{
+	while (spin->budget)
+		shmring_spin_learn(spin, spin->budget, false);
+}
+
+/* After 1, 3, 7 ... 63 sleeps, and then always so many. */
+static void spin_given_up_is_tried_after_more_and_more_sleeps(void **state)
+{
+	static const unsigned int after[] = { 1, 3, 7, 15, 31, 63, 63, 63 };
+	struct shmring_spin spin = after_sleeps_of(COST);
+	unsigned int i, n;
+
+	(void)state;
+	for (i = 0; i < ARRAY_SIZE(after); i++) {
+		give_up(&spin);
+		for (n = 0; n < after[i]; n++) {
+			shmring_sleep_learn(&spin, COST);
+			assert_int_equal(spin.budget, 0);
+		}
+		shmring_sleep_learn(&spin, COST);
+		assert_int_equal(spin.budget, 2 * COST);
+	}
+	/* What then pays begins anew. */
+	shmring_spin_learn(&spin, COST / 2, true);
+	give_up(&spin);
+	assert_int_equal(spin.left, 1);
+}
+
+/* ------------------------------------------------------------------- sleeping */
+
+static void sleep_much_longer_than_its_cost_says_nothing(void **state)
+{
+	struct shmring_spin spin = after_sleeps_of(COST), same;
+
+	(void)state;
+	give_up(&spin);
+	same = spin;
+	shmring_sleep_learn(&spin, 2 * COST + 1);
+	assert_same(&spin, &same);
+	shmring_sleep_learn(&spin, 2 * COST);
+	assert_int_equal(spin.left, same.left - 1);
+}
+
+static void sleep_costs_what_the_shortest_took(void **state)
+{
+	struct shmring_spin spin = after_sleeps_of(COST);
+
+	(void)state;
+	shmring_sleep_learn(&spin, COST / 2);
+	assert_int_equal(spin.cost, COST / 2);
+	assert_int_equal(spin.budget, COST);
+	/* So short was no sleep. */
+	shmring_sleep_learn(&spin, 3999);
+	assert_int_equal(spin.cost, COST / 2);
+	shmring_sleep_learn(&spin, 4000);
+	assert_int_equal(spin.cost, 4000);
+}
+
+/* By a little each time, and not for ever. */
+static void sleep_may_get_dearer(void **state)
+{
+	struct shmring_spin spin = after_sleeps_of(COST);
+	uint64_t before;
+	int i;
+
+	(void)state;
+	shmring_sleep_learn(&spin, COST + 3200);
+	assert_int_equal(spin.cost, COST + 100);
+	for (i = 0; i < 10000; i++) {
+		before = spin.cost;
+		shmring_sleep_learn(&spin, 2 * before);
+		assert_true(spin.cost >= before && spin.cost - before <= before / 32);
+	}
+	assert_in_range(spin.cost, 50000, 52000);
+}
+
+/* -------------------------------------------------------------------- pausing */
+
+#define RING	65536u
+
+static unsigned int pauses_after(unsigned int pauses, unsigned int looks, uint64_t bytes)
+{
+	struct shmring_spin spin = after_sleeps_of(COST);
+
+	spin.pauses = pauses;
+	shmring_pauses_learn(&spin, looks, bytes, RING);
+	return spin.pauses;
+}
+
+static void pauses_double_while_that_pays(void **state)
+{
+	(void)state;
+	assert_int_equal(pauses_after(1, 1, 64), 2);
+	assert_int_equal(pauses_after(16, 1, 64), 32);		/* just more than a trickle */
+	assert_int_equal(pauses_after(16, 1, RING / 8 - 1), 32);
+	assert_int_equal(pauses_after(16, 1, RING / 8), 16);	/* a good part of the ring */
+	assert_int_equal(pauses_after(128, 1, 1024), 256);
+	assert_int_equal(pauses_after(256, 1, 4096), 256);
+}
+
+static void pauses_are_halved_by_a_trickle(void **state)
+{
+	(void)state;
+	assert_int_equal(pauses_after(16, 1, 63), 8);
+	assert_int_equal(pauses_after(16, 2, 4096), 8);
+	assert_int_equal(pauses_after(1, 2, 4096), 1);
+	assert_int_equal(pauses_after(2, 1, 0), 1);
+}
+
+/* Who has to look again and again waits for an answer: no pause at all. */
+static void pauses_end_where_looks_are_many(void **state)
+{
+	(void)state;
+	assert_int_equal(pauses_after(256, 3, 4096), 1);
+	assert_int_equal(pauses_after(256, 3000, RING), 1);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(spin_begins_with_what_a_sleep_may_cost),
+		cmocka_unit_test(spin_in_vain_is_halved_each_time),
+		cmocka_unit_test(spin_longer_than_a_sleep_is_in_vain),
+		cmocka_unit_test(spin_given_up_is_tried_after_more_and_more_sleeps),
+		cmocka_unit_test(sleep_much_longer_than_its_cost_says_nothing),
+		cmocka_unit_test(sleep_costs_what_the_shortest_took),
+		cmocka_unit_test(sleep_may_get_dearer),
+		cmocka_unit_test(pauses_double_while_that_pays),
+		cmocka_unit_test(pauses_are_halved_by_a_trickle),
+		cmocka_unit_test(pauses_end_where_looks_are_many),
+	};
+
+	return cmocka_run_group_tests_name("spin", tests, NULL, NULL);
+}
