@@ -517,14 +517,33 @@ static int write_status(int fd, const struct shmring_options *opt)
 	return 0;
 }
 
-/* All pages now, so that none is missing (SIGBUS) later. */
+/*
+ * All pages now, so that none is missing (SIGBUS) later. A signal undoes what its call
+ * has allocated, and so does io_uring with work for this thread, which never knows of
+ * it: the steps are what steady signals cannot undo.
+ */
+static int allocate(int fd, off_t size)
+{
+	const off_t step = 1 << 20;
+	off_t at = 0;
+	int ret;
+
+	while (at < size) {
+		ret = posix_fallocate(fd, at, size - at < step ? size - at : step);
+		if (!ret)
+			at += step;
+		else if (ret != EINTR)
+			return ret == ENOSPC ? -ENOMEM : -ret;
+	}
+	return 0;
+}
+
 static int fill(int fd, const struct shmring_options *opt)
 {
-	off_t size = (off_t)(data_offset() + opt->capacity);
-	int ret = posix_fallocate(fd, 0, size);
+	int ret = allocate(fd, (off_t)(data_offset() + opt->capacity));
 
 	if (ret)
-		return ret == ENOSPC ? -ENOMEM : -ret;
+		return ret;
 	return write_status(fd, opt);
 }
 

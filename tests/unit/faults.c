@@ -47,7 +47,7 @@ void refuse_space(bool refuse)
 	no_space = refuse;
 }
 
-void interrupt_locks(bool interrupt)
+void interrupt_calls(bool interrupt)
 {
 	interrupts = interrupt;
 	interrupted_last = false;
@@ -62,6 +62,12 @@ void skip_sleeps(uint64_t *until, unsigned int n)
 {
 	skipped = until;
 	to_skip = n;
+}
+
+static bool interrupted(void)
+{
+	interrupted_last = interrupts && !interrupted_last;
+	return interrupted_last;
 }
 
 static bool fault(void)
@@ -102,6 +108,8 @@ int __wrap_posix_fallocate(int fd, off_t at, off_t len)
 {
 	if (no_space)
 		return ENOSPC;
+	if (interrupted() || (interrupts && len > 4 << 20))
+		return EINTR;
 	return fault() ? ENOMEM : __real_posix_fallocate(fd, at, len);
 }
 
@@ -131,10 +139,10 @@ static bool meddle(int command, const struct flock *lock)
 		before_lock = NULL;
 		fn();
 	}
-	interrupted_last = interrupts && !interrupted_last;
-	if (interrupted_last)
-		errno = EINTR;
-	return interrupted_last;
+	if (!interrupted())
+		return false;
+	errno = EINTR;
+	return true;
 }
 
 int __real_fcntl(int fd, int command, ...);

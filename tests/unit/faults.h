@@ -24,8 +24,11 @@ void device_is(const char *path);
 /* There is no space for a file. */
 void refuse_space(bool refuse);
 
-/* Every other call that takes or looks at a lock is interrupted. */
-void interrupt_locks(bool interrupt);
+/*
+ * Interrupt every other call that takes or looks at a lock or that allocates, and each
+ * that allocates more than 4 MiB, as if signals came faster than that.
+ */
+void interrupt_calls(bool interrupt);
 
 /* Run @fn once, just before the next lock that is to be exclusive. */
 void before_next_lock(void (*fn)(void));

@@ -221,13 +221,13 @@ static void create_without_space_has_no_memory(void **state)
 	assert_int_equal(nr_fds(), fds);
 }
 
-/* A handler of the program's may run while a lock is waited for. */
-static void interrupted_lock_is_tried_again(void **state)
+/* A handler of the program's may run meanwhile. */
+static void interrupted_call_is_tried_again(void **state)
 {
 	struct shmring *p, *c;
 
 	(void)state;
-	interrupt_locks(true);
+	interrupt_calls(true);
 	assert_int_equal(create_named(&p), 0);
 	assert_int_equal(attach_by_name(&c), 0);
 	assert_keeps_its_role(p);
@@ -238,6 +238,22 @@ static void interrupted_lock_is_tried_again(void **state)
 	assert_int_equal(shmring_wait_data(c, &nowait), -ENODATA);
 	shmring_close(c);
 	assert_false(is_named());
+}
+
+/* However large it is, and however often handlers run. */
+static void signals_do_not_undo_a_large_ring(void **state)
+{
+	const struct shmring_options opt = { .capacity = 32 << 20, .backend = SHMRING_MEMFD };
+	struct shmring *r;
+	struct stat st;
+
+	(void)state;
+	interrupt_calls(true);
+	assert_int_equal(shmring_create(&r, NULL, &opt), 0);
+	assert_int_equal(fstat(shmring_fd(r), &st), 0);
+	assert_in_range(st.st_size, 32 << 20, 33 << 20);
+	assert_int_equal(st.st_blocks * 512, st.st_size);
+	shmring_close(r);
 }
 
 /* Not below what the others have mapped, who would get a SIGBUS; and no more seals. */
@@ -1030,7 +1046,7 @@ static int tidy(void **state)
 	refuse_barrier(0);
 	device_is(NULL);
 	refuse_space(false);
-	interrupt_locks(false);
+	interrupt_calls(false);
 	before_next_lock(NULL);
 	skip_sleeps(NULL, 0);
 	shmring_unlink(name());
@@ -1046,7 +1062,8 @@ int main(void)
 		TEST(attach_that_fails_leaves_nothing),
 		TEST(query_that_fails_leaves_nothing),
 		TEST(create_without_space_has_no_memory),
-		TEST(interrupted_lock_is_tried_again),
+		TEST(interrupted_call_is_tried_again),
+		TEST(signals_do_not_undo_a_large_ring),
 		TEST(anonymous_ring_is_sealed),
 		TEST(attach_to_what_is_no_ring_is_refused),
 		TEST(name_of_another_kind_of_file_is_left_alone),
