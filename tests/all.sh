@@ -10,7 +10,7 @@ set -u
 cd "$(dirname "$0")/.." || exit 1
 log=build/log
 
-parts=(unit memfd bench docs static model harness kunit torture
+parts=(unit memfd bench docs static model harness kunit tool torture
 	system-uml system-debug system-6.1 system-6.12)
 more=(system-m32 loads system-rt torture-rt kunit-kcsan system-kcsan torture-kcsan)	# not among "all"
 
@@ -73,6 +73,12 @@ part_kunit-kcsan() { # the same, in QEMU, watched for races
 	done
 	tests/vm/boot.sh -t 900 -k kcsan -l "$log/kunit-kcsan.kernel" "${files[@]}" -- \
 		"./run.sh shmring.ko shmring_kunit.ko"
+}
+
+part_tool() { # the command, on either backend
+	kernel uml && make -s lib && make -s -C tools &&
+		tests/vm/boot.sh -t 300 -k uml -l "$log/tool.kernel" -- \
+			"insmod $ko/shmring.ko && tests/tool/run.sh build/tools/shmring kmod memfd"
 }
 
 part_torture() { # crash points, SIGKILLs, a hostile peer, unloading; the long form: make torture

@@ -131,9 +131,17 @@ static int read_shm(struct table *t)
 	return ret;
 }
 
+/* Of $SHMRING_BACKEND; NULL: either. As the library reads it. */
+static const char *backend_insisted_on(void)
+{
+	const char *name = getenv("SHMRING_BACKEND");
+
+	return name && *name && strcmp(name, "auto") ? name : NULL;
+}
+
 int cmd_list(const struct args *a)
 {
-	const char *backend = getenv("SHMRING_BACKEND");
+	const char *backend = backend_insisted_on();
 	struct table t = { 0 };
 	const char *source = SHM_DIR;
 	FILE *f = NULL;

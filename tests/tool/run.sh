@@ -1,0 +1,135 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# The command shmring, verb by verb: what it prints, to where, and its exit status.
+#
+#   run.sh SHMRING BACKEND...	(kmod: the module is loaded)
+set -u
+if [ $# -lt 2 ]; then
+	sed -n 's/^#   \(run.sh\)/usage: \1/p' "$0" >&2
+	exit 2
+fi
+shmring=$1
+shift
+dir=$(mktemp -d) || exit 1
+trap 'rm -rf "$dir"' EXIT
+# shellcheck source=tests/check.sh
+. "$(dirname "$0")/../check.sh"
+ring=/tool.$$
+head -c 3000000 /dev/urandom >"$dir/in"
+
+# run STATUS ARGUMENT...: ends so, and says why on standard error just when it fails
+run() {
+	want=$1
+	shift
+	timeout 60 "$shmring" "$@" >"$dir/out" 2>"$dir/err"
+	status=$?
+	[ $status -eq "$want" ] && { [ "$want" -eq 0 ] || [ -s "$dir/err" ]; } && return
+	echo "    $*: exit status $status, not $want"
+	sed 's/^/    /' "$dir/err"
+	return 1
+}
+
+says() { # says TEXT: the last run, on standard output
+	grep -q -- "$1" "$dir/out" || { echo "    no '$1'" && return 1; }
+}
+
+complains() { # complains TEXT: the last run, on standard error and nowhere else
+	grep -q -- "$1" "$dir/err" && [ ! -s "$dir/out" ] || { echo "    no '$1'" && return 1; }
+}
+
+lists_it() { run 0 list && says "^${ring#/} "; }
+
+helps() {
+	run 0 --help && says "^Usage: shmring VERB" && run 0 --version && says "^shmring [0-9]" &&
+		for verb in send recv list info create unlink; do
+			run 0 $verb --help && says "^Usage: shmring $verb" || return 1
+		done
+}
+
+refuses_bad_command_lines() {
+	run 2 && complains "^Usage" && run 2 sned && complains "no verb 'sned'" &&
+		run 2 send && complains "NAME is missing" &&
+		run 2 info $ring $ring && complains "too many arguments" &&
+		run 2 recv --slot 8 $ring && complains "slot" &&
+		run 2 send --capacity -1 $ring && complains "bad value '-1'" &&
+		run 2 send --capacity 4X $ring && complains "bad value '4X'" &&
+		run 2 send --mode 888 $ring && complains "bad value '888'" &&
+		run 2 send --wait-policy never $ring && complains "bad value 'never'" &&
+		run 2 send --backend pigeons $ring && complains "bad value 'pigeons'"
+}
+
+makes_and_removes_a_ring() {
+	run 0 create --capacity 16K --slot 64 $ring && lists_it &&
+		run 0 info $ring && says "^backend *$backend" && says "^capacity *16384 bytes" &&
+		says "^messages *of 64 bytes" && says "^producer *none yet" &&
+		run 1 create $ring && complains "name is taken" &&
+		run 0 unlink $ring && run 0 list && ! grep -q "^${ring#/} " "$dir/out" &&
+		run 1 unlink $ring $ring && [ "$(grep -c 'no such ring' "$dir/err")" -eq 2 ] &&
+		run 1 info $ring && complains "no such ring" &&
+		run 1 send $ring </dev/null && complains "no such ring" &&
+		run 1 create --capacity 2G $ring && complains "above 1 GiB"
+}
+
+receiver_first() { # receiver_first OPTION...: what goes in comes out
+	timeout 60 "$shmring" recv --wait "$@" $ring >"$dir/copy" &
+	run 0 send --create "$@" $ring <"$dir/in" && wait $! && cmp "$dir/in" "$dir/copy"
+}
+
+sender_first() {
+	timeout 60 "$shmring" send --create "$@" $ring <"$dir/in" &
+	timeout 60 "$shmring" recv --wait "$@" $ring >"$dir/copy" && wait $! && cmp "$dir/in" "$dir/copy"
+}
+
+stream() { receiver_first "$@" && sender_first "$@"; }
+
+# The last slot of a stream is to be as long as the others.
+streams_in_slots() {
+	run 0 create --slot 1000 $ring && receiver_first && run 0 unlink $ring &&
+		run 0 create --slot 1000 $ring && head -c 1500 "$dir/in" >"$dir/short" &&
+		run 1 send $ring <"$dir/short" && complains "message does not fit" &&
+		run 0 recv $ring && cmp -n 1000 "$dir/in" "$dir/out" && run 0 unlink $ring
+}
+
+counts_what_it_moved() {
+	printf 12345678 | run 0 send --create --persist --verbose $ring && complains "8 bytes" &&
+		run 0 info $ring && says "^producer *gone" &&
+		run 0 recv --verbose $ring && says "^12345678$" && grep -q "8 bytes" "$dir/err" &&
+		run 0 unlink $ring
+}
+
+hears_of_a_receiver_that_is_gone() {
+	timeout 60 "$shmring" recv --wait $ring | head -c 1 >"$dir/copy" &
+	run 3 send --create --capacity 64K $ring </dev/zero && complains "the receiver has gone"
+}
+
+ends_with_an_error_if_its_output_does() {
+	timeout 60 "$shmring" --help >/dev/full 2>"$dir/err"
+	[ $? -eq 1 ] && grep -q "standard output" "$dir/err"
+}
+
+makes_and_lists() { run 0 create $ring && lists_it && run 0 unlink $ring; }
+
+# What is empty or auto insists on nothing; both are to read it so.
+list_looks_where_create_makes() {
+	makes_and_lists && (unset SHMRING_BACKEND && makes_and_lists) &&
+		(SHMRING_BACKEND='' && makes_and_lists) && (SHMRING_BACKEND=auto && makes_and_lists)
+}
+
+for backend in "$@"; do
+	echo "--- Linux $(uname -r), backend $backend"
+	SHMRING_BACKEND=$backend
+	export SHMRING_BACKEND
+	check "every verb has help" helps
+	check "a bad command line is refused, and nothing done" refuses_bad_command_lines
+	check "a ring is made, listed, shown and removed" makes_and_removes_a_ring
+	check "a stream arrives" stream
+	check "a stream arrives through a small ring, with the sides asleep" stream -C 4K -P block
+	check "a stream in slots arrives" streams_in_slots
+	check "what was moved is counted" counts_what_it_moved
+	check "a receiver that leaves is an error of its own" hears_of_a_receiver_that_is_gone
+	check "output that cannot be written is an error" ends_with_an_error_if_its_output_does
+	check "list looks where create makes" list_looks_where_create_makes
+done
+
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]
