@@ -121,6 +121,16 @@ static void pause_for(unsigned int pauses)
 }
 
 /*
+ * Ask for the line that the producer is about to write together with its head's, not
+ * after it: a hint, which orders nothing. See docs/design.md.
+ */
+static void fetch_message_to_come(const struct shmring *r)
+{
+	if (r->role == SHMRING_CONSUMER)
+		__builtin_prefetch(r->data + (r->c.limit & r->mask));
+}
+
+/*
  * Look until there is something, for @budget ns or until @deadline (0: none), once at
  * least. The clock is read only after some looks, and @spun counts from then.
  */
@@ -135,6 +145,7 @@ static int spin_for(struct shmring *r, const struct want *want, uint64_t budget,
 	*spun = 0;
 	pause_for(spin->pauses);
 	while (!(ret = look(r, want))) {
+		fetch_message_to_come(r);
 		cpu_relax();
 		if (++looks % spin->looks)
 			continue;

@@ -34,7 +34,8 @@ says() { # says TEXT: the last run, on standard output
 }
 
 complains() { # complains TEXT: the last run, on standard error and nowhere else
-	grep -q -- "$1" "$dir/err" && [ ! -s "$dir/out" ] || { echo "    no '$1'" && return 1; }
+	[ ! -s "$dir/out" ] || return 1
+	grep -q -- "$1" "$dir/err" || { echo "    no '$1'" && return 1; }
 }
 
 lists_it() { run 0 list && says "^${ring#/} "; }
