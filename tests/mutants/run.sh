@@ -66,6 +66,12 @@ test_memfd() { # memfd:NAME,...: tests/system on the memfd backend, here
 	SHMRING_BACKEND=memfd tests/runtests.sh -t "$limit" $(programs build/tests/system "$@")
 }
 
+test_tool() { # the command, likewise
+	build make -s lib
+	build make -s -C tools O="$work/tree/build/tools" "$work/tree/build/tools/shmring"
+	timeout -k 5 "$limit" tests/tool/run.sh build/tools/shmring memfd
+}
+
 test_sites() { # sites: the source has the barriers that the models speak of
 	perl tests/model/sites.pl
 }
