@@ -98,6 +98,17 @@ counts_what_it_moved() {
 		run 0 unlink $ring
 }
 
+keeps_a_ring_for_its_receiver() {
+	printf 12345678 >"$dir/short"
+	timeout 60 "$shmring" send --create $ring <"$dir/short" &
+	until "$shmring" info $ring >"$dir/out" 2>&1 && says "^used *[1-9]" >"$dir/err"; do
+		kill -0 $! || return 1
+		sleep 0.05
+	done
+	sleep 0.1
+	run 0 recv $ring && cmp "$dir/short" "$dir/out" && wait $!
+}
+
 hears_of_a_receiver_that_is_gone() {
 	timeout 60 "$shmring" recv --wait $ring | head -c 1 >"$dir/copy" &
 	run 3 send --create --capacity 64K $ring </dev/zero && complains "the receiver has gone"
@@ -127,6 +138,7 @@ for backend in "$@"; do
 	check "a stream arrives through a small ring, with the sides asleep" stream -C 4K -P block
 	check "a stream in slots arrives" streams_in_slots
 	check "what was moved is counted" counts_what_it_moved
+	check "a short message waits for its receiver" keeps_a_ring_for_its_receiver
 	check "a receiver that leaves is an error of its own" hears_of_a_receiver_that_is_gone
 	check "output that cannot be written is an error" ends_with_an_error_if_its_output_does
 	check "list looks where create makes" list_looks_where_create_makes
