@@ -4,8 +4,8 @@
  * each, which a wake-up takes off and hands to task work; that looks whether there
  * is what was asked for, completes the command or queues the entry again.
  *
- * io_uring runs task work, and takes commands back, with its lock held; so these
- * two do not meet. What both meet is the wake-up, under the queue's lock: whoever
+ * io_uring runs task work (since 6.10), and takes commands back, with its lock held; so
+ * these two do not meet. What both meet is the wake-up, under the queue's lock: whoever
  * takes the entry off the queue has the command, and nobody else touches it. An
  * entry that is not there is on its way to task work.
  *

@@ -8,7 +8,7 @@
  * shmring_reserve() does, then wait again. Completions may come for nothing, so
  * look, and believe what the ring says.
  *
- * With the module and Linux 6.7 or newer a wait is a command of io_uring, which
+ * With the module and Linux 6.10 or newer a wait is a command of io_uring, which
  * knows how much is waited for. Elsewhere it is a poll of shmring_poll_fd(), which
  * goes by the endpoint's lowat, and by all that was not given back: so wait for no
  * more than lowat, and with nothing advanced past that is not released, or the poll

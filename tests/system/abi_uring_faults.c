@@ -113,7 +113,7 @@ static int play_all(void *arg)
 	return TEST_PASS;
 }
 
-/* Linux before 6.7 has no commands for us; none of those has fault injection either. */
+/* Linux before 6.10 has no commands for us; none of those has fault injection either. */
 int main(void)
 {
 	control();

@@ -350,7 +350,7 @@ struct shmring_ioc_wait {
 /*
  * The same waits as commands of io_uring (IORING_OP_URING_CMD, with one of these
  * in cmd_op and the argument in cmd), where the kernel can take one back when its
- * io_uring or its process goes: since Linux 6.7. Elsewhere: EOPNOTSUPP; poll then.
+ * io_uring or its process goes: since Linux 6.10. Elsewhere: EOPNOTSUPP; poll then.
  *
  * Who waits does not sleep; the result comes as the completion's res, and is 0 or
  * as for the request, other than ETIMEDOUT and EINTR. ASYNC_CANCEL and linked
