@@ -23,7 +23,7 @@ const char *shmring_role_name(u32 role)
 }
 
 /* An anonymous ring has no mode to go by: its owner's, and root's, to see. */
-static bool visible(const struct shmring *ring)
+static bool may_see(const struct shmring *ring)
 {
 	if (!shmring_in_this_ns(ring))
 		return false;
@@ -31,6 +31,16 @@ static bool visible(const struct shmring *ring)
 		return shmring_granted(ring);
 	return uid_eq(current_euid(), ring->uid) ||
 	       ns_capable(current->nsproxy->ipc_ns->user_ns, CAP_SYS_ADMIN);
+}
+
+/* To who has opened the file: a set-uid program may be made to read it. */
+static bool visible(const struct seq_file *m, const struct shmring *ring)
+{
+	const struct cred *reader = override_creds(m->file->f_cred);
+	bool ret = may_see(ring);
+
+	revert_creds(reader);
+	return ret;
 }
 
 static void *start(struct seq_file *m, loff_t *pos)
@@ -64,7 +74,7 @@ static int show(struct seq_file *m, void *v)
 		return 0;
 	}
 	ring = list_entry(v, struct shmring, list);
-	if (!visible(ring))
+	if (!visible(m, ring))
 		return 0;
 	producer = shmring_side(ring, SHMRING_ROLE_PRODUCER);
 	consumer = shmring_side(ring, SHMRING_ROLE_CONSUMER);

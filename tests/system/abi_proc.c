@@ -2,6 +2,7 @@
 /* What there is to see: /proc/shmring, and by whom; fdinfo. */
 #include "abi.h"
 
+#include <fcntl.h>
 #include <sys/stat.h>
 
 #define USER	1000
@@ -205,6 +206,24 @@ static void test_visibility(void)
 	CHECK(!close(ring));
 }
 
+/* It is for who opened it: a set-uid program may have it as its input. */
+static void test_opened_by_another(void)
+{
+	const char *name = unique("private");
+	int ring = create(name, page_size(), 0600, 0), fd;
+	char text[4096] = "";
+
+	CHECK(ring >= 0);
+	CHECK(!seteuid(USER));
+	fd = open("/proc/shmring", O_RDONLY | O_CLOEXEC);
+	CHECK(!seteuid(0));
+	CHECK(fd >= 0);
+	CHECK(read(fd, text, sizeof(text) - 1) > 0);
+	EXPECT(!strstr(text, name));
+	CHECK(!close(fd));
+	CHECK(!close(ring));
+}
+
 static void test_fdinfo(void)
 {
 	const char *name = unique("fdinfo");
@@ -248,6 +267,7 @@ int main(void)
 	RUN(test_row);
 	RUN(test_sums);
 	RUN(test_visibility);
+	RUN(test_opened_by_another);
 	RUN(test_fdinfo);
 	return finish();
 }
