@@ -8,9 +8,11 @@
 #include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/module.h>
+#include <linux/nsproxy.h>
 #include <linux/seq_file.h>
 #include <linux/slab.h>
 #include <linux/string.h>
+#include <linux/time_namespace.h>
 #include <linux/uaccess.h>
 #include <linux/user_namespace.h>
 
@@ -264,6 +266,23 @@ static long do_query(struct shmring_file *sf, unsigned int cmd, void __user *uar
 	return copy_to_user(uarg, &q, sizeof(q)) ? -EFAULT : 0;
 }
 
+/*
+ * A time of the caller's clock, which is that of its time namespace, on ours: as
+ * do_timens_ktime_to_host(), which modules have only of late. Beyond what a clock can
+ * show is the same as never.
+ */
+static ktime_t on_our_clock(u64 ns)
+{
+	ktime_t offset = 0;
+
+	if (ns >= KTIME_MAX)
+		return KTIME_MAX;
+#ifdef CONFIG_TIME_NS
+	offset = timespec64_to_ktime(current->nsproxy->time_ns->offsets.monotonic);
+#endif
+	return (s64)ns < offset ? 0 : min_t(u64, ns - offset, KTIME_MAX);
+}
+
 static long do_wait(struct shmring_file *sf, u32 role, unsigned int cmd, void __user *uarg)
 {
 	struct shmring_ioc_wait w;
@@ -280,8 +299,7 @@ static long do_wait(struct shmring_file *sf, u32 role, unsigned int cmd, void __
 	ret = shmring_check_wait(sf, w.bytes, &w.mark);
 	if (ret)
 		return ret;
-	/* Beyond what a clock can show is the same as never. */
-	deadline = ns_to_ktime(min_t(u64, w.deadline, KTIME_MAX));
+	deadline = on_our_clock(w.deadline);
 	return shmring_wait(sf, w.bytes, w.mark,
 			    w.deadline && deadline != KTIME_MAX ? &deadline : NULL);
 }

@@ -2,6 +2,13 @@
 /* Waits that block, are woken, time out, and wait for as much as they were told. */
 #include "abi.h"
 
+#include <fcntl.h>
+#include <sched.h>
+
+#ifndef CLONE_NEWTIME
+#define CLONE_NEWTIME	0x80
+#endif
+
 static struct actor waiter;
 static struct endpoint peer;
 static int ring;
@@ -153,6 +160,59 @@ static void test_timeout(uint32_t role)
 	end();
 }
 
+static int waits_by_its_clock(void *arg)
+{
+	struct endpoint c = endpoint(*(int *)arg, CONSUMER);
+	uint64_t deadline = now_ns() + 300000000;
+
+	EXPECT_EQ(wait_data(c.fd, 8, 0, deadline), -ETIMEDOUT);
+	EXPECT(now_ns() >= deadline);
+	drop(&c);
+	return TEST_PASS;
+}
+
+/* The clock of who is in a time namespace; as futex(2), with the same deadlines. */
+static int in_another_time(void *arg)
+{
+	int *where = arg, fd, ret;
+	char offset[64];
+
+	if (unshare(CLONE_NEWTIME))
+		return errno == EINVAL ? TEST_SKIP : TEST_FAIL;
+	fd = open("/proc/self/timens_offsets", O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return TEST_SKIP;
+	ret = snprintf(offset, sizeof(offset), "monotonic %d 0", where[1]);
+	CHECK_EQ(write(fd, offset, (size_t)ret), ret);
+	close(fd);
+	return in_child(waits_by_its_clock, where);
+}
+
+static void test_time_namespaces(void)
+{
+	static const int offsets[] = { 864000, -1 };
+	int where[2], ret;
+	size_t i;
+
+	if (geteuid()) {
+		printf("not root: the part about time namespaces is left out\n");
+		return;
+	}
+	while (now_ns() < 2000000000)
+		nap();
+	for (i = 0; i < ARRAY_SIZE(offsets); i++) {
+		context("a clock that is %d s ahead", offsets[i]);
+		where[0] = make_ring(page_size());
+		where[1] = offsets[i];
+		ret = in_child(in_another_time, where);
+		if (ret == TEST_SKIP)
+			printf("no time namespaces: the part about them is left out\n");
+		else
+			EXPECT_EQ(ret, TEST_PASS);
+		close(where[0]);
+	}
+}
+
 /* A wake-up that is not enough does not stretch the deadline. */
 static void test_timeout_despite_wakes(uint32_t role)
 {
@@ -257,6 +317,7 @@ int main(void)
 		test_wake_nobody(role);
 		test_peer_that_has_not_come_yet(role);
 	}
+	test_time_namespaces();
 	test_no_deadlock(true);
 	test_no_deadlock(false);
 	return finish();

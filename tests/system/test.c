@@ -104,6 +104,7 @@ pid_t start(int (*fn)(void *arg), void *arg)
 {
 	pid_t parent = getpid();
 	pid_t pid;
+	int ret;
 
 	fflush(stdout);
 	pid = fork();
@@ -114,8 +115,8 @@ pid_t start(int (*fn)(void *arg), void *arg)
 	if (getppid() != parent)
 		_exit(TEST_FAIL);
 	failures = 0;
-	failures = fn(arg) || failures;
-	_exit(finish());
+	ret = fn(arg);
+	_exit(finish() == TEST_PASS ? ret : TEST_FAIL);
 }
 
 int end_of(pid_t pid)
