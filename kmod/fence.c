@@ -68,10 +68,10 @@ static bool can_interrupt(void)
 	return !IS_ENABLED(CONFIG_SMP) || (IS_ENABLED(CONFIG_X86) && !IS_ENABLED(CONFIG_UML));
 }
 
-/* RCU takes user code for a rest where no tick looks at it. */
+/* RCU takes user code for a rest where no tick looks at it, or where all is tracked. */
 static bool has_grace_periods(void)
 {
-	return !tick_nohz_full_enabled();
+	return !tick_nohz_full_enabled() && !IS_ENABLED(CONFIG_CONTEXT_TRACKING_USER_FORCE);
 }
 
 /* For how many bytes a publisher fences after a (J); a capacity, if that is more. */
@@ -150,7 +150,10 @@ static void interrupt_peer(struct shmring_side *peer)
 static bool known_to_fence(struct shmring_side *side, u64 position)
 {
 	/* Acquire: the position that decides whether to sleep is loaded after this. */
-	return position < smp_load_acquire(&side->fenced_until);
+	u64 until = smp_load_acquire(&side->fenced_until);
+
+	/* "Always" is above every position but those that only a liar has. */
+	return position < until || until == SHMRING_FENCE_ALWAYS;
 }
 
 /* Ask the publisher to fence, and begin a (J). Under fence_lock. */

@@ -9,6 +9,7 @@
 #include <linux/nsproxy.h>
 #include <linux/proc_ns.h>
 #include <linux/string.h>
+#include <linux/user_namespace.h>
 
 #include "ring.h"
 
@@ -24,10 +25,14 @@ static struct ipc_namespace *this_ns(void)
 	return current->nsproxy->ipc_ns;
 }
 
-/* Is the ring of the caller's IPC namespace? */
+/*
+ * Is the ring of the caller's IPC namespace? Or, where its id can be one that a dead
+ * namespace had, of one with the same owner, in which root is the same, too.
+ */
 bool shmring_in_this_ns(const struct shmring *ring)
 {
-	return ring->ipc_ns == shmring_compat_ipc_ns_id(this_ns());
+	return ring->ipc_ns == shmring_compat_ipc_ns_id(this_ns()) &&
+	       ring->user_ns == this_ns()->user_ns;
 }
 
 /**
@@ -118,6 +123,7 @@ int shmring_register(struct shmring *ring, const char *name, u32 mode, u32 flags
 	ring->gid = current_egid();
 	ring->mode = mode & ~current_umask();
 	ring->ipc_ns = shmring_compat_ipc_ns_id(this_ns());
+	ring->user_ns = get_user_ns(this_ns()->user_ns);
 
 	mutex_lock(&shmring_names_lock);
 	if (*name && find(name)) {

@@ -87,6 +87,7 @@ struct shmring {
 	/* Naming; the list, name and PERSIST change under shmring_names_lock. */
 	struct list_head list;
 	u64 ipc_ns;
+	struct user_namespace *user_ns;	/* the owner of that one */
 	kuid_t uid;
 	kgid_t gid;
 	u32 mode;

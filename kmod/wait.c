@@ -263,8 +263,10 @@ int shmring_wait(struct shmring_file *sf, u64 bytes, u64 mark, ktime_t *deadline
 EXPORT_SYMBOL_IF_KUNIT(shmring_wait);
 
 /*
- * Wake whoever waits on @side. Nobody: one load. Without a key: io_uring takes one
- * for the answer and does not call poll, which then would not arm again.
+ * Wake whoever waits on @side. Nobody: one load. Exclusive waiters, too, are all woken:
+ * the reset is for all of them, and a single one may leave without looking. Without a
+ * key: io_uring takes one for the answer and does not call poll, which then would not
+ * arm again.
  */
 void shmring_wake(struct shmring_side *side)
 {
@@ -274,7 +276,7 @@ void shmring_wake(struct shmring_side *side)
 	if (waits(side)) {
 		WRITE_ONCE(side->half->wake_at, SHMRING_NO_WAKE);
 		atomic64_inc(&side->nr_wakes);
-		wake_up_locked(&side->wait);
+		wake_up_all_locked(&side->wait);
 	}
 	spin_unlock_irq(&side->wait.lock);
 }
@@ -307,16 +309,14 @@ static __poll_t poll_mask(struct shmring_file *sf)
 /*
  * Level-triggered: arm only if not ready; whoever asked looks again before it
  * sleeps the next time. Edge-triggered, it does not: it wants to hear of whatever
- * comes after what is there now, so always arm, for the next position. So do
- * exclusive waiters: the one that was woken does it for those that were not.
+ * comes after what is there now, so always arm, for the next position.
  */
 __poll_t shmring_poll(struct file *file, poll_table *pt)
 {
 	struct shmring_file *sf = file->private_data;
 	struct shmring_side *side;
 	__poll_t events = poll_requested_events(pt);
-	bool edge = (events & EPOLLEXCLUSIVE) ||
-		    (events & (EPOLLET | EPOLLONESHOT)) == EPOLLET;
+	bool edge = (events & (EPOLLET | EPOLLONESHOT)) == EPOLLET;
 	bool sure;
 	__poll_t mask;
 	u64 seen = 0;

@@ -51,7 +51,8 @@ static inline void vm_flags_clear(struct vm_area_struct *vma, vm_flags_t flags)
  * 6.18: "nstree: assign fixed ids to the initial namespaces" gave namespaces an
  * id that is never used again. Before, there is only the inode number, which a
  * later namespace may get: a named ring that outlives its namespace (somebody
- * holds it) may then be found in the later one, by those its mode admits.
+ * holds it) may then be found in the later one, if that has the same owner, by those
+ * its mode admits.
  */
 static inline u64 shmring_compat_ipc_ns_id(const struct ipc_namespace *ns)
 {
@@ -62,7 +63,10 @@ static inline u64 shmring_compat_ipc_ns_id(const struct ipc_namespace *ns)
 #endif
 }
 
-/* 6.7: "io_uring: cancelable uring_cmd": without it, no commands. */
+/*
+ * No commands without 6.7's "io_uring: cancelable uring_cmd", nor without 6.10's
+ * "io_uring: force tw ctx locking": uring.c relies on the lock.
+ */
 #ifdef SHMRING_HAS_URING_CANCEL
 #define shmring_compat_uring_cmd	shmring_uring_cmd
 #else

@@ -71,6 +71,9 @@ static void always_stays_always(struct kunit *test)
 	consumer_looks(ring);
 	KUNIT_EXPECT_EQ(test, side->half->fence_until, SHMRING_FENCE_ALWAYS);
 	KUNIT_EXPECT_EQ(test, side->fenced_until, SHMRING_FENCE_ALWAYS);
+	/* Where nobody can be, a liar is: no (J) is to be had for that, again and again. */
+	set_positions(ring, U64_MAX, U64_MAX);
+	KUNIT_EXPECT_TRUE(test, consumer_looks(ring));
 }
 
 static void grants_credit_from_position(struct kunit *test)

@@ -176,6 +176,38 @@ static void two_sleepers_each_at_its_position(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, result_of(test, far), 0);
 }
 
+struct exclusive {
+	struct wait_queue_entry entry;
+	bool woken;
+};
+
+static int wake_exclusive(struct wait_queue_entry *entry, unsigned int mode, int flags, void *key)
+{
+	container_of(entry, struct exclusive, entry)->woken = true;
+	return 1;
+}
+
+/* One that does not look at what it was woken for cannot tell the others either. */
+static void exclusive_waiters_are_all_woken(struct kunit *test)
+{
+	struct pair p = make_pair(test, 0, 0);
+	struct shmring_side *side = shmring_side(p.ring, CONSUMER);
+	struct exclusive e[2] = { };
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(e); i++) {
+		init_waitqueue_func_entry(&e[i].entry, wake_exclusive);
+		add_wait_queue_exclusive(&side->wait, &e[i].entry);
+	}
+	side->half->wake_at = 8;
+	set_positions(p.ring, 8, 0);
+	wake(&p, CONSUMER);
+	for (i = 0; i < ARRAY_SIZE(e); i++) {
+		KUNIT_EXPECT_TRUE(test, e[i].woken);
+		remove_wait_queue(&side->wait, &e[i].entry);
+	}
+}
+
 static void last_sleeper_disarms(struct kunit *test)
 {
 	struct pair p = make_pair(test, CAPACITY, 0);
@@ -413,6 +445,7 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(wake_with_nobody_changes_nothing),
 	KUNIT_CASE(wake_is_for_one_side),
 	KUNIT_CASE(two_sleepers_each_at_its_position),
+	KUNIT_CASE(exclusive_waiters_are_all_woken),
 	KUNIT_CASE(last_sleeper_disarms),
 	KUNIT_CASE(other_sleeper_stays_armed),
 	KUNIT_CASE(deadline_passes),

@@ -222,6 +222,26 @@ static void test_death(uint32_t role, uint32_t flags)
 }
 
 /* The endpoint goes while it is watched: epoll forgets it, and nothing breaks. */
+/* Who saw that the other side has gone sees that there is another one. */
+static void test_new_peer_is_an_edge(void)
+{
+	int ring = make_ring(page_size());
+	struct endpoint p = endpoint(ring, PRODUCER), c = endpoint(ring, CONSUMER);
+	int ep = watch(p.fd, EPOLLOUT | EPOLLET);
+
+	CHECK_EQ(next_event(ep, -1), EPOLLOUT);
+	drop(&c);
+	CHECK(next_event(ep, -1) & EPOLLERR);
+	EXPECT_EQ(next_event(ep, 0), 0);
+	c = endpoint(ring, CONSUMER);
+	EXPECT_EQ(next_event(ep, 0), EPOLLOUT);
+	EXPECT_EQ(next_event(ep, 0), 0);
+	drop(&c);
+	drop(&p);
+	close(ep);
+	close(ring);
+}
+
 static void test_watched_endpoint_goes(void)
 {
 	int ring = make_ring(page_size());
@@ -266,6 +286,7 @@ int main(void)
 	test_death(PRODUCER, EPOLLET);
 	test_death(CONSUMER, 0);
 	test_death(CONSUMER, EPOLLET);
+	RUN(test_new_peer_is_an_edge);
 	RUN(test_watched_endpoint_goes);
 	return finish();
 }

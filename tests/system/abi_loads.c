@@ -93,8 +93,8 @@ static const struct step {
 	{ "list", "head tail consumer_state producer_state:2 producer.refused consumer.refused",
 	  "" },
 	/* Roles. */
-	{ "begin-producer", "", "producer_state" },
-	{ "begin-consumer", "", "consumer_state" },
+	{ "begin-producer", "producer_state", "producer_state data_wake_at" },
+	{ "begin-consumer", "consumer_state", "consumer_state space_wake_at" },
 	{ "end-producer", "head tail", "head end producer_state data_wake_at space_wake_at" },
 	{ "end-consumer", "head tail", "tail consumer_state data_wake_at space_wake_at" },
 };

@@ -3,6 +3,8 @@
 #include "abi.h"
 
 #include <sched.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
 
 struct outside {
 	const char *name;
@@ -142,6 +144,80 @@ static void test_dead_namespaces(void)
 	}
 }
 
+/* The number of this process's IPC namespace, which another may get when it is gone. */
+static uint64_t ipc_number(void)
+{
+	struct stat st;
+
+	CHECK(!stat("/proc/self/ns/ipc", &st));
+	return st.st_ino;
+}
+
+struct survivor {
+	char name[64];
+	uint64_t number;
+	bool seeker_ready, ready;
+};
+
+/* A ring that outlives its namespace, whose root is this user. */
+static int outlive(void *arg)
+{
+	struct survivor *s = arg;
+
+	if (!be_root_of_a_namespace(CLONE_NEWIPC))
+		return TEST_SKIP;
+	CHECK(create(s->name, page_size(), 0600, 0) >= 0);
+	s->number = ipc_number();
+	CHECK(!unshare(CLONE_NEWIPC));
+	__atomic_store_n(&s->ready, true, __ATOMIC_SEQ_CST);
+	for (;;)
+		pause();
+}
+
+/* Another user, who is root where the number is given again. */
+static int look_for_survivor(void *arg)
+{
+	struct survivor *s = arg;
+	int i;
+
+	become(USER + 1, USER + 1, NULL, 0);
+	if (unshare(CLONE_NEWUSER))
+		return TEST_SKIP;
+	__atomic_store_n(&s->seeker_ready, true, __ATOMIC_SEQ_CST);
+	AWAIT(__atomic_load_n(&s->ready, __ATOMIC_SEQ_CST));
+	for (i = 0; i < 500; i++) {
+		CHECK(!unshare(CLONE_NEWIPC));
+		EXPECT_EQ(open_ring(s->name, SHMRING_RIGHT_CONSUME), -ENOENT);
+		EXPECT_EQ(unlink_ring(s->name), -ENOENT);
+		EXPECT(!listed(s->name));
+		if (ipc_number() == s->number)
+			return TEST_PASS;
+		nap();
+	}
+	printf("the number of a dead namespace was not given again\n");
+	return TEST_PASS;
+}
+
+static void test_number_of_a_dead_namespace(void)
+{
+	struct survivor *s = share(sizeof(*s));
+	pid_t seeker, owner;
+	int ret;
+
+	strcpy(s->name, unique("survivor"));
+	seeker = start(look_for_survivor, s);
+	while (!__atomic_load_n(&s->seeker_ready, __ATOMIC_SEQ_CST)) {
+		if (waitpid(seeker, &ret, WNOHANG)) {
+			printf("no user namespaces: the part about dead ones is left out\n");
+			return;
+		}
+		nap();
+	}
+	owner = start(outlive, s);
+	EXPECT_EQ(end_of(seeker), TEST_PASS);
+	kill_child(owner);
+}
+
 int main(void)
 {
 	struct outside o = { .name = unique("outside") };
@@ -163,6 +239,7 @@ int main(void)
 	EXPECT_EQ(query(o.ring).name[0], o.name[0]);
 	RUN(test_dead_namespaces);
 	RUN(test_user_namespaces);
+	RUN(test_number_of_a_dead_namespace);
 	drop(&p);
 	return finish();
 }
