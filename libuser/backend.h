@@ -53,7 +53,10 @@ struct shmring_backend {
 	const char *name;
 	enum shmring_backend_id id;
 
-	/* Make a ring, or find one by its name or descriptor: fills p->fd. */
+	/*
+	 * Make a ring, or find one by its name or descriptor: fills p->fd. -ENODEV: the
+	 * backend is not there; -ENXIO: it is not for this user.
+	 */
 	int (*create)(struct shmring_private *p, const char *name,
 		      const struct shmring_options *opt);
 	int (*open)(struct shmring_private *p, const char *name, enum shmring_role role);
@@ -87,6 +90,7 @@ extern const struct shmring_backend shmring_backend_kmod;
 extern const struct shmring_backend shmring_backend_memfd;
 
 /* ring.c */
+int shmring_clean_name(char to[SHMRING_NAME_MAX], const char *name);
 int shmring_bind(struct shmring *r, enum shmring_role role, struct shmring_status *status,
 		 struct shmring_consumer *consumer, struct shmring_producer *producer,
 		 unsigned char *data, uint64_t capacity, uint32_t slot_size);

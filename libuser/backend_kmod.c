@@ -17,6 +17,14 @@ static int call(int fd, unsigned long request, void *arg)
 	return ret < 0 ? -errno : ret;
 }
 
+/* Why there is no module, or (-ENXIO) none for this user. */
+static int open_error(int err)
+{
+	if (err == ENOENT || err == ENXIO)
+		return -ENODEV;
+	return err == EACCES || err == EPERM ? -ENXIO : -err;
+}
+
 /* One ioctl on /dev/shmring. -ENODEV: the module is not loaded. */
 static int control(unsigned long request, void *arg)
 {
@@ -24,7 +32,7 @@ static int control(unsigned long request, void *arg)
 	int ret;
 
 	if (fd < 0)
-		return errno == ENOENT || errno == ENXIO ? -ENODEV : -errno;
+		return open_error(errno);
 	ret = call(fd, request, arg);
 	close(fd);
 	/* Some other device by that name. */

@@ -4,12 +4,14 @@
  * same layout, that all who have it may write. What the kernel would know is
  * found out by file locks, which go with whoever holds them:
  *
- *   byte 0	the producer		byte 2	everybody (shared)
- *   byte 1	the consumer		byte 3	who is changing who is there
+ *   byte 0	everybody (shared)	byte 1	who is changing who is there
+ *   byte 2	who is taking the name away
+ *   byte 16 + 2 * epoch, and + 1	the producer, the consumer of that epoch
  *
  * They are open file description locks, on a description of their own that is
  * never handed on. A forked child inherits it all the same, so the pid says more
- * where it can be looked up.
+ * where it can be looked up; and as a role's next owner has another byte, no child of
+ * the one before is taken for it.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -28,10 +30,12 @@
 
 #include "backend.h"
 
-enum { LOCK_HOLDERS = 2, LOCK_CHANGE = 3 };
+enum { LOCK_HOLDERS, LOCK_CHANGE, LOCK_NAME, LOCK_ROLES = 16 };
 
+#define SHM_PREFIX	"/dev/shm/shmring."
 #define PATH_SIZE	(SHMRING_NAME_MAX + 32)
 #define POKE_OFFSET	(SHMRING_LANE_OFFSET + sizeof(struct shmring_lane))
+#define NAME_OFFSET	512		/* the file's name, for who gets a descriptor only */
 #define NS_PER_S	1000000000ull
 #define FENCE_CREDIT	65536		/* as the module's */
 
@@ -90,7 +94,7 @@ static enum shmring_role peer_role(const struct shmring *r)
 
 /* -------------------------------------------------------------------- locks */
 
-static int lock(int fd, int byte, short type, int command)
+static int lock(int fd, off_t byte, short type, int command)
 {
 	struct flock l = { .l_type = type, .l_whence = SEEK_SET, .l_start = byte, .l_len = 1 };
 	int ret;
@@ -103,9 +107,9 @@ static int lock(int fd, int byte, short type, int command)
 	return command == F_OFD_GETLK ? l.l_type != F_UNLCK : 0;
 }
 
-static int role_byte(enum shmring_role role)
+static off_t role_byte(enum shmring_role role, uint32_t epoch)
 {
-	return role == SHMRING_PRODUCER ? 0 : 1;
+	return LOCK_ROLES + 2 * (off_t)epoch + (role == SHMRING_CONSUMER);
 }
 
 static uint64_t pid_namespace(void)
@@ -134,8 +138,9 @@ static bool alive(const struct shmring *r, enum shmring_role role)
 {
 	__shmring_word *owner = owner_of(r, role);
 	uint64_t pid = __atomic_load_n(&owner[0], __ATOMIC_RELAXED);
+	uint32_t epoch = __atomic_load_n(&half_of(r, role)->epoch, __ATOMIC_RELAXED);
 
-	if (!lock(r->priv->lock_fd, role_byte(role), F_WRLCK, F_OFD_GETLK))
+	if (!lock(r->priv->lock_fd, role_byte(role, epoch), F_WRLCK, F_OFD_GETLK))
 		return false;
 	if (!pid || pid > INT_MAX || !r->priv->pid_ns ||
 	    __atomic_load_n(&owner[1], __ATOMIC_RELAXED) != r->priv->pid_ns)
@@ -279,14 +284,17 @@ static bool is_live(const struct shmring *r, enum shmring_role role)
 	return __atomic_load_n(&half_of(r, role)->state, __ATOMIC_ACQUIRE) == SHMRING_PEER_LIVE;
 }
 
-/* Has the other side died without a word? Then say it in its place. */
+/*
+ * Has the other side died without a word? Then say it in its place. Or somebody else is
+ * about to, or has stopped while it was, which is no reason to miss a deadline here.
+ */
 static void memfd_check_peer(struct shmring *r)
 {
 	enum shmring_role peer = peer_role(r);
 
 	if (!is_live(r, peer) || alive(r, peer))
 		return;
-	if (lock(r->priv->lock_fd, LOCK_CHANGE, F_WRLCK, F_OFD_SETLKW))
+	if (lock(r->priv->lock_fd, LOCK_CHANGE, F_WRLCK, F_OFD_SETLK))
 		return;
 	if (is_live(r, peer) && !alive(r, peer))
 		end_role(r, peer);
@@ -297,6 +305,7 @@ static int take_role(struct shmring *r, enum shmring_role role)
 {
 	struct half *half = half_of(r, role);
 	__shmring_word *owner = owner_of(r, role);
+	uint32_t epoch;
 	int ret;
 
 	if (is_live(r, role)) {
@@ -304,15 +313,15 @@ static int take_role(struct shmring *r, enum shmring_role role)
 			return -EBUSY;
 		end_role(r, role);
 	}
-	/* A child of the dead one may have the lock: then the pid must do. */
-	ret = lock(r->priv->lock_fd, role_byte(role), F_WRLCK, F_OFD_SETLK);
-	if (ret && ret != -EBUSY)
+	epoch = __atomic_load_n(&half->epoch, __ATOMIC_RELAXED) + 1;
+	ret = lock(r->priv->lock_fd, role_byte(role, epoch), F_WRLCK, F_OFD_SETLK);
+	if (ret)
 		return ret;
 	__atomic_store_n(&owner[0], (uint64_t)getpid(), __ATOMIC_RELAXED);
 	__atomic_store_n(&owner[1], r->priv->pid_ns, __ATOMIC_RELAXED);
 	__atomic_store_n(&half->wake_at, SHMRING_NO_WAKE, __ATOMIC_RELAXED);
 	agree_on_fences(r);
-	__atomic_fetch_add(&half->epoch, 1, __ATOMIC_RELAXED);
+	__atomic_store_n(&half->epoch, epoch, __ATOMIC_RELAXED);
 	__atomic_store_n(&half->state, SHMRING_PEER_LIVE, __ATOMIC_SEQ_CST);
 	return 0;
 }
@@ -323,22 +332,22 @@ static int take_role(struct shmring *r, enum shmring_role role)
  * Tell the other side the position at which there are @bytes. True: look again,
  * for they are there already, or never will be: a consumer that waits for more
  * than there is meets a producer that waits for space. Both store their wake_at
- * before they look at the other's, so one of them sees it.
+ * before they look at the other's, so one of them sees it. A wake_at that is not ahead
+ * says nothing: "no" is -1, and see look_for_data().
  */
 static bool arm(struct shmring *r, uint64_t bytes)
 {
 	enum shmring_role peer = peer_role(r);
 	uint64_t own = __atomic_load_n(position_of(r, r->role), __ATOMIC_RELAXED);
 	uint64_t at = own + bytes - (r->role == SHMRING_PRODUCER ? r->capacity : 0);
-	uint64_t other;
-	bool waits;
+	uint64_t other, wake_at;
 
 	__atomic_store_n(&half_of(r, r->role)->wake_at, at, __ATOMIC_SEQ_CST);
 	__shmring_fence();			/* D, matches I */
 	fence_peer(r);
 	other = __atomic_load_n(position_of(r, peer), __ATOMIC_SEQ_CST);
-	waits = __atomic_load_n(&half_of(r, peer)->wake_at, __ATOMIC_SEQ_CST) != SHMRING_NO_WAKE;
-	if (waits && other != own) {
+	wake_at = __atomic_load_n(&half_of(r, peer)->wake_at, __ATOMIC_SEQ_CST);
+	if ((int64_t)(wake_at - own) > 0 && other != own) {
 		if (r->role == SHMRING_CONSUMER)
 			return true;
 		memfd_wake(r);
@@ -473,7 +482,7 @@ static int memfd_poll_fd(struct shmring *r)
 
 static void path_of(char path[PATH_SIZE], const char *name)
 {
-	snprintf(path, PATH_SIZE, "/dev/shm/shmring.%s", name);
+	snprintf(path, PATH_SIZE, SHM_PREFIX "%s", name);
 }
 
 /* A description of our own: locks belong to it. */
@@ -520,12 +529,12 @@ static int write_status(int fd, const struct shmring_options *opt)
 /*
  * All pages now, so that none is missing (SIGBUS) later. A signal undoes what its call
  * has allocated, and so does io_uring with work for this thread, which never knows of
- * it: the steps are what steady signals cannot undo.
+ * it: the steps are what steady signals cannot undo, however fast they come.
  */
 static int allocate(int fd, off_t size)
 {
-	const off_t step = 1 << 20;
-	off_t at = 0;
+	const off_t page = (off_t)page_size();
+	off_t at = 0, step = 1 << 20;
 	int ret;
 
 	while (at < size) {
@@ -534,16 +543,20 @@ static int allocate(int fd, off_t size)
 			at += step;
 		else if (ret != EINTR)
 			return ret == ENOSPC ? -ENOMEM : -ret;
+		else if (step > page)
+			step /= 2;
 	}
 	return 0;
 }
 
-static int fill(int fd, const struct shmring_options *opt)
+static int fill(int fd, const char *name, const struct shmring_options *opt)
 {
 	int ret = allocate(fd, (off_t)(data_offset() + opt->capacity));
 
 	if (ret)
 		return ret;
+	if (pwrite(fd, name, strlen(name), NAME_OFFSET) < 0)
+		return -errno;
 	return write_status(fd, opt);
 }
 
@@ -554,10 +567,21 @@ static int create_anonymous(struct shmring_private *p, const struct shmring_opti
 	p->fd = memfd_create("shmring", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (p->fd < 0)
 		return -errno;
-	ret = fill(p->fd, opt);
+	ret = fill(p->fd, "", opt);
 	if (!ret && fcntl(p->fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL))
 		ret = -errno;
 	return ret ? ret : become_holder(p);
+}
+
+/* Other files are not ours to lock, to write to, or to clean up after. */
+static bool is_ring(int fd)
+{
+	struct stat st;
+	__u32 magic;
+
+	return !fstat(fd, &st) && S_ISREG(st.st_mode) &&
+	       pread(fd, &magic, sizeof(magic), offsetof(struct shmring_status, magic)) ==
+	       sizeof(magic) && magic == SHMRING_MAGIC;
 }
 
 /*
@@ -569,19 +593,44 @@ static bool is_debris(int fd)
 {
 	struct stat st;
 
-	return !fstat(fd, &st) && S_ISREG(st.st_mode) && !(st.st_mode & S_ISVTX) &&
+	return is_ring(fd) && !fstat(fd, &st) && !(st.st_mode & S_ISVTX) &&
 	       !lock(fd, LOCK_HOLDERS, F_WRLCK, F_OFD_SETLK);
 }
 
+static bool is_name_of(int fd, const char *path)
+{
+	struct stat ours, named;
+
+	return !fstat(fd, &ours) && !lstat(path, &named) && ours.st_ino == named.st_ino &&
+	       ours.st_dev == named.st_dev;
+}
+
 /*
- * Take the name away that debris had when it was opened. Whoever had the lock before
- * us may have done so, and another ring have the name by now.
+ * Take the name away, if the file still has it, and another ring does not by now. All who
+ * would do so have the file's lock, or the name could change hands after the look. Gives
+ * up LOCK_HOLDERS, too: a forked child may have the description for longer than us.
  */
 static int remove_name_of(int fd, const char *path)
 {
-	struct stat st;
+	int ret = lock(fd, LOCK_NAME, F_WRLCK, F_OFD_SETLKW);
 
-	return !fstat(fd, &st) && st.st_nlink ? unlink(path) : 0;
+	if (ret)
+		return ret;
+	if (!is_name_of(fd, path))
+		ret = -ENOENT;
+	else if (unlink(path))
+		ret = -errno;
+	lock(fd, LOCK_NAME, F_UNLCK, F_OFD_SETLK);
+	lock(fd, LOCK_HOLDERS, F_UNLCK, F_OFD_SETLK);
+	return ret;
+}
+
+/* Is somebody about to take the name away? Then see it done. */
+static bool has_lost_its_name(int fd, const char *path)
+{
+	if (lock(fd, LOCK_HOLDERS, F_RDLCK, F_OFD_GETLK) > 0)
+		lock(fd, LOCK_HOLDERS, F_RDLCK, F_OFD_SETLKW);
+	return !is_name_of(fd, path);
 }
 
 /* Make room for a new ring of this name. 0: done, try again. */
@@ -592,9 +641,12 @@ static int remove_debris(const char *path)
 
 	if (fd < 0)
 		return errno == ENOENT ? 0 : -EEXIST;
-	ret = is_debris(fd) && !remove_name_of(fd, path) ? 0 : -EEXIST;
+	if (is_debris(fd))
+		ret = remove_name_of(fd, path);
+	else
+		ret = is_ring(fd) && has_lost_its_name(fd, path) ? 0 : -EEXIST;
 	close(fd);
-	return ret;
+	return !ret || ret == -ENOENT ? 0 : -EEXIST;
 }
 
 /* The file gets its name last, when all is there and the lock is held. */
@@ -610,7 +662,7 @@ static int create_named(struct shmring_private *p, const char *name,
 	p->fd = open("/dev/shm", O_TMPFILE | O_RDWR | O_CLOEXEC, opt->mode);
 	if (p->fd < 0)
 		return -errno;
-	ret = fill(p->fd, opt);
+	ret = fill(p->fd, name, opt);
 	/* The sticky bit says: keep the name. */
 	if (!ret && persist && (fstat(p->fd, &st) || fchmod(p->fd, st.st_mode | S_ISVTX)))
 		ret = -errno;
@@ -662,16 +714,15 @@ static int memfd_open(struct shmring_private *p, const char *name, enum shmring_
 	p->fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	if (p->fd < 0)
 		return errno == ELOOP ? -EPROTO : -errno;
-	if (fstat(p->fd, &st) || !S_ISREG(st.st_mode)) {
-		forget(p);	/* and not a ring to clean up after */
-		return -EPROTO;
+	if (!is_ring(p->fd)) {
+		ret = -EPROTO;
+	} else if (is_debris(p->fd)) {
+		ret = remove_name_of(p->fd, path);
+		/* What cannot be removed cannot be made anew either. */
+		ret = !ret || ret == -ENOENT ? -ENOENT : -EACCES;
+	} else {
+		ret = become_holder(p);
 	}
-	if (is_debris(p->fd)) {
-		remove_name_of(p->fd, path);
-		forget(p);
-		return -ENOENT;
-	}
-	ret = become_holder(p);
 	if (!ret)
 		ret = fstat(p->fd, &st) ? -errno : 0;
 	if (!ret && !st.st_nlink)
@@ -706,6 +757,18 @@ static int geometry(const struct shmring_private *p, uint64_t *capacity, uint32_
 	return 0;
 }
 
+/* The name that the file was given: this holder may turn out to be the last. */
+static void find_name(struct shmring_private *p)
+{
+	char name[SHMRING_NAME_MAX];
+	struct stat st;
+
+	if (!fstat(p->fd, &st) &&
+	    pread(p->fd, name, sizeof(name), NAME_OFFSET) == sizeof(name) &&
+	    !shmring_clean_name(p->name, name))
+		p->persists = st.st_mode & S_ISVTX;
+}
+
 /* -EINVAL: not a ring of ours. */
 static int memfd_adopt(struct shmring_private *p, int fd)
 {
@@ -721,15 +784,25 @@ static int memfd_adopt(struct shmring_private *p, int fd)
 		ret = become_holder(p);
 	if (ret)
 		forget(p);
+	else
+		find_name(p);
 	return ret;
 }
 
 static int memfd_unlink(const char *name)
 {
 	char path[PATH_SIZE];
+	int fd, ret;
 
 	path_of(path, name);
-	return unlink(path) ? -errno : 0;
+	fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	if (fd >= 0 && is_ring(fd))
+		ret = remove_name_of(fd, path);
+	else	/* Perhaps no right to the file, but to its name. */
+		ret = unlink(path) ? -errno : 0;
+	if (fd >= 0)
+		close(fd);
+	return ret;
 }
 
 /* ------------------------------------------------------------ roles, closing */
@@ -789,22 +862,18 @@ static void give_up_role(struct shmring *r)
 	if (lock(fd, LOCK_CHANGE, F_WRLCK, F_OFD_SETLKW))
 		return;
 	end_role(r, r->role);
-	lock(fd, role_byte(r->role), F_UNLCK, F_OFD_SETLK);
 	lock(fd, LOCK_CHANGE, F_UNLCK, F_OFD_SETLK);
 }
 
 /* The last one takes the name away, if it is still that of this file. */
 static void remove_name(struct shmring_private *p)
 {
-	struct stat ours, named;
 	char path[PATH_SIZE];
 
 	if (!*p->name || p->persists || lock(p->lock_fd, LOCK_HOLDERS, F_WRLCK, F_OFD_SETLK))
 		return;
 	path_of(path, p->name);
-	if (!fstat(p->fd, &ours) && !lstat(path, &named) && ours.st_ino == named.st_ino &&
-	    ours.st_dev == named.st_dev)
-		unlink(path);
+	remove_name_of(p->lock_fd, path);
 }
 
 /* A forked child has the parent's descriptions: it must leave the locks alone. */

@@ -50,21 +50,30 @@ static const struct shmring_backend *next_backend(const struct shmring_backend *
 	if (!b)
 		return id == SHMRING_MEMFD ? &shmring_backend_memfd : &shmring_backend_kmod;
 	if (b->id == SHMRING_KMOD && id == SHMRING_AUTO &&
-	    (ret == -ENODEV || ret == -EACCES || ret == -EPERM || ret == -ENOENT))
+	    (ret == -ENODEV || ret == -ENXIO || ret == -EACCES || ret == -EPERM ||
+	     ret == -ENOENT))
 		return &shmring_backend_memfd;
 	return NULL;
 }
 
-/* Of two backends that failed, what the first said, if it was there to say it. */
+/* What the caller hears of a backend that is not for it. */
+static int caller_error(int ret)
+{
+	return ret == -ENXIO ? -EACCES : ret;
+}
+
+/* Of two backends that failed, what the first said, if it knew the name. */
 static int first_error(int first, int second)
 {
-	return second && first && first != -ENODEV ? first : second;
+	if (!second || !first || first == -ENODEV || first == -ENXIO || first == -ENOENT)
+		return caller_error(second);
+	return first;
 }
 
 /* ---------------------------------------------------------------- checking */
 
 /* Copy a name without the slash in front; -EINVAL: no ring can be called so. */
-static int clean_name(char to[SHMRING_NAME_MAX], const char *name)
+int shmring_clean_name(char to[SHMRING_NAME_MAX], const char *name)
 {
 	size_t i, len;
 
@@ -240,7 +249,7 @@ int shmring_create(struct shmring **out, const char *name, const struct shmring_
 	const struct shmring_backend *b = NULL;
 	char clean[SHMRING_NAME_MAX] = "";
 	struct shmring *r;
-	int ret = name ? clean_name(clean, name) : 0;
+	int ret = name ? shmring_clean_name(clean, name) : 0;
 
 	if (!ret)
 		ret = clean_options(&o, name);
@@ -259,9 +268,10 @@ int shmring_create(struct shmring **out, const char *name, const struct shmring_
 			break;
 		}
 	}
-	ret = finish(out, r, o.role, ret);
-	if (ret && b && *clean && (o.flags & SHMRING_PERSIST))
-		b->unlink(clean);	/* made, but no role to be had: nothing half-made */
+	ret = finish(out, r, o.role, caller_error(ret));
+	/* Made, but no role to be had: nothing half-made. Busy: others use it already. */
+	if (ret && ret != -EBUSY && b && *clean && (o.flags & SHMRING_PERSIST))
+		b->unlink(clean);
 	return ret;
 }
 
@@ -273,7 +283,7 @@ int shmring_attach(struct shmring **out, const char *name, enum shmring_role rol
 	struct shmring *r;
 	int first = 0, ret;
 
-	ret = clean_name(clean, name);
+	ret = shmring_clean_name(clean, name);
 	if (!ret)
 		ret = bad_role(role) ? -EINVAL : insisted_on(&id);
 	if (ret)
@@ -318,7 +328,7 @@ int shmring_unlink(const char *name)
 	enum shmring_backend_id id = SHMRING_AUTO;
 	const struct shmring_backend *b = NULL;
 	char clean[SHMRING_NAME_MAX];
-	int first = 0, ret = clean_name(clean, name);
+	int first = 0, ret = shmring_clean_name(clean, name);
 
 	if (!ret)
 		ret = insisted_on(&id);

@@ -209,7 +209,10 @@ static int sleep_once(struct shmring *r, const struct want *want, uint64_t deadl
 	return ret;
 }
 
-/* Success beats what ended the sleep. */
+/*
+ * Success beats what ended the sleep. The deadline is looked at here, too: a peer that
+ * makes each sleep end at once, and nothing of it, is not to keep the caller.
+ */
 static int sleep_on(struct shmring *r, const struct want *want, uint64_t deadline, bool learn)
 {
 	int ret, slept;
@@ -219,6 +222,8 @@ static int sleep_on(struct shmring *r, const struct want *want, uint64_t deadlin
 		ret = look(r, want);
 		if (!ret)
 			ret = slept;
+		if (!ret && deadline && shmring_now() >= deadline)
+			ret = -ETIMEDOUT;
 	} while (!ret);
 	return ret;
 }

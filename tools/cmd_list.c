@@ -147,6 +147,8 @@ int cmd_list(const struct args *a)
 	FILE *f = NULL;
 	int ret;
 
+	if (backend && strcmp(backend, "memfd") && strcmp(backend, "kmod"))
+		return report(a, "$SHMRING_BACKEND", -EINVAL);
 	if (!backend || strcmp(backend, "memfd")) {
 		f = fopen("/proc/shmring", "re");
 		if (f || backend)

@@ -143,6 +143,7 @@ struct shmring {
  *		above the capacity; SHMRING_PERSIST without a name
  *   -EFBIG	capacity above SHMRING_CAPACITY_MAX
  *   -EEXIST	the name is taken
+ *   -EBUSY	somebody took the role between the ring's making and its taking
  *   -EDQUOT	RLIMIT_MEMLOCK would be exceeded
  *   -ENOSPC	the module's limit (max_pages) would be exceeded
  *   -ENOMEM	no memory, or no addresses for the ring, which is mapped twice
@@ -162,7 +163,8 @@ int shmring_create(struct shmring **r, const char *name,
  *
  * Returns 0 or
  *   -ENOENT	no such name
- *   -EACCES	the ring's mode does not let the caller take this role
+ *   -EACCES	the ring's mode does not let the caller take this role; memfd: what a
+ *		dead ring has left has this name, and is not the caller's to remove
  *   -EBUSY	the role is taken
  *   -EINVAL	bad name or role
  *   -EPROTO	not a ring this library understands

@@ -3,6 +3,7 @@
 #include "lib.h"
 
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 #define USER	1000
 #define DEVICE	"/dev/shmring"
@@ -188,6 +189,40 @@ static void test_other_users(void)
 	umask(mask);
 }
 
+static void is_killed_with_a_ring(const char *name)
+{
+	struct shmring_options opt = { .mode = 0666 };
+	struct shmring *r;
+
+	umask(0);
+	CHECK_EQ(shmring_create(&r, name, &opt), 0);
+	raise(SIGKILL);
+}
+
+static int finds_debris(void *arg)
+{
+	struct shmring *r;
+
+	become(USER, USER, NULL, 0);
+	EXPECT_EQ(shmring_attach(&r, arg, SHMRING_CONSUMER), -EACCES);
+	EXPECT_EQ(shmring_create(&r, arg, NULL), -EEXIST);
+	return TEST_PASS;
+}
+
+/* It is not theirs to remove, and says so: who waits for the ring would wait for ever. */
+static void test_debris_of_others(void)
+{
+	const char *name = unique("debris");
+	pid_t pid = fork();
+
+	CHECK(pid >= 0);
+	if (!pid)
+		is_killed_with_a_ring(name);
+	CHECK_EQ(waitpid(pid, NULL, 0), pid);
+	EXPECT_EQ(in_child(finds_debris, (void *)name), TEST_PASS);
+	EXPECT_EQ(shmring_unlink(name), 0);
+}
+
 static void test_as_another_user(void)
 {
 	struct stat st;
@@ -198,6 +233,7 @@ static void test_as_another_user(void)
 	}
 	if (on_memfd()) {
 		test_other_users();
+		test_debris_of_others();
 		return;
 	}
 	CHECK(!stat(DEVICE, &st));
@@ -220,6 +256,9 @@ static int without_device(void *arg)
 	CHECK_EQ(shmring_create(&r, NULL, NULL), 0);
 	EXPECT(!strcmp(shmring_backend_name(r), "memfd"));
 	shmring_close(r);
+	/* Of names it speaks as if there were none: who made nothing finds nothing. */
+	EXPECT_EQ(shmring_attach(&r, unique("none"), SHMRING_HANDLE), -ENOENT);
+	EXPECT_EQ(shmring_unlink(unique("none")), -ENOENT);
 	return TEST_PASS;
 }
 

@@ -15,7 +15,7 @@
 static int refused;
 static const char *device;
 static bool no_space, interrupts, interrupted_last;
-static void (*before_lock)(void);
+static void (*before_lock)(void), (*before_name)(void);
 static uint64_t *skipped;
 static unsigned int to_skip;
 static unsigned int countdown;
@@ -56,6 +56,11 @@ void interrupt_calls(bool interrupt)
 void before_next_lock(void (*fn)(void))
 {
 	before_lock = fn;
+}
+
+void before_name_lock(void (*fn)(void))
+{
+	before_name = fn;
 }
 
 void skip_sleeps(uint64_t *until, unsigned int n)
@@ -128,16 +133,26 @@ int __wrap_open(const char *path, int flags, ...)
 	return fault() ? -1 : __real_open(path, flags, mode);
 }
 
+static void run_once(void (**hook)(void))
+{
+	void (*fn)(void) = *hook;
+
+	*hook = NULL;
+	if (fn)
+		fn();
+}
+
 /* What is to happen to a lock, or before it. True: it is interrupted. */
 static bool meddle(int command, const struct flock *lock)
 {
-	void (*fn)(void) = before_lock;
+	const off_t name_byte = 2;
 
 	if (command != F_OFD_SETLK && command != F_OFD_SETLKW && command != F_OFD_GETLK)
 		return false;
-	if (fn && command != F_OFD_GETLK && lock->l_type == F_WRLCK) {
-		before_lock = NULL;
-		fn();
+	if (command != F_OFD_GETLK && lock->l_type == F_WRLCK) {
+		run_once(&before_lock);
+		if (lock->l_start == name_byte)
+			run_once(&before_name);
 	}
 	if (!interrupted())
 		return false;

@@ -33,6 +33,9 @@ void interrupt_calls(bool interrupt);
 /* Run @fn once, just before the next lock that is to be exclusive. */
 void before_next_lock(void (*fn)(void));
 
+/* The same, before the next lock of a file that is to lose its name. */
+void before_name_lock(void (*fn)(void));
+
 /*
  * The next @n sleeps on a futex time out at once, and the one after them is interrupted;
  * @until: when each would have ended, ns. Later ones are what they always are.

@@ -106,7 +106,8 @@ static int create_to_persist(struct shmring **r)
 {
 	int ret = create(r, name(), SHMRING_PERSIST);
 
-	if (!ret)
+	/* This may fail once, too. */
+	if (!ret && shmring_unlink(name()))
 		shmring_unlink(name());
 	return ret;
 }
@@ -369,6 +370,12 @@ static void name_of_another_kind_of_file_is_left_alone(void **state)
 	assert_int_equal(attach_by_name(&r), -EPROTO);
 	assert_true(!lstat(path, &st) && S_ISFIFO(st.st_mode));
 	unlink(path);
+	assert_int_equal(mknod(path, S_IFREG | 0600, 0), 0);
+	assert_int_equal(truncate(path, 100000), 0);
+	assert_int_equal(create_named(&r), -EEXIST);
+	assert_int_equal(attach_by_name(&r), -EPROTO);
+	assert_true(!lstat(path, &st) && st.st_size == 100000);
+	unlink(path);
 	assert_int_equal(nr_fds(), fds);
 }
 
@@ -542,6 +549,110 @@ static void death_of_one_is_not_that_of_the_next(void **state)
 	shmring_close(c);
 }
 
+/* A process that has all that this one has, and lives until end_of_child(). */
+static pid_t child_that_stays(void)
+{
+	pid_t pid = fork();
+
+	if (!pid)
+		for (;;)
+			pause();
+	return pid;
+}
+
+static void end_of_child(pid_t pid)
+{
+	kill(pid, SIGKILL);
+	end_of(pid);
+}
+
+/*
+ * A producer is killed whose child lives on, and with it the lock. The next producer is
+ * none the less for it, neither while the child lives nor after.
+ */
+static void child_of_the_killed_is_not_the_next(void **state)
+{
+	struct shmring *c = new_ring(NULL, SHMRING_CONSUMER), *p, *other;
+	int pipes[2];
+	pid_t pid, child;
+
+	(void)state;
+	assert_int_equal(pipe2(pipes, O_CLOEXEC), 0);
+	pid = fork();
+	if (!pid) {
+		if (shmring_attach_fd(&p, shmring_fd(c), SHMRING_PRODUCER))
+			_exit(1);
+		child = child_that_stays();
+		if (write(pipes[1], &child, sizeof(child)) == sizeof(child))
+			raise(SIGKILL);
+		_exit(1);
+	}
+	assert_int_equal(read(pipes[0], &child, sizeof(child)), sizeof(child));
+	end_of(pid);
+	assert_int_equal(shmring_wait_data(c, &nowait), -ENODATA);
+	assert_int_equal(shmring_attach_fd(&p, shmring_fd(c), SHMRING_PRODUCER), 0);
+	put(p, 8, 1);
+	kill(child, SIGKILL);
+	while (!kill(child, 0))
+		usleep(1000);
+	assert_int_equal(shmring_attach_fd(&other, shmring_fd(c), SHMRING_PRODUCER), -EBUSY);
+	take(c, 8, 1);
+	assert_int_equal(shmring_wait_data(c, &nowait), -EAGAIN);
+	shmring_close(p);
+	assert_int_equal(shmring_wait_data(c, &nowait), -ENODATA);
+	shmring_close(c);
+	close(pipes[0]);
+	close(pipes[1]);
+}
+
+/* A child has the description with the locks, but keeps nobody from the ring. */
+static void child_of_the_last_holder_locks_nobody_out(void **state)
+{
+	struct shmring *p = new_ring(name(), SHMRING_PRODUCER), *c;
+	pid_t child = child_that_stays();
+	int fd = dup(shmring_fd(p));
+
+	(void)state;
+	put(p, 8, 1);
+	shmring_close(p);
+	assert_false(is_named());
+	alarm(30);	/* it was for ever */
+	assert_int_equal(shmring_attach_fd(&c, fd, SHMRING_CONSUMER), 0);
+	alarm(0);
+	take(c, 8, 1);
+	shmring_close(c);
+	close(fd);
+	end_of_child(child);
+}
+
+/* Somebody has stopped while he was changing who is there. */
+static void lock_of_another_does_not_outlast_a_deadline(void **state)
+{
+	struct flock change = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = 1,
+				.l_len = 1 };
+	struct shmring *c = new_ring(name(), SHMRING_CONSUMER);
+	struct shmring_wait wait = { .policy = SHMRING_BLOCK };
+	char path[SHMRING_NAME_MAX + 32];
+	pid_t pid = fork();
+	int fd;
+
+	(void)state;
+	if (!pid)
+		be_a_producer(c);
+	end_of(pid);
+	take_last(c);
+	snprintf(path, sizeof(path), "/dev/shm/shmring.%s", name());
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	assert_int_equal(fcntl(fd, F_OFD_SETLK, &change), 0);
+	alarm(30);
+	wait.deadline = shmring_deadline(60000000);
+	assert_int_equal(shmring_wait_data(c, &wait), -ETIMEDOUT);
+	alarm(0);
+	close(fd);
+	assert_int_equal(shmring_wait_data(c, &nowait), -ENODATA);
+	shmring_close(c);
+}
+
 /* The parent's object, in a child that only closes it, and one that does not. */
 static void child_leaves_the_parent_its_role(void **state)
 {
@@ -635,6 +746,82 @@ static void name_of_the_killed_is_taken_by_one(void **state)
 	assert_false(is_named());
 }
 
+/* The name changes hands after a look at whose it is: nobody's is to be taken away. */
+static void name_changes_hands(void)
+{
+	assert_int_equal(shmring_unlink(name()), 0);
+	ring_of_that_name_is_made();
+}
+
+static void name_that_changed_hands_stays(void **state)
+{
+	struct shmring *r, *p = new_ring(name(), SHMRING_PRODUCER);
+
+	(void)state;
+	before_name_lock(name_changes_hands);
+	shmring_close(p);
+	assert_int_equal(attach_by_name(&r), 0);
+	shmring_close(r);
+	before_name_lock(name_changes_hands);
+	p = ring;
+	assert_int_equal(shmring_unlink(name()), -ENOENT);
+	assert_int_equal(attach_by_name(&r), 0);
+	shmring_close(r);
+	shmring_close(p);
+	shmring_close(ring);
+	assert_false(is_named());
+
+	leave_debris();
+	before_name_lock(name_changes_hands);
+	assert_int_equal(attach_by_name(&r), -ENOENT);
+	assert_int_equal(attach_by_name(&r), 0);
+	shmring_close(r);
+	shmring_close(ring);
+	assert_false(is_named());
+}
+
+/* Who made the ring by its name has gone before who got it as a descriptor. */
+static void last_holder_takes_the_name_away_however_it_came(void **state)
+{
+	struct shmring *p = new_ring(name(), SHMRING_PRODUCER), *c;
+
+	(void)state;
+	assert_int_equal(shmring_attach_fd(&c, shmring_fd(p), SHMRING_CONSUMER), 0);
+	shmring_close(p);
+	assert_true(is_named());
+	shmring_close(c);
+	assert_false(is_named());
+
+	p = persistent_ring();
+	assert_int_equal(shmring_attach_fd(&c, shmring_fd(p), SHMRING_CONSUMER), 0);
+	shmring_close(p);
+	shmring_close(c);
+	assert_true(is_named());
+	assert_int_equal(shmring_unlink(name()), 0);
+}
+
+/* Between a ring's making and the taking of its role. */
+static void another_takes_the_role(void)
+{
+	assert_int_equal(shmring_attach(&successor, name(), SHMRING_PRODUCER), 0);
+}
+
+static void create_that_is_too_late_leaves_the_others_the_name(void **state)
+{
+	struct shmring *r;
+
+	(void)state;
+	before_next_lock(another_takes_the_role);
+	assert_int_equal(create(&r, name(), SHMRING_PERSIST), -EBUSY);
+	assert_true(is_named());
+	put(successor, 8, 1);
+	assert_int_equal(attach_by_name(&r), 0);
+	take(r, 8, 1);
+	shmring_close(r);
+	shmring_close(successor);
+	assert_int_equal(shmring_unlink(name()), 0);
+}
+
 /*
  * Somebody looks whether it is debris while we attach: that is waited for; and if its
  * name has been taken away then, it is not there.
@@ -654,7 +841,7 @@ static bool sleeps(pid_t pid)
 
 static pid_t start_to_look(bool unlinks)
 {
-	struct flock all = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = 2, .l_len = 1 };
+	struct flock all = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = 0, .l_len = 1 };
 	char path[SHMRING_NAME_MAX + 32], byte = 0;
 	int fd, pipes[2];
 	pid_t pid;
@@ -692,6 +879,23 @@ static void attach_waits_for_who_looks_for_debris(void **state)
 	pid = start_to_look(true);
 	assert_int_equal(attach_by_name(&r), -ENOENT);
 	end_of(pid);
+}
+
+/* So does who makes a new one. */
+static void create_waits_for_who_looks_for_debris(void **state)
+{
+	struct shmring *r;
+	pid_t pid;
+
+	(void)state;
+	shmring_close(persistent_ring());
+	pid = start_to_look(false);
+	assert_int_equal(create_named(&r), -EEXIST);
+	end_of(pid);
+	pid = start_to_look(true);
+	assert_int_equal(create_named(&r), 0);
+	end_of(pid);
+	shmring_close(r);
 }
 
 /* -------------------------------------------------------------------- polling */
@@ -931,6 +1135,7 @@ static void wait_of_an_empty_consumer_sleeps_though_the_producer_waits(void **st
 	assert_int_equal(shmring_attach_fd(&c, shmring_fd(p), SHMRING_CONSUMER), 0);
 	p->lane->space_wake_at = 8;
 	wait_a_little(c);
+	assert_in_range(c->priv->sleeps, 1, 2);
 	shmring_close(c);
 	shmring_close(p);
 }
@@ -950,8 +1155,28 @@ static void wait_for_more_ends_though_the_producer_has_polled(void **state)
 	assert_true(is_readable(shmring_poll_fd(p)));
 	put(p, 8, 1);
 	assert_int_equal(shmring_wait_data(c, &wait), -ETIMEDOUT);
+	assert_in_range(c->priv->sleeps, 1, 2);
 	assert_true(p->lane->space_wake_at == SHMRING_NO_WAKE);
 	take(c, 8, 1);
+	shmring_close(c);
+	shmring_close(p);
+}
+
+/* It was to say "none" next, and has been killed. */
+static void wait_for_more_ends_though_the_producer_dies_while_it_polls(void **state)
+{
+	struct shmring *p = new_ring(NULL, SHMRING_PRODUCER), *c;
+	struct shmring_wait wait = { .policy = SHMRING_BLOCK, .min_bytes = 100 };
+
+	(void)state;
+	assert_int_equal(shmring_attach_fd(&c, shmring_fd(p), SHMRING_CONSUMER), 0);
+	put(p, 8, 1);
+	p->lane->space_wake_at = (uint64_t)-8;
+	alarm(30);	/* it was for ever */
+	wait.deadline = shmring_deadline(1000000);
+	assert_int_equal(shmring_wait_data(c, &wait), -ETIMEDOUT);
+	assert_in_range(c->priv->sleeps, 1, 2);
+	alarm(0);
 	shmring_close(c);
 	shmring_close(p);
 }
@@ -1048,6 +1273,7 @@ static int tidy(void **state)
 	refuse_space(false);
 	interrupt_calls(false);
 	before_next_lock(NULL);
+	before_name_lock(NULL);
 	skip_sleeps(NULL, 0);
 	shmring_unlink(name());
 	return 0;
@@ -1073,11 +1299,18 @@ int main(void)
 		TEST(pid_tells_of_a_death_where_it_means_something),
 		TEST(pid_tells_nothing_without_a_namespace),
 		TEST(death_of_one_is_not_that_of_the_next),
+		TEST(child_of_the_killed_is_not_the_next),
+		TEST(child_of_the_last_holder_locks_nobody_out),
+		TEST(lock_of_another_does_not_outlast_a_deadline),
 		TEST(child_leaves_the_parent_its_role),
 		TEST(name_of_the_killed_can_be_taken),
 		TEST(name_of_the_killed_goes_when_it_is_looked_for),
 		TEST(name_of_the_killed_is_taken_by_one),
+		TEST(name_that_changed_hands_stays),
+		TEST(last_holder_takes_the_name_away_however_it_came),
+		TEST(create_that_is_too_late_leaves_the_others_the_name),
 		TEST(attach_waits_for_who_looks_for_debris),
+		TEST(create_waits_for_who_looks_for_debris),
 		TEST(poll_fd_is_readable_when_it_is_time),
 		TEST(poll_fd_of_a_producer_tells_of_half_the_space),
 		TEST(poll_fd_forgets_all_that_came_before),
@@ -1090,6 +1323,7 @@ int main(void)
 		TEST(wait_that_has_ended_is_not_woken),
 		TEST(wait_of_an_empty_consumer_sleeps_though_the_producer_waits),
 		TEST(wait_for_more_ends_though_the_producer_has_polled),
+		TEST(wait_for_more_ends_though_the_producer_dies_while_it_polls),
 		TEST(wait_looks_after_50_100_200_and_then_each_400_ms),
 		TEST(both_fence_if_one_takes_no_barriers),
 		TEST(large_ring_has_a_large_credit),

@@ -236,6 +236,26 @@ static void wait_succeeds_rather_than_times_out(void **state)
 	assert_int_equal(shmring_wait_data(&rig->c, NULL), 0);
 }
 
+static int nothing_comes_but_time_goes_by(struct rig *rig)
+{
+	(void)rig;
+	if (sleep_.nr == 10)
+		while (shmring_now() < sleep_.deadline)
+			;
+	return 0;
+}
+
+/* The other side can end every sleep, and never say more. */
+static void wait_ends_at_its_deadline_however_often_it_is_woken(void **state)
+{
+	struct rig *rig = script(state, nothing_comes_but_time_goes_by);
+	const struct shmring_wait wait = { .policy = SHMRING_BLOCK,
+					   .deadline = shmring_deadline(1000000) };
+
+	assert_int_equal(shmring_wait_data(&rig->c, &wait), -ETIMEDOUT);
+	assert_in_range(sleep_.nr, 1, 10);
+}
+
 static void wait_says_why_it_ended(void **state)
 {
 	struct rig *rig = script(state, a_signal_comes);
@@ -457,6 +477,7 @@ int main(void)
 		cmocka_unit_test(wait_for_more_than_there_is_sleeps),
 		cmocka_unit_test(wait_woken_for_nothing_sleeps_again),
 		cmocka_unit_test(wait_succeeds_rather_than_times_out),
+		cmocka_unit_test(wait_ends_at_its_deadline_however_often_it_is_woken),
 		cmocka_unit_test(wait_says_why_it_ended),
 		cmocka_unit_test(wait_for_data_drains_before_the_end),
 		cmocka_unit_test(wait_for_data_held_by_oneself_is_a_deadlock),
