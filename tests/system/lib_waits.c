@@ -114,8 +114,8 @@ static const struct way ways[] = {
 };
 
 /*
- * Of two who wait exclusively, one is told of a message, and does not come back:
- * then the other is told of the next.
+ * Two wait exclusively, and neither comes back after the message that it was told of:
+ * the other one is told of that or the next.
  */
 struct exclusive {
 	int ep[2];
