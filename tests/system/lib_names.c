@@ -250,6 +250,7 @@ static int without_device(void *arg)
 
 	(void)arg;
 	become(USER, USER, NULL, 0);
+	setenv("SHMRING_BACKEND", "kmod", 1);
 	EXPECT_EQ(shmring_create(&r, NULL, &opt), -EACCES);
 	EXPECT_EQ(shmring_attach(&r, "anything", SHMRING_HANDLE), -EACCES);
 	unsetenv("SHMRING_BACKEND");
