@@ -93,6 +93,7 @@ static bool fault(void)
 		return fault() ? (failure) : __real_##name arguments;	\
 	}
 
+WRAP(void *, NULL, aligned_alloc, (size_t align, size_t size), (align, size))
 WRAP(void *, NULL, calloc, (size_t n, size_t size), (n, size))
 WRAP(void *, (void *)-1, mmap, (void *at, size_t len, int prot, int flags, int fd, off_t offset),
      (at, len, prot, flags, fd, offset))
@@ -113,7 +114,7 @@ int __wrap_posix_fallocate(int fd, off_t at, off_t len)
 {
 	if (no_space)
 		return ENOSPC;
-	if (interrupted() || (interrupts && len > 4 << 20))
+	if (interrupted() || (interrupts && len > 1 << 16))
 		return EINTR;
 	return fault() ? ENOMEM : __real_posix_fallocate(fd, at, len);
 }

@@ -26,7 +26,7 @@ void refuse_space(bool refuse);
 
 /*
  * Interrupt every other call that takes or looks at a lock or that allocates, and each
- * that allocates more than 4 MiB, as if signals came faster than that.
+ * that allocates more than 64 KiB, as if signals came faster than that.
  */
 void interrupt_calls(bool interrupt);
 
