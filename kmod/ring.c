@@ -67,7 +67,8 @@ static bool charge_user(struct shmring *ring)
 			return false;
 		atomic_long_add(ring->nr_pages, &cred->user->locked_vm);
 	}
-	ring->cred = get_cred(cred);
+	/* It stores a zero that whoever shares the credentials stores: the kernel's race. */
+	ring->cred = data_race(get_cred(cred));
 	return true;
 }
 
