@@ -485,6 +485,12 @@ static void path_of(char path[PATH_SIZE], const char *name)
 	snprintf(path, PATH_SIZE, SHM_PREFIX "%s", name);
 }
 
+/* What has the name: not by way of a link, and without waiting for a FIFO's other end. */
+static int open_file(const char *path)
+{
+	return open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+}
+
 /* A description of our own: locks belong to it. */
 static int reopen(int fd)
 {
@@ -636,7 +642,7 @@ static bool has_lost_its_name(int fd, const char *path)
 /* Make room for a new ring of this name. 0: done, try again. */
 static int remove_debris(const char *path)
 {
-	int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	int fd = open_file(path);
 	int ret;
 
 	if (fd < 0)
@@ -711,7 +717,7 @@ static int memfd_open(struct shmring_private *p, const char *name, enum shmring_
 
 	(void)role;	/* whoever may read and write may do all */
 	path_of(path, name);
-	p->fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	p->fd = open_file(path);
 	if (p->fd < 0)
 		return errno == ELOOP ? -EPROTO : -errno;
 	if (!is_ring(p->fd)) {
@@ -795,7 +801,7 @@ static int memfd_unlink(const char *name)
 	int fd, ret;
 
 	path_of(path, name);
-	fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	fd = open_file(path);
 	if (fd >= 0 && is_ring(fd))
 		ret = remove_name_of(fd, path);
 	else	/* Perhaps no right to the file, but to its name. */
