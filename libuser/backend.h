@@ -28,7 +28,7 @@ struct shmring_spin {
 
 struct shmring_private {
 	const struct shmring_backend *backend;
-	pid_t pid;		/* who attached, and may unmap */
+	uint32_t *ours;		/* not zero in the process that attached, and may unmap */
 	int fd;			/* the ring's file */
 	int poll_fd;		/* -1: none of its own */
 	int lock_fd;		/* memfd: a description for the locks; else -1 */
@@ -90,6 +90,7 @@ extern const struct shmring_backend shmring_backend_kmod;
 extern const struct shmring_backend shmring_backend_memfd;
 
 /* ring.c */
+bool shmring_is_ours(const struct shmring_private *p);
 int shmring_clean_name(char to[SHMRING_NAME_MAX], const char *name);
 int shmring_bind(struct shmring *r, enum shmring_role role, struct shmring_status *status,
 		 struct shmring_consumer *consumer, struct shmring_producer *producer,

@@ -887,7 +887,7 @@ static void memfd_close(struct shmring *r)
 {
 	struct shmring_private *p = r->priv;
 
-	if (p->pid == getpid()) {
+	if (shmring_is_ours(p)) {
 		if (r->role != SHMRING_HANDLE)
 			give_up_role(r);
 		remove_name(p);

@@ -17,6 +17,11 @@ static const struct shmring_backend *const backends[] = {
 	&shmring_backend_memfd,
 };
 
+static size_t page_size(void)
+{
+	return (size_t)sysconf(_SC_PAGESIZE);
+}
+
 /* ---------------------------------------------------------------- choosing */
 
 /* The backend that the caller or $SHMRING_BACKEND insists on; AUTO: neither. */
@@ -100,7 +105,7 @@ static bool bad_role(enum shmring_role role)
 /* Fill in what was left out, and check the rest. */
 static int clean_options(struct shmring_options *opt, bool named)
 {
-	size_t capacity = (size_t)sysconf(_SC_PAGESIZE);
+	size_t capacity = page_size();
 
 	if (bad_role(opt->role) || (unsigned int)opt->policy > SHMRING_SPIN ||
 	    (opt->mode & ~0666u) || (opt->flags & ~SHMRING_PERSIST) ||
@@ -142,9 +147,30 @@ int shmring_map_at(struct shmring_private *p, size_t where, size_t len, int prot
 	return mmap(at, len, prot, MAP_SHARED | MAP_FIXED, p->fd, offset) == at ? 0 : -errno;
 }
 
+/*
+ * Are we who made the object, and not a forked child? Its pid does not tell, which may be
+ * the parent's in a namespace of its own; that this page was wiped does.
+ */
+bool shmring_is_ours(const struct shmring_private *p)
+{
+	return *p->ours;
+}
+
+static int make_ours(struct shmring_private *p)
+{
+	void *page = mmap(NULL, page_size(), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+			  -1, 0);
+
+	if (page == MAP_FAILED)
+		return -errno;
+	p->ours = page;
+	*p->ours = 1;
+	return madvise(page, page_size(), MADV_WIPEONFORK) ? -errno : 0;
+}
+
 static void unmap(struct shmring_private *p)
 {
-	if (p->base && p->pid == getpid())
+	if (p->base && shmring_is_ours(p))
 		munmap(p->base, p->size);
 	p->base = NULL;
 }
@@ -195,25 +221,35 @@ int shmring_bind(struct shmring *r, enum shmring_role role, struct shmring_statu
 
 /* ------------------------------------------------------------------ objects */
 
-static struct shmring *new_object(void)
+static void free_object(struct shmring *r)
+{
+	if (r->priv && r->priv->ours)
+		munmap(r->priv->ours, page_size());
+	free(r->priv);
+	free(r);
+}
+
+static int new_object(struct shmring **out)
 {
 	struct shmring *r = aligned_alloc(__alignof__(*r), sizeof(*r));
+	int ret;
 
 	if (!r)
-		return NULL;
+		return -ENOMEM;
 	memset(r, 0, sizeof(*r));
 	r->priv = calloc(1, sizeof(*r->priv));
-	if (!r->priv) {
-		free(r);
-		return NULL;
+	ret = r->priv ? make_ours(r->priv) : -ENOMEM;
+	if (ret) {
+		free_object(r);
+		return ret;
 	}
 	r->priv->fd = -1;
 	r->priv->poll_fd = -1;
 	r->priv->lock_fd = -1;
-	r->priv->pid = getpid();
 	r->priv->policy = SHMRING_ADAPTIVE;
 	shmring_spin_init(&r->priv->spin);
-	return r;
+	*out = r;
+	return 0;
 }
 
 void shmring_close(struct shmring *r)
@@ -227,8 +263,7 @@ void shmring_close(struct shmring *r)
 		close(r->priv->poll_fd);
 	if (r->priv->fd >= 0)
 		close(r->priv->fd);
-	free(r->priv);
-	free(r);
+	free_object(r);
 }
 
 /* Take the role, if one is wanted, and hand the object out; or free it. */
@@ -255,9 +290,9 @@ int shmring_create(struct shmring **out, const char *name, const struct shmring_
 		ret = clean_options(&o, name);
 	if (ret)
 		return ret;
-	r = new_object();
-	if (!r)
-		return -ENOMEM;
+	ret = new_object(&r);
+	if (ret)
+		return ret;
 	if (o.policy)
 		r->priv->policy = o.policy;
 	r->priv->lowat = o.lowat;
@@ -288,9 +323,9 @@ int shmring_attach(struct shmring **out, const char *name, enum shmring_role rol
 		ret = bad_role(role) ? -EINVAL : insisted_on(&id);
 	if (ret)
 		return ret;
-	r = new_object();
-	if (!r)
-		return -ENOMEM;
+	ret = new_object(&r);
+	if (ret)
+		return ret;
 	while ((b = next_backend(b, id, ret))) {
 		first = ret;
 		ret = b->open(r->priv, clean, role);
@@ -306,15 +341,16 @@ int shmring_attach_fd(struct shmring **out, int fd, enum shmring_role role)
 {
 	struct shmring *r;
 	size_t i;
-	int ret = -EINVAL;
+	int ret;
 
 	if (bad_role(role))
 		return -EINVAL;
 	if (fcntl(fd, F_GETFD) < 0)
 		return -errno;
-	r = new_object();
-	if (!r)
-		return -ENOMEM;
+	ret = new_object(&r);
+	if (ret)
+		return ret;
+	ret = -EINVAL;
 	for (i = 0; ret == -EINVAL && i < sizeof(backends) / sizeof(*backends); i++) {
 		ret = backends[i]->adopt(r->priv, fd);
 		if (!ret)

@@ -3,6 +3,7 @@
 #include "lib.h"
 
 #include <fcntl.h>
+#include <sched.h>
 #include <sys/mman.h>
 
 /* What a child may do with the parent's object: close it, and ask for the fd. */
@@ -54,6 +55,51 @@ static void test_child_closes(void)
 	EXPECT_EQ(receive_number(pair.c), 2);
 	EXPECT_EQ(receive_now(pair.c), -EAGAIN);
 	close_pair(&pair);
+}
+
+static int close_as_first(void *arg)
+{
+	struct pair *pair = arg;
+
+	CHECK_EQ(getpid(), 1);
+	close_pair(pair);
+	return TEST_PASS;
+}
+
+/* Its child, too, is to be the first process of a namespace. */
+static int be_first(void *arg)
+{
+	struct pair pair = make_pair(page_size(), 0);
+
+	(void)arg;
+	CHECK_EQ(getpid(), 1);
+	CHECK(!unshare(CLONE_NEWPID));
+	send_number(pair.p, 1);
+	EXPECT_EQ(in_child(close_as_first, &pair), TEST_PASS);
+	send_number(pair.p, 2);
+	EXPECT_EQ(receive_number(pair.c), 1);
+	EXPECT_EQ(receive_number(pair.c), 2);
+	EXPECT_EQ(receive_now(pair.c), -EAGAIN);
+	close_pair(&pair);
+	return TEST_PASS;
+}
+
+static int with_a_first(void *arg)
+{
+	if (unshare(CLONE_NEWPID))
+		return TEST_SKIP;
+	return in_child(be_first, arg);
+}
+
+/* A child with the pid of its parent is none the less a child. */
+static void test_child_of_the_same_pid(void)
+{
+	int ret = in_child(with_a_first, NULL);
+
+	if (ret == TEST_SKIP)
+		puts("no PID namespaces to be had: not tried with a child of its parent's pid");
+	else
+		EXPECT_EQ(ret, TEST_PASS);
 }
 
 static int just_be(void *arg)
@@ -186,6 +232,7 @@ int main(void)
 	need_backend();
 	RUN(test_child_has_no_mapping);
 	RUN(test_child_closes);
+	RUN(test_child_of_the_same_pid);
 	RUN(test_child_exits);
 	RUN(test_roles_are_the_parents);
 	RUN(test_pipe_to_a_child);
