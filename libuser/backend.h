@@ -20,10 +20,14 @@ struct shmring_spin {
 	bool alone;		/* there is one CPU: do not */
 	unsigned int looks;	/* before the clock is read */
 	unsigned int pauses;	/* before the first look */
+	uint64_t found;		/* bytes, by the last first look */
+	unsigned int same;	/* times it has found as many as the one before */
+	unsigned int rest;	/* waits until pauses may get longer again */
 	uint64_t budget;	/* ns before sleeping; 0: sleep at once */
 	uint64_t cost;		/* ns that sleeping and waking take, as seen so far */
 	unsigned int skip;	/* short sleeps before spinning is tried again ... */
 	unsigned int left;	/* ... and how many are still to come */
+	unsigned int brief_skip, brief_left;	/* likewise, waits without a brief look */
 };
 
 struct shmring_private {
@@ -102,6 +106,8 @@ int shmring_map_at(struct shmring_private *p, size_t where, size_t len, int prot
 uint64_t shmring_now(void);	/* ns, CLOCK_MONOTONIC */
 void shmring_spin_init(struct shmring_spin *spin);
 void shmring_spin_learn(struct shmring_spin *spin, uint64_t ns, bool found);
+bool shmring_brief_rests(struct shmring_spin *spin);
+void shmring_brief_learn(struct shmring_spin *spin, bool found);
 void shmring_sleep_learn(struct shmring_spin *spin, uint64_t ns);
 void shmring_pauses_learn(struct shmring_spin *spin, unsigned int looks, uint64_t bytes,
 			  uint64_t capacity);

@@ -21,6 +21,9 @@
 
 #define PAUSES_MAX	256	/* some microseconds */
 #define BYTES_PER_PAUSE	4	/* about 200 MB/s: slower is no stream */
+#define SAME_MAX	8	/* finds of as many bytes: perhaps no stream either ... */
+#define PAUSES_PROBE	64	/* ... if there are no more after so many */
+#define PROBE_REST	4095	/* waits until that is tried again */
 
 uint64_t shmring_now(void)
 {
@@ -80,6 +83,26 @@ void shmring_spin_learn(struct shmring_spin *spin, uint64_t ns, bool found)
 }
 
 /*
+ * Is this no time to look for a microsecond before sleeping, as that was in vain lately?
+ * Where it is so every other time, it is not worth it, either: failure counts for more.
+ */
+bool shmring_brief_rests(struct shmring_spin *spin)
+{
+	if (!spin->brief_left)
+		return false;
+	spin->brief_left--;
+	return true;
+}
+
+void shmring_brief_learn(struct shmring_spin *spin, bool found)
+{
+	unsigned int skip = found ? spin->brief_skip / 2 : 2 * spin->brief_skip + 2;
+
+	spin->brief_skip = skip < SKIP_MAX ? skip : SKIP_MAX;
+	spin->brief_left = spin->brief_skip;
+}
+
+/*
  * A sleep took @ns. If that is little more than what sleeping and waking cost, then
  * to spin for that long would have been better: at worst it costs as much again (the
  * rule for renting skis, and for the halt polling of KVM). Unless spinning has just
@@ -102,6 +125,27 @@ void shmring_sleep_learn(struct shmring_spin *spin, uint64_t ns)
 }
 
 /*
+ * The first look after a pause has found @bytes. Always as many, even after a long
+ * pause? Then the other side waits for an answer before it sends more: no pause, for a
+ * long time. True: that has settled how long the next pause is.
+ */
+static bool in_lockstep(struct shmring_spin *spin, uint64_t bytes)
+{
+	spin->same = bytes == spin->found ? spin->same + 1 : 0;
+	spin->found = bytes;
+	if (spin->same < SAME_MAX)
+		return false;
+	if (spin->same == SAME_MAX) {
+		spin->pauses = PAUSES_PROBE;
+		return true;
+	}
+	spin->pauses = 1;
+	spin->same = 0;
+	spin->rest = PROBE_REST;
+	return true;
+}
+
+/*
  * Whoever keeps up with a stream and looks again at once finds one more message,
  * and takes the other side's cache line away from it for each: two to six times
  * slower than to let some messages gather. So pause before the first look, for as
@@ -113,10 +157,16 @@ void shmring_sleep_learn(struct shmring_spin *spin, uint64_t ns)
 void shmring_pauses_learn(struct shmring_spin *spin, unsigned int looks, uint64_t bytes,
 			  uint64_t capacity)
 {
-	if (looks > 2)
+	bool some = bytes < capacity / 8;
+
+	if (spin->rest)
+		spin->rest--;
+	else if (looks > 2)
 		spin->pauses = 1;
+	else if (looks == 1 && some && in_lockstep(spin, bytes))
+		;
 	else if (looks > 1 || bytes < (uint64_t)spin->pauses * BYTES_PER_PAUSE)
 		spin->pauses = spin->pauses > 1 ? spin->pauses / 2 : 1;
-	else if (bytes < capacity / 8 && spin->pauses < PAUSES_MAX)
+	else if (some && spin->pauses < PAUSES_MAX)
 		spin->pauses *= 2;
 }

@@ -122,11 +122,12 @@ static void pause_for(unsigned int pauses)
 
 /*
  * Ask for the line that the producer is about to write together with its head's, not
- * after it: a hint, which orders nothing. See docs/design.md.
+ * after it: a hint, which orders nothing. Not for records, whose first line is written
+ * twice, the header last. See docs/design.md.
  */
 static void fetch_message_to_come(const struct shmring *r)
 {
-	if (r->role == SHMRING_CONSUMER)
+	if (r->role == SHMRING_CONSUMER && r->slot_size)
 		__builtin_prefetch(r->data + (r->c.limit & r->mask));
 }
 
@@ -174,7 +175,22 @@ static int only_spin(struct shmring *r, const struct want *want, uint64_t deadli
 	return ret ? ret : -ETIMEDOUT;
 }
 
-/* Spin for as long as that is worth it; or only look. */
+/* Look for as long as one system call takes; or once, if that has not been enough. */
+static int look_briefly(struct shmring *r, const struct want *want, uint64_t deadline)
+{
+	struct shmring_spin *spin = &r->priv->spin;
+	uint64_t spun;
+	int ret;
+
+	if (spin->alone || shmring_brief_rests(spin))
+		return look(r, want);
+	ret = spin_for(r, want, 0, deadline, &spun);
+	if (ret >= 0)
+		shmring_brief_learn(spin, ret);
+	return ret;
+}
+
+/* Spin for as long as that is worth it. */
 static int spin_a_little(struct shmring *r, const struct want *want, uint64_t deadline)
 {
 	struct shmring_spin *spin = &r->priv->spin;
@@ -182,7 +198,7 @@ static int spin_a_little(struct shmring *r, const struct want *want, uint64_t de
 	int ret;
 
 	if (!spin->budget || spin->alone)
-		return look(r, want);
+		return look_briefly(r, want, deadline);
 	ret = spin_for(r, want, spin->budget, deadline, &spun);
 	if (ret >= 0)
 		shmring_spin_learn(spin, spun, ret);
@@ -255,7 +271,7 @@ static int wait_for(struct shmring *r, const struct want *want, const struct shm
 	else if (policy == SHMRING_SPIN)
 		ret = only_spin(r, want, deadline);
 	else if (policy == SHMRING_BLOCK)
-		ret = look(r, want);
+		ret = look_briefly(r, want, deadline);
 	else
 		ret = spin_a_little(r, want, deadline);
 	if (!ret)

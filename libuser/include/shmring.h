@@ -48,7 +48,7 @@ enum shmring_role {
 enum shmring_policy {
 	SHMRING_DEFAULT,	/* in a wait: the endpoint's; else adaptive */
 	SHMRING_ADAPTIVE,	/* spin as long as sleeping would cost, then sleep */
-	SHMRING_BLOCK,		/* sleep at once */
+	SHMRING_BLOCK,		/* sleep; if it pays, look for a microsecond before */
 	SHMRING_SPIN,		/* never sleep, never -EINTR: burns a core */
 };
 
@@ -519,8 +519,9 @@ static inline uint64_t __shmring_finish(struct shmring *r, size_t len)
 		rec->len = (uint32_t)len;
 		rec->flags = 0;
 	}
+	/* Atomic, or the compiler makes a store of it that is always done. */
 	if (__shmring_unlikely(r->p.end != head))
-		r->p.end = head;
+		__atomic_store_n(&r->p.end, head, __ATOMIC_RELAXED);
 	return head;
 }
 

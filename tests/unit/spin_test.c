@@ -88,6 +88,48 @@ static void spin_given_up_is_tried_after_more_and_more_sleeps(void **state)
 	assert_int_equal(spin.left, 1);
 }
 
+/* ------------------------------------------------------------- looking briefly */
+
+static unsigned int rests(struct shmring_spin *spin)
+{
+	unsigned int n = 0;
+
+	while (shmring_brief_rests(spin))
+		n++;
+	return n;
+}
+
+static void brief_look_in_vain_is_tried_after_more_and_more_waits(void **state)
+{
+	static const unsigned int after[] = { 2, 6, 14, 30, 62, 63, 63 };
+	struct shmring_spin spin = after_sleeps_of(COST);
+	unsigned int i;
+
+	(void)state;
+	assert_int_equal(rests(&spin), 0);
+	for (i = 0; i < ARRAY_SIZE(after); i++) {
+		shmring_brief_learn(&spin, false);
+		assert_int_equal(rests(&spin), after[i]);
+	}
+	for (i = 31; i; i /= 2) {
+		shmring_brief_learn(&spin, true);
+		assert_int_equal(rests(&spin), i);
+	}
+	shmring_brief_learn(&spin, true);
+	assert_int_equal(rests(&spin), 0);
+}
+
+static void brief_look_in_vain_every_other_time_is_hardly_tried(void **state)
+{
+	struct shmring_spin spin = after_sleeps_of(COST);
+	unsigned int i;
+
+	(void)state;
+	for (i = 0; i < 100; i++)
+		shmring_brief_learn(&spin, i % 2);
+	assert_in_range(rests(&spin), 31, 63);
+}
+
 /* ------------------------------------------------------------------- sleeping */
 
 static void sleep_much_longer_than_its_cost_says_nothing(void **state)
@@ -177,6 +219,46 @@ static void pauses_end_where_looks_are_many(void **state)
 	assert_int_equal(pauses_after(256, 3000, RING), 1);
 }
 
+/* Who finds as much each time, after a long pause too, keeps nobody waiting. */
+static void pauses_end_where_the_other_side_waits(void **state)
+{
+	struct shmring_spin spin = after_sleeps_of(COST);
+	unsigned int n;
+
+	(void)state;
+	for (n = 0; n <= 8; n++) {
+		assert_int_not_equal(spin.pauses, 64);
+		shmring_pauses_learn(&spin, 1, 64, RING);
+	}
+	assert_int_equal(spin.pauses, 64);
+	shmring_pauses_learn(&spin, 1, 64, RING);
+	for (n = 0; n < 4095; n++) {
+		assert_int_equal(spin.pauses, 1);
+		shmring_pauses_learn(&spin, 1, 4096, RING);
+	}
+	assert_int_equal(spin.pauses, 1);
+	shmring_pauses_learn(&spin, 1, 4096, RING);
+	assert_int_equal(spin.pauses, 2);
+}
+
+/* A stream that comes one by one, as long as nobody lets it gather. */
+static void pauses_go_on_where_a_long_one_gathers_more(void **state)
+{
+	struct shmring_spin spin = after_sleeps_of(COST);
+	unsigned int n;
+
+	(void)state;
+	for (n = 0; n <= 8; n++)
+		shmring_pauses_learn(&spin, 1, 64, RING);
+	assert_int_equal(spin.pauses, 64);
+	shmring_pauses_learn(&spin, 1, 640, RING);
+	assert_int_equal(spin.pauses, 128);
+	/* Nor is who finds a good part of the ring each time in lockstep. */
+	for (n = 0; n < 100; n++)
+		shmring_pauses_learn(&spin, 1, RING, RING);
+	assert_int_equal(spin.pauses, 128);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -184,12 +266,16 @@ int main(void)
 		cmocka_unit_test(spin_in_vain_is_halved_each_time),
 		cmocka_unit_test(spin_longer_than_a_sleep_is_in_vain),
 		cmocka_unit_test(spin_given_up_is_tried_after_more_and_more_sleeps),
+		cmocka_unit_test(brief_look_in_vain_is_tried_after_more_and_more_waits),
+		cmocka_unit_test(brief_look_in_vain_every_other_time_is_hardly_tried),
 		cmocka_unit_test(sleep_much_longer_than_its_cost_says_nothing),
 		cmocka_unit_test(sleep_costs_what_the_shortest_took),
 		cmocka_unit_test(sleep_may_get_dearer),
 		cmocka_unit_test(pauses_double_while_that_pays),
 		cmocka_unit_test(pauses_are_halved_by_a_trickle),
 		cmocka_unit_test(pauses_end_where_looks_are_many),
+		cmocka_unit_test(pauses_end_where_the_other_side_waits),
+		cmocka_unit_test(pauses_go_on_where_a_long_one_gathers_more),
 	};
 
 	return cmocka_run_group_tests_name("spin", tests, NULL, NULL);

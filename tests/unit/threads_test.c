@@ -52,6 +52,8 @@ static struct ends *new_ends(uint64_t start, size_t capacity, enum shmring_polic
 	assert_int_equal(shmring_attach_fd(&ends->c, shmring_fd(r), SHMRING_CONSUMER), 0);
 	assert_int_equal(shmring_set_policy(ends->p, policy), 0);
 	assert_int_equal(shmring_set_policy(ends->c, policy), 0);
+	if (policy == SHMRING_BLOCK)	/* without a look before each sleep */
+		ends->p->priv->spin.alone = ends->c->priv->spin.alone = true;
 	assert_int_equal(ends->p->producer->head, start);
 	shmring_close(r);
 	return ends;

@@ -220,6 +220,32 @@ static void wait_for_more_than_there_is_sleeps(void **state)
 	assert_int_equal(sleep_.bytes, 17);
 }
 
+/* Who has looked for a while in vain sleeps at once the next time. */
+static void blocking_looks_for_a_while_if_that_has_paid(void **state)
+{
+	struct rig *rig = script(state, one_is_put);
+	struct shmring_spin *spin = &rig->priv_c.spin;
+
+	assert_int_equal(shmring_wait_data(&rig->c, NULL), 0);
+	assert_int_equal(spin->brief_left, 2);
+	take(&rig->c, 8, 1);
+	assert_int_equal(shmring_wait_data(&rig->c, NULL), 0);
+	assert_int_equal(spin->brief_left, 1);
+	assert_int_equal(sleep_.nr, 2);
+	/* With data there, it pays. */
+	spin->brief_left = 0;
+	assert_int_equal(shmring_wait_data(&rig->c, NULL), 0);
+	assert_int_equal(spin->brief_skip, 1);
+	assert_int_equal(sleep_.nr, 2);
+	/* With one CPU it is not tried. */
+	spin->alone = true;
+	spin->brief_left = 0;
+	take(&rig->c, 8, 1);
+	assert_int_equal(shmring_wait_data(&rig->c, NULL), 0);
+	assert_int_equal(spin->brief_left, 0);
+	assert_int_equal(sleep_.nr, 3);
+}
+
 static void wait_woken_for_nothing_sleeps_again(void **state)
 {
 	struct rig *rig = script(state, nothing_and_then_one_is_put);
@@ -475,6 +501,7 @@ int main(void)
 		cmocka_unit_test(wait_for_data_never_asks_for_more_than_the_ring),
 		cmocka_unit_test(wait_for_data_returns_at_once_with_data),
 		cmocka_unit_test(wait_for_more_than_there_is_sleeps),
+		cmocka_unit_test(blocking_looks_for_a_while_if_that_has_paid),
 		cmocka_unit_test(wait_woken_for_nothing_sleeps_again),
 		cmocka_unit_test(wait_succeeds_rather_than_times_out),
 		cmocka_unit_test(wait_ends_at_its_deadline_however_often_it_is_woken),
