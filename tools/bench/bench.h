@@ -257,6 +257,7 @@ uint64_t clock_cpu(int pid);
 
 /* message.c: messages whose every byte is verified; returns 0 or -EBADMSG. */
 void fill_wide(void *p, size_t size, uint64_t seq);
+void fill_string(void *p, size_t size, uint64_t seq);
 int verify_wide(const void *p, size_t size);
 void fill_checked(void *p, size_t size, uint64_t seq);
 int verify_checked(const void *p, size_t size);

@@ -159,7 +159,7 @@ BENCH_INLINE int put(struct bench *b, uint64_t seq, enum bell bell)
 
 	while (!(p = slots_reserve(e)))
 		wait_space(b, bell, e);
-	fill_message(b, p, seq);
+	fill_in_place(b, p, seq);
 	slots_commit(e);
 	before_look(bell);
 	if (__builtin_expect(atomic_load_explicit(&e->s->data_wanted, memory_order_relaxed), 0))

@@ -225,7 +225,7 @@ BENCH_INLINE int put(struct bench *b, uint64_t seq, change_fn *wait, change_fn *
 
 	if (ret)
 		return ret;
-	fill_message(b, e->data + e->offset, seq);
+	fill_in_place(b, e->data + e->offset, seq);
 	step(e);
 	return signal(b, e, FULL);
 }

@@ -100,7 +100,7 @@ BENCH_INLINE int put(struct bench *b, uint64_t seq)
 		p->credit += (uint64_t)value;
 	}
 	p->credit--;
-	fill_message(b, p->end.s->data + p->end.offset, seq);
+	fill_in_place(b, p->end.s->data + p->end.offset, seq);
 	slots_step(&p->end);
 	return post_signal(b, p->data, (int)seq);
 }

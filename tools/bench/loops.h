@@ -43,6 +43,7 @@ typedef uint64_t bench_pair __attribute__((vector_size(16), aligned(8), may_alia
 typedef uint64_t bench_word __attribute__((may_alias));
 
 #define WIDE_FROM	512	/* bytes: below, a call costs more than it gains */
+#define STRING_FROM	4096	/* bytes: below, so does a string instruction */
 
 /* Without --check every word is the sequence number. */
 BENCH_INLINE void fill_message(const struct bench *b, void *p, uint64_t seq)
@@ -64,6 +65,18 @@ BENCH_INLINE void fill_message(const struct bench *b, void *p, uint64_t seq)
 		*pair++ = v;
 	if (b->size % sizeof(*pair))
 		*(bench_word *)pair = seq;
+}
+
+/*
+ * The same in memory that the other side has read: large messages as memset() and memcpy()
+ * would write them there.
+ */
+BENCH_INLINE void fill_in_place(const struct bench *b, void *p, uint64_t seq)
+{
+	if (b->size >= STRING_FROM && !__builtin_expect(b->check, 0))
+		fill_string(p, b->size, seq);
+	else
+		fill_message(b, p, seq);
 }
 
 /* Returns 0 and the sequence number, or -EBADMSG. */

@@ -83,7 +83,7 @@ BENCH_INLINE int put(struct bench *b, uint64_t seq)
 	void *message = e->message + e->next * b->size;
 
 	/* A message is written before the ring is asked for space: full is full by one less. */
-	fill_message(b, message, seq);
+	fill_in_place(b, message, seq);
 	while (!ck_ring_enqueue_spsc(&e->r->ring, e->r->entry, message))
 		; /* busy */
 	if (++e->next == e->r->ring.size + 2)

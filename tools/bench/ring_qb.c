@@ -62,7 +62,7 @@ BENCH_INLINE int put(struct bench *b, uint64_t seq)
 		b->syscalls++;
 		sched_yield();
 	}
-	fill_message(b, p, seq);
+	fill_in_place(b, p, seq);
 	return qb_rb_chunk_commit(b->tx, b->size);
 }
 

@@ -157,7 +157,7 @@ BENCH_INLINE int zc_put(struct bench *b, uint64_t seq, unsigned int batch)
 		} while (!e->nr);
 		e->next = 0;
 	}
-	fill_message(b, zc_message(b, e), seq);
+	fill_in_place(b, zc_message(b, e), seq);
 	if (++e->next == e->nr)
 		rte_ring_enqueue_zc_elem_finish(e->r, e->nr);
 	return 0;

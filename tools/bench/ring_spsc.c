@@ -28,7 +28,7 @@ BENCH_INLINE int put_inplace(struct bench *b, uint64_t seq)
 {
 	struct slots_end *e = b->tx;
 
-	fill_message(b, wait_space(e), seq);
+	fill_in_place(b, wait_space(e), seq);
 	slots_commit(e);
 	return 0;
 }

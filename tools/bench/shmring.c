@@ -107,7 +107,7 @@ BENCH_INLINE int put_inplace(struct bench *b, uint64_t seq)
 
 	if (ret)
 		return ret;
-	fill_message(b, p, seq);
+	fill_in_place(b, p, seq);
 	return shmring_commit(r, b->size);
 }
 
@@ -140,7 +140,7 @@ BENCH_INLINE int put_batch(struct bench *b, uint64_t seq)
 
 	if (ret)
 		return ret;
-	fill_message(b, p, seq);
+	fill_in_place(b, p, seq);
 	ret = shmring_stage(r, b->size);
 	if (++staged >= b->batch) {
 		shmring_publish(r);
@@ -202,7 +202,7 @@ BENCH_INLINE int put_array(struct bench *b, uint64_t seq)
 		if (ret && ret != -EINTR)
 			return ret;
 	}
-	fill_message(b, put_slots.next, seq);
+	fill_in_place(b, put_slots.next, seq);
 	put_slots.next += b->size;
 	return --put_slots.left ? 0 : shmring_commit_slots(r, put_slots.taken);
 }
