@@ -158,9 +158,9 @@ static int spin_for(struct shmring *r, const struct want *want, uint64_t budget,
 			start = now;
 		*spun = now - start;
 		if (*spun >= budget || (deadline && now >= deadline))
-			return 0;
+			break;
 	}
-	if (ret > 0)
+	if (ret >= 0)
 		shmring_pauses_learn(spin, looks + 1, found(r), r->capacity);
 	return ret;
 }

@@ -316,6 +316,9 @@ void __shmring_wake(struct shmring *r);
 
 #define __shmring_unlikely(x)	__builtin_expect(!!(x), 0)
 
+/* Always: a compiler that makes calls of these makes it half as fast (docs/design.md). */
+#define SHMRING_INLINE		static inline __attribute__((__always_inline__))
+
 /* A shared word. A 32-bit program's own uint64_t may lie where no load is atomic. */
 typedef __aligned_u64 __shmring_word;
 
@@ -323,7 +326,7 @@ typedef __aligned_u64 __shmring_word;
  * A full fence. On x86 a locked addition beats MFENCE. ThreadSanitizer does not
  * know fences, and says so; every access that this one orders is atomic.
  */
-static inline void __shmring_fence(void)
+SHMRING_INLINE void __shmring_fence(void)
 {
 #if defined(__x86_64__)
 	__asm__ __volatile__("lock; addl $0,-4(%%rsp)" ::: "memory", "cc");
@@ -336,7 +339,7 @@ static inline void __shmring_fence(void)
  * After a position was stored (A, E), up from @old: is the other side's sleeper due,
  * who waits for @now? @fence_until and @wake_at are its words.
  */
-static inline int __shmring_due(uint64_t old, uint64_t now, const __shmring_word *fence_until,
+SHMRING_INLINE int __shmring_due(uint64_t old, uint64_t now, const __shmring_word *fence_until,
 				const __shmring_word *wake_at)
 {
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);	/* H after A and E: the compiler, too */
@@ -357,7 +360,8 @@ static inline int __shmring_due(uint64_t old, uint64_t now, const __shmring_word
  * PREFETCHW, or takes it for a NOP; without -mprfchw the compiler would say PREFETCHT0,
  * which fetches to read.)
  */
-static inline void __shmring_prefetch(const unsigned char *p, uint64_t len)
+static __attribute__((__noinline__, __unused__))
+void __shmring_prefetch(const unsigned char *p, uint64_t len)
 {
 	const unsigned char *end = p + len;
 
@@ -375,7 +379,7 @@ static inline void __shmring_prefetch(const unsigned char *p, uint64_t len)
  * consumer has been told, as it need not wait. Nothing that it may be reading, and not
  * for large messages, which memcpy() writes without fetching.
  */
-static inline void __shmring_fetch_ahead(const struct shmring *r, uint64_t old, uint64_t head)
+SHMRING_INLINE void __shmring_fetch_ahead(const struct shmring *r, uint64_t old, uint64_t head)
 {
 #if __SHMRING_PREFETCH
 	uint64_t next = (head | (__SHMRING_PREFETCH - 1)) + 1;
@@ -392,13 +396,13 @@ static inline void __shmring_fetch_ahead(const struct shmring *r, uint64_t old, 
 }
 
 /* Bytes that a message of len bytes takes in the ring. */
-static inline uint64_t __shmring_footprint(const struct shmring *r, uint64_t len)
+SHMRING_INLINE uint64_t __shmring_footprint(const struct shmring *r, uint64_t len)
 {
 	return (r->header_size + len + SHMRING_ALIGN - 1) & ~(uint64_t)(SHMRING_ALIGN - 1);
 }
 
 /* The longest message that fits; for slots, the only length. */
-static inline size_t shmring_max_len(const struct shmring *r)
+SHMRING_INLINE size_t shmring_max_len(const struct shmring *r)
 {
 	return r->slot_size ? r->slot_size : (size_t)(r->capacity - r->header_size);
 }
@@ -407,7 +411,7 @@ static inline size_t shmring_max_len(const struct shmring *r)
  * Look how far the consumer has got. It may go forward, up to what has been
  * published; anything else is a lie.
  */
-static inline void __shmring_refresh_space(struct shmring *r)
+SHMRING_INLINE void __shmring_refresh_space(struct shmring *r)
 {
 	uint64_t tail = __atomic_load_n(&r->consumer->tail, __ATOMIC_ACQUIRE); /* F, matches E */
 	uint64_t old = r->p.limit - r->capacity;
@@ -424,7 +428,7 @@ static inline void __shmring_refresh_space(struct shmring *r)
  * NULL: not now; shmring_wait_space() waits, or says what is wrong. Reserving
  * again replaces the reservation.
  */
-static inline void *shmring_reserve(struct shmring *r, size_t len)
+SHMRING_INLINE void *shmring_reserve(struct shmring *r, size_t len)
 {
 	uint64_t need = __shmring_footprint(r, len);
 	unsigned char *at;
@@ -447,7 +451,7 @@ static inline void *shmring_reserve(struct shmring *r, size_t len)
 }
 
 /* Bytes from one slot to the next: slot_size, rounded up to 8. */
-static inline size_t shmring_slot_stride(const struct shmring *r)
+SHMRING_INLINE size_t shmring_slot_stride(const struct shmring *r)
 {
 	return (size_t)__shmring_footprint(r, r->slot_size);
 }
@@ -456,7 +460,7 @@ static inline size_t shmring_slot_stride(const struct shmring *r)
  * How many slots, of @max, are in @avail bytes. Those are at most a ring's, and so is
  * @max where it is multiplied: no overflow.
  */
-static inline uint64_t __shmring_count_slots(uint64_t max, uint64_t avail, uint64_t stride)
+SHMRING_INLINE uint64_t __shmring_count_slots(uint64_t max, uint64_t avail, uint64_t stride)
 {
 	if (__shmring_unlikely(max > avail || max * stride > avail))
 		return avail / stride;
@@ -470,7 +474,7 @@ static inline uint64_t __shmring_count_slots(uint64_t max, uint64_t avail, uint6
  * copied in as a whole (docs/design.md). *@n becomes how many there are. NULL:
  * none now, or the ring has no slots. Reserving again replaces the reservation.
  */
-static inline void *shmring_reserve_slots(struct shmring *r, size_t *n)
+SHMRING_INLINE void *shmring_reserve_slots(struct shmring *r, size_t *n)
 {
 	uint64_t stride = shmring_slot_stride(r), max = *n, bytes;
 	unsigned char *at;
@@ -496,7 +500,7 @@ static inline void *shmring_reserve_slots(struct shmring *r, size_t *n)
 }
 
 /* Producer: drop the reservation. The record never existed. */
-static inline void shmring_discard(struct shmring *r)
+SHMRING_INLINE void shmring_discard(struct shmring *r)
 {
 	r->p.end = r->p.head;
 }
@@ -505,7 +509,7 @@ static inline void shmring_discard(struct shmring *r)
  * Finish the open record, @len bytes of it; what more was reserved never was. Returns
  * where the next one goes; 0: nothing so large is reserved.
  */
-static inline uint64_t __shmring_finish(struct shmring *r, size_t len)
+SHMRING_INLINE uint64_t __shmring_finish(struct shmring *r, size_t len)
 {
 	uint64_t need = __shmring_footprint(r, len), head = r->p.head + need;
 
@@ -529,7 +533,7 @@ static inline uint64_t __shmring_finish(struct shmring *r, size_t len)
  * Go on to @head and let the consumer see what is from @old to there; wake it if that is
  * due. Our own word comes last: next to that of the next reservation, it costs less.
  */
-static inline void __shmring_show(struct shmring *r, uint64_t old, uint64_t head)
+SHMRING_INLINE void __shmring_show(struct shmring *r, uint64_t old, uint64_t head)
 {
 	__atomic_store_n(&r->producer->head, head, __ATOMIC_RELEASE); /* A, matches B */
 	r->p.head = head;
@@ -544,7 +548,7 @@ static inline void __shmring_show(struct shmring *r, uint64_t old, uint64_t head
  * it yet: for batches. Returns 0, or -EINVAL: nothing is reserved, or less than
  * @len, or (slots) @len is not slot_size.
  */
-static inline int shmring_stage(struct shmring *r, size_t len)
+SHMRING_INLINE int shmring_stage(struct shmring *r, size_t len)
 {
 	uint64_t head = __shmring_finish(r, len);
 
@@ -559,7 +563,7 @@ static inline int shmring_stage(struct shmring *r, size_t len)
  * Producer: let the consumer see everything staged, and wake it if it sleeps
  * and this is what it waits for.
  */
-static inline void shmring_publish(struct shmring *r)
+SHMRING_INLINE void shmring_publish(struct shmring *r)
 {
 	uint64_t old = r->p.head - r->p.staged;
 
@@ -573,7 +577,7 @@ static inline void shmring_publish(struct shmring *r)
  * Producer: finish the reserved message and publish it, with all that is
  * staged. Returns as shmring_stage().
  */
-static inline int shmring_commit(struct shmring *r, size_t len)
+SHMRING_INLINE int shmring_commit(struct shmring *r, size_t len)
 {
 	uint64_t old = r->p.head - r->p.staged;
 	uint64_t head = __shmring_finish(r, len);
@@ -591,7 +595,7 @@ static inline int shmring_commit(struct shmring *r, size_t len)
  * is staged. The others were never reserved. Returns 0, or -EINVAL: so many are not
  * reserved, or the ring has no slots.
  */
-static inline int shmring_commit_slots(struct shmring *r, size_t n)
+SHMRING_INLINE int shmring_commit_slots(struct shmring *r, size_t n)
 {
 	uint64_t bytes = (uint64_t)n * shmring_slot_stride(r);
 	uint64_t reserved = r->p.end - r->p.head;
@@ -609,7 +613,7 @@ static inline int shmring_commit_slots(struct shmring *r, size_t n)
  * Look how far the producer has got. It may go forward, up to a full ring;
  * anything else is a lie.
  */
-static inline void __shmring_refresh_data(struct shmring *r)
+SHMRING_INLINE void __shmring_refresh_data(struct shmring *r)
 {
 	uint64_t head = __atomic_load_n(&r->producer->head, __ATOMIC_ACQUIRE); /* B, matches A */
 	uint64_t old = r->c.limit;
@@ -626,7 +630,7 @@ static inline void __shmring_refresh_data(struct shmring *r)
  * is hostile: copy what you check. NULL: nothing now; shmring_wait_data()
  * waits, or says what is wrong. Peeking again returns the same message.
  */
-static inline const void *shmring_peek(struct shmring *r, size_t *len)
+SHMRING_INLINE const void *shmring_peek(struct shmring *r, size_t *len)
 {
 	const struct shmring_record *rec;
 	uint64_t avail, need;
@@ -667,7 +671,7 @@ static inline const void *shmring_peek(struct shmring *r, size_t *len)
  * and shmring_release() are then for all of them: to give back fewer, peek again at
  * fewer. NULL: none now, or the ring has no slots.
  */
-static inline const void *shmring_peek_slots(struct shmring *r, size_t *n)
+SHMRING_INLINE const void *shmring_peek_slots(struct shmring *r, size_t *n)
 {
 	uint64_t stride = shmring_slot_stride(r), max = *n;
 
@@ -695,7 +699,7 @@ static inline const void *shmring_peek_slots(struct shmring *r, size_t *n)
  * batches. It stays valid until shmring_release(). Returns 0, or -EINVAL:
  * nothing is peeked.
  */
-static inline int shmring_advance(struct shmring *r)
+SHMRING_INLINE int shmring_advance(struct shmring *r)
 {
 	if (__shmring_unlikely(r->c.end == r->c.tail))
 		return -EINVAL;
@@ -709,7 +713,7 @@ static inline int shmring_advance(struct shmring *r)
  * wake the producer if it sleeps and this is what it waits for. Returns 0, or
  * -EINVAL: there is nothing to give back.
  */
-static inline int shmring_release(struct shmring *r)
+SHMRING_INLINE int shmring_release(struct shmring *r)
 {
 	uint64_t old = r->c.tail - r->c.held;
 

@@ -226,8 +226,10 @@ static void blocking_looks_for_a_while_if_that_has_paid(void **state)
 	struct rig *rig = script(state, one_is_put);
 	struct shmring_spin *spin = &rig->priv_c.spin;
 
+	spin->pauses = 16;
 	assert_int_equal(shmring_wait_data(&rig->c, NULL), 0);
 	assert_int_equal(spin->brief_left, 2);
+	assert_int_equal(spin->pauses, 1);	/* nor is this a stream */
 	take(&rig->c, 8, 1);
 	assert_int_equal(shmring_wait_data(&rig->c, NULL), 0);
 	assert_int_equal(spin->brief_left, 1);
