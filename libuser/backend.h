@@ -15,6 +15,8 @@
 #define SHMRING_CHECK_NS	50000000
 #define SHMRING_CHECK_MAX_NS	400000000
 
+#define SHMRING_BRIEF_NS	4000	/* no switch to another task and back is faster */
+
 /* How to spin, and for how long; see spin.c. */
 struct shmring_spin {
 	bool alone;		/* there is one CPU: do not */

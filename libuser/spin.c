@@ -10,7 +10,7 @@
 #include "backend.h"
 
 #define BUDGET_MIN_NS	1000	/* less is not worth reading the clock for */
-#define COST_MIN_NS	4000	/* no switch to another task and back is faster */
+#define COST_MIN_NS	SHMRING_BRIEF_NS
 #define COST_FIRST_NS	25000
 #define COST_MAX_NS	50000
 #define SKIP_MAX	63
@@ -83,7 +83,7 @@ void shmring_spin_learn(struct shmring_spin *spin, uint64_t ns, bool found)
 }
 
 /*
- * Is this no time to look for a microsecond before sleeping, as that was in vain lately?
+ * Is this no time to look briefly before sleeping, as that was in vain lately?
  * Where it is so every other time, it is not worth it, either: failure counts for more.
  */
 bool shmring_brief_rests(struct shmring_spin *spin)

@@ -175,7 +175,7 @@ static int only_spin(struct shmring *r, const struct want *want, uint64_t deadli
 	return ret ? ret : -ETIMEDOUT;
 }
 
-/* Look for as long as one system call takes; or once, if that has not been enough. */
+/* Look for as long as the fastest sleep takes; or once, if that was in vain lately. */
 static int look_briefly(struct shmring *r, const struct want *want, uint64_t deadline)
 {
 	struct shmring_spin *spin = &r->priv->spin;
@@ -184,7 +184,7 @@ static int look_briefly(struct shmring *r, const struct want *want, uint64_t dea
 
 	if (spin->alone || shmring_brief_rests(spin))
 		return look(r, want);
-	ret = spin_for(r, want, 0, deadline, &spun);
+	ret = spin_for(r, want, SHMRING_BRIEF_NS, deadline, &spun);
 	if (ret >= 0)
 		shmring_brief_learn(spin, ret);
 	return ret;

@@ -48,7 +48,7 @@ enum shmring_role {
 enum shmring_policy {
 	SHMRING_DEFAULT,	/* in a wait: the endpoint's; else adaptive */
 	SHMRING_ADAPTIVE,	/* spin as long as sleeping would cost, then sleep */
-	SHMRING_BLOCK,		/* sleep; if it pays, look for a microsecond before */
+	SHMRING_BLOCK,		/* sleep; if it pays, look for 4 us before */
 	SHMRING_SPIN,		/* never sleep, never -EINTR: burns a core */
 };
 
