@@ -235,6 +235,8 @@ double row_per_line(const struct run *run, const struct row *row, enum metric m)
 void row_range(const struct run *run, const struct row *row, enum metric m, double *min,
 	       double *max);
 double memcpy_gb_s(const struct run *run);	/* at its best size */
+/* How many samples each label has; returns how many there are. */
+unsigned int count_labels(const struct run *run, unsigned int count[NR_LABELS]);
 enum label common_label(const struct run *run);
 
 /* report.c, brief.c, targets.c, csv.c, selftest.c */

@@ -2,6 +2,7 @@
 /* Medians of the rounds, within the most common label. */
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "bench.h"
 
@@ -20,14 +21,25 @@ double median_of(double *v, unsigned int n)
 	return n % 2 ? v[n / 2] : (v[n / 2 - 1] + v[n / 2]) / 2;
 }
 
-enum label common_label(const struct run *run)
+unsigned int count_labels(const struct run *run, unsigned int count[NR_LABELS])
 {
-	unsigned int count[NR_LABELS] = { 0 };
-	int best = 0;
+	unsigned int all = 0;
 
-	for (size_t i = 0; i < run->nr; i++)
+	memset(count, 0, NR_LABELS * sizeof(*count));
+	for (size_t i = 0; i < run->nr; i++) {
+		all += run->rows[i].nr;
 		for (unsigned int k = 0; k < run->rows[i].nr; k++)
 			count[run->rows[i].samples[k].label]++;
+	}
+	return all;
+}
+
+enum label common_label(const struct run *run)
+{
+	unsigned int count[NR_LABELS];
+	int best = 0;
+
+	count_labels(run, count);
 	for (int i = 1; i < NR_LABELS; i++)
 		if (count[i] > count[best])
 			best = i;

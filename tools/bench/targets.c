@@ -5,6 +5,7 @@
 
 #include "bench.h"
 
+#define OTHER_SHARE	5	/* one in so many samples is worth a table */
 #define REALLY_SLEEPS	1.5e6	/* context switches per million round trips: two of them */
 
 typedef bool filter_fn(const struct contender *c);
@@ -356,15 +357,16 @@ static void elsewhere(const struct run *run, struct totals *t)
 	relate(run, 9, "sleeping round trip: pipe, us", &trip, ours_block, pipe_alone, 1, t);
 }
 
-void print_targets(const struct run *run)
+static void print_table(const struct run *run, unsigned int used)
 {
 	static const size_t small[] = { 8, 64, 256 }, batched[] = { 8, 64, 256, 1024 };
 	static const double published[] = { 1.2, 1.2, 1.2 }, batches[] = { 1, 1.2, 1, 1 };
 	struct which trip = { SLEEP_PINGPONG, 64, 0, RTT_P50, false };
 	struct totals t = { .all = run->set->targets };
 
-	printf("\ntargets: medians of samples with label %s\n#  %-34s %-31s %9s %-31s %9s %8s\n",
-	       label_names[run->label], "figure", "shmring", "", "in relation to", "", "ratio");
+	printf("\ntargets: medians of the %u samples with label %s\n"
+	       "#  %-34s %-31s %9s %-31s %9s %8s\n", used, label_names[run->label], "figure",
+	       "shmring", "", "in relation to", "", "ratio");
 	throughputs(run, 1, "every message published", STREAM, small, published, 3, ours, others,
 		    &t);
 	throughputs(run, 2, "batches", BATCH, batched, batches, 4, ours, others, &t);
@@ -380,4 +382,18 @@ void print_targets(const struct run *run)
 	paced(run, "block", ours_block, &t);
 	elsewhere(run, &t);
 	printf("%u met, %u missed, %u not measured\n", t.met, t.missed, t.unknown);
+}
+
+/* And once more within each other label that the cores have been at for a while. */
+void print_targets(const struct run *run)
+{
+	unsigned int count[NR_LABELS], all = count_labels(run, count);
+	struct run other = *run;
+
+	print_table(run, run->set->keep ? all : count[run->label]);
+	for (int i = 0; i < NR_LABELS && !run->set->keep; i++) {
+		other.label = (enum label)i;
+		if (other.label != run->label && count[i] && count[i] >= all / OTHER_SHARE)
+			print_table(&other, count[i]);
+	}
 }
