@@ -6,6 +6,8 @@
 
 #include "bench.h"
 
+#define REALLY_SLEEPS	1.5e6	/* context switches per million round trips: two of them */
+
 static int compare(const void *a, const void *b)
 {
 	double x = *(const double *)a, y = *(const double *)b;
@@ -51,6 +53,12 @@ bool row_counts(const struct run *run, const struct figures *f)
 	return run->set->keep || f->label == run->label;
 }
 
+/* Of a test with sleeping sides only what did sleep is compared. */
+static bool slept(const struct row *row, const struct figures *f)
+{
+	return row->test != SLEEP_PINGPONG || f->v[SWITCHES] >= REALLY_SLEEPS;
+}
+
 /* The samples that count, in v; returns how many. */
 static unsigned int gather(const struct run *run, const struct row *row, enum metric m, bool line,
 			   double v[MAX_ROUNDS])
@@ -62,7 +70,7 @@ static unsigned int gather(const struct run *run, const struct row *row, enum me
 	for (unsigned int i = 0; i < row->nr; i++) {
 		const struct figures *f = &row->samples[i];
 
-		if (row_counts(run, f) && !isnan(f->v[m]))
+		if (row_counts(run, f) && slept(row, f) && !isnan(f->v[m]))
 			v[n++] = line ? f->v[m] / f->v[LINE_RTT] : f->v[m];
 	}
 	return n;

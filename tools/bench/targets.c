@@ -6,7 +6,6 @@
 #include "bench.h"
 
 #define OTHER_SHARE	5	/* one in so many samples is worth a table */
-#define REALLY_SLEEPS	1.5e6	/* context switches per million round trips: two of them */
 
 typedef bool filter_fn(const struct contender *c);
 
@@ -98,12 +97,6 @@ static bool row_is(const struct row *row, const struct which *w)
 	return row->test == w->test && row->size == w->size && row->rate == w->rate;
 }
 
-/* Of a test with sleeping sides only what did sleep is compared. */
-static bool valid(const struct run *run, const struct row *row)
-{
-	return row->test != SLEEP_PINGPONG || row_median(run, row, SWITCHES) >= REALLY_SLEEPS;
-}
-
 static struct pick best(const struct run *run, const struct which *w, filter_fn *filter)
 {
 	struct pick p = { NULL, NAN };
@@ -112,7 +105,7 @@ static struct pick best(const struct run *run, const struct which *w, filter_fn 
 		const struct row *row = &run->rows[i];
 		double v;
 
-		if (!row_is(row, w) || !filter(row->contender) || !valid(run, row))
+		if (!row_is(row, w) || !filter(row->contender))
 			continue;
 		v = row_median(run, row, w->metric);
 		if (isnan(v) || (p.row && (w->higher ? v <= p.v : v >= p.v)))
