@@ -25,7 +25,7 @@ struct shmring_spin {
 	uint64_t found;		/* bytes, by the last first look */
 	unsigned int same;	/* times it has found as many as the one before */
 	unsigned int rest;	/* waits until pauses may get longer again */
-	uint64_t budget;	/* ns before sleeping; 0: sleep at once */
+	uint64_t budget;	/* ns before sleeping; 0: a brief look at most */
 	uint64_t cost;		/* ns that sleeping and waking take, as seen so far */
 	unsigned int skip;	/* short sleeps before spinning is tried again ... */
 	unsigned int left;	/* ... and how many are still to come */

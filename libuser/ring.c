@@ -162,10 +162,12 @@ static int make_ours(struct shmring_private *p)
 			  -1, 0);
 
 	if (page == MAP_FAILED)
-		return -errno;
+		return -ENOMEM;
 	p->ours = page;
 	*p->ours = 1;
-	return madvise(page, page_size(), MADV_WIPEONFORK) ? -errno : 0;
+	if (madvise(page, page_size(), MADV_WIPEONFORK))
+		return errno == EINVAL ? -EOPNOTSUPP : -ENOMEM;
+	return 0;
 }
 
 static void unmap(struct shmring_private *p)

@@ -159,6 +159,8 @@ void shmring_pauses_learn(struct shmring_spin *spin, unsigned int looks, uint64_
 {
 	bool some = bytes < capacity / 8;
 
+	if (looks > 1 || !some)
+		spin->same = 0;
 	if (spin->rest)
 		spin->rest--;
 	else if (looks > 2)

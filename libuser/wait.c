@@ -175,15 +175,18 @@ static int only_spin(struct shmring *r, const struct want *want, uint64_t deadli
 	return ret ? ret : -ETIMEDOUT;
 }
 
-/* Look for as long as the fastest sleep takes; or once, if that was in vain lately. */
+/*
+ * Look for as long as the fastest sleep takes; or once, if that was in vain lately. What
+ * is there already needs no pause, and says nothing about what comes.
+ */
 static int look_briefly(struct shmring *r, const struct want *want, uint64_t deadline)
 {
 	struct shmring_spin *spin = &r->priv->spin;
+	int ret = look(r, want);
 	uint64_t spun;
-	int ret;
 
-	if (spin->alone || shmring_brief_rests(spin))
-		return look(r, want);
+	if (ret || spin->alone || shmring_brief_rests(spin))
+		return ret;
 	ret = spin_for(r, want, SHMRING_BRIEF_NS, deadline, &spun);
 	if (ret >= 0)
 		shmring_brief_learn(spin, ret);
@@ -213,7 +216,7 @@ static uint64_t beyond_told(const struct shmring *r, const struct want *want)
 	return bytes < r->capacity ? bytes : r->capacity;
 }
 
-/* Who will never spin does not ask what a sleep takes: a clock may be a system call. */
+/* Who will not spin for long does not ask what a sleep takes: a clock may be a system call. */
 static int sleep_once(struct shmring *r, const struct want *want, uint64_t deadline, bool learn)
 {
 	uint64_t start = learn ? shmring_now() : 0;

@@ -48,7 +48,7 @@ enum shmring_role {
 enum shmring_policy {
 	SHMRING_DEFAULT,	/* in a wait: the endpoint's; else adaptive */
 	SHMRING_ADAPTIVE,	/* spin as long as sleeping would cost, then sleep */
-	SHMRING_BLOCK,		/* sleep; if it pays, look for 4 us before */
+	SHMRING_BLOCK,		/* sleep; if it pays, look for some 4 us before */
 	SHMRING_SPIN,		/* never sleep, never -EINTR: burns a core */
 };
 
@@ -150,7 +150,7 @@ struct shmring {
  *   -EACCES	no permission for /dev/shmring
  *   -ENODEV	backend is SHMRING_KMOD and the module is not loaded
  *   -EPROTO	the kernel speaks another version of the ABI
- *   -EOPNOTSUPP	SHMRING_PERSIST where it cannot be had
+ *   -EOPNOTSUPP	SHMRING_PERSIST where it cannot be had; no MADV_WIPEONFORK
  *   -EMFILE, -ENFILE	no file descriptor
  */
 int shmring_create(struct shmring **r, const char *name,
@@ -316,8 +316,13 @@ void __shmring_wake(struct shmring *r);
 
 #define __shmring_unlikely(x)	__builtin_expect(!!(x), 0)
 
-/* Always: a compiler that makes calls of these makes it half as fast (docs/design.md). */
-#define SHMRING_INLINE		static inline __attribute__((__always_inline__))
+/*
+ * Always: who makes calls of these loses up to a third of small messages (docs/design.md).
+ * Where a caller's target attribute forbids that, define it as static inline before.
+ */
+#ifndef __SHMRING_INLINE
+#define __SHMRING_INLINE	static inline __attribute__((__always_inline__))
+#endif
 
 /* A shared word. A 32-bit program's own uint64_t may lie where no load is atomic. */
 typedef __aligned_u64 __shmring_word;
@@ -326,7 +331,7 @@ typedef __aligned_u64 __shmring_word;
  * A full fence. On x86 a locked addition beats MFENCE. ThreadSanitizer does not
  * know fences, and says so; every access that this one orders is atomic.
  */
-SHMRING_INLINE void __shmring_fence(void)
+__SHMRING_INLINE void __shmring_fence(void)
 {
 #if defined(__x86_64__)
 	__asm__ __volatile__("lock; addl $0,-4(%%rsp)" ::: "memory", "cc");
@@ -339,7 +344,7 @@ SHMRING_INLINE void __shmring_fence(void)
  * After a position was stored (A, E), up from @old: is the other side's sleeper due,
  * who waits for @now? @fence_until and @wake_at are its words.
  */
-SHMRING_INLINE int __shmring_due(uint64_t old, uint64_t now, const __shmring_word *fence_until,
+__SHMRING_INLINE int __shmring_due(uint64_t old, uint64_t now, const __shmring_word *fence_until,
 				const __shmring_word *wake_at)
 {
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);	/* H after A and E: the compiler, too */
@@ -379,7 +384,7 @@ void __shmring_prefetch(const unsigned char *p, uint64_t len)
  * consumer has been told, as it need not wait. Nothing that it may be reading, and not
  * for large messages, which memcpy() writes without fetching.
  */
-SHMRING_INLINE void __shmring_fetch_ahead(const struct shmring *r, uint64_t old, uint64_t head)
+__SHMRING_INLINE void __shmring_fetch_ahead(const struct shmring *r, uint64_t old, uint64_t head)
 {
 #if __SHMRING_PREFETCH
 	uint64_t next = (head | (__SHMRING_PREFETCH - 1)) + 1;
@@ -396,13 +401,13 @@ SHMRING_INLINE void __shmring_fetch_ahead(const struct shmring *r, uint64_t old,
 }
 
 /* Bytes that a message of len bytes takes in the ring. */
-SHMRING_INLINE uint64_t __shmring_footprint(const struct shmring *r, uint64_t len)
+__SHMRING_INLINE uint64_t __shmring_footprint(const struct shmring *r, uint64_t len)
 {
 	return (r->header_size + len + SHMRING_ALIGN - 1) & ~(uint64_t)(SHMRING_ALIGN - 1);
 }
 
 /* The longest message that fits; for slots, the only length. */
-SHMRING_INLINE size_t shmring_max_len(const struct shmring *r)
+__SHMRING_INLINE size_t shmring_max_len(const struct shmring *r)
 {
 	return r->slot_size ? r->slot_size : (size_t)(r->capacity - r->header_size);
 }
@@ -411,7 +416,7 @@ SHMRING_INLINE size_t shmring_max_len(const struct shmring *r)
  * Look how far the consumer has got. It may go forward, up to what has been
  * published; anything else is a lie.
  */
-SHMRING_INLINE void __shmring_refresh_space(struct shmring *r)
+__SHMRING_INLINE void __shmring_refresh_space(struct shmring *r)
 {
 	uint64_t tail = __atomic_load_n(&r->consumer->tail, __ATOMIC_ACQUIRE); /* F, matches E */
 	uint64_t old = r->p.limit - r->capacity;
@@ -428,7 +433,7 @@ SHMRING_INLINE void __shmring_refresh_space(struct shmring *r)
  * NULL: not now; shmring_wait_space() waits, or says what is wrong. Reserving
  * again replaces the reservation.
  */
-SHMRING_INLINE void *shmring_reserve(struct shmring *r, size_t len)
+__SHMRING_INLINE void *shmring_reserve(struct shmring *r, size_t len)
 {
 	uint64_t need = __shmring_footprint(r, len);
 	unsigned char *at;
@@ -451,7 +456,7 @@ SHMRING_INLINE void *shmring_reserve(struct shmring *r, size_t len)
 }
 
 /* Bytes from one slot to the next: slot_size, rounded up to 8. */
-SHMRING_INLINE size_t shmring_slot_stride(const struct shmring *r)
+__SHMRING_INLINE size_t shmring_slot_stride(const struct shmring *r)
 {
 	return (size_t)__shmring_footprint(r, r->slot_size);
 }
@@ -460,7 +465,7 @@ SHMRING_INLINE size_t shmring_slot_stride(const struct shmring *r)
  * How many slots, of @max, are in @avail bytes. Those are at most a ring's, and so is
  * @max where it is multiplied: no overflow.
  */
-SHMRING_INLINE uint64_t __shmring_count_slots(uint64_t max, uint64_t avail, uint64_t stride)
+__SHMRING_INLINE uint64_t __shmring_count_slots(uint64_t max, uint64_t avail, uint64_t stride)
 {
 	if (__shmring_unlikely(max > avail || max * stride > avail))
 		return avail / stride;
@@ -474,7 +479,7 @@ SHMRING_INLINE uint64_t __shmring_count_slots(uint64_t max, uint64_t avail, uint
  * copied in as a whole (docs/design.md). *@n becomes how many there are. NULL:
  * none now, or the ring has no slots. Reserving again replaces the reservation.
  */
-SHMRING_INLINE void *shmring_reserve_slots(struct shmring *r, size_t *n)
+__SHMRING_INLINE void *shmring_reserve_slots(struct shmring *r, size_t *n)
 {
 	uint64_t stride = shmring_slot_stride(r), max = *n, bytes;
 	unsigned char *at;
@@ -500,7 +505,7 @@ SHMRING_INLINE void *shmring_reserve_slots(struct shmring *r, size_t *n)
 }
 
 /* Producer: drop the reservation. The record never existed. */
-SHMRING_INLINE void shmring_discard(struct shmring *r)
+__SHMRING_INLINE void shmring_discard(struct shmring *r)
 {
 	r->p.end = r->p.head;
 }
@@ -509,7 +514,7 @@ SHMRING_INLINE void shmring_discard(struct shmring *r)
  * Finish the open record, @len bytes of it; what more was reserved never was. Returns
  * where the next one goes; 0: nothing so large is reserved.
  */
-SHMRING_INLINE uint64_t __shmring_finish(struct shmring *r, size_t len)
+__SHMRING_INLINE uint64_t __shmring_finish(struct shmring *r, size_t len)
 {
 	uint64_t need = __shmring_footprint(r, len), head = r->p.head + need;
 
@@ -533,7 +538,7 @@ SHMRING_INLINE uint64_t __shmring_finish(struct shmring *r, size_t len)
  * Go on to @head and let the consumer see what is from @old to there; wake it if that is
  * due. Our own word comes last: next to that of the next reservation, it costs less.
  */
-SHMRING_INLINE void __shmring_show(struct shmring *r, uint64_t old, uint64_t head)
+__SHMRING_INLINE void __shmring_show(struct shmring *r, uint64_t old, uint64_t head)
 {
 	__atomic_store_n(&r->producer->head, head, __ATOMIC_RELEASE); /* A, matches B */
 	r->p.head = head;
@@ -548,7 +553,7 @@ SHMRING_INLINE void __shmring_show(struct shmring *r, uint64_t old, uint64_t hea
  * it yet: for batches. Returns 0, or -EINVAL: nothing is reserved, or less than
  * @len, or (slots) @len is not slot_size.
  */
-SHMRING_INLINE int shmring_stage(struct shmring *r, size_t len)
+__SHMRING_INLINE int shmring_stage(struct shmring *r, size_t len)
 {
 	uint64_t head = __shmring_finish(r, len);
 
@@ -563,7 +568,7 @@ SHMRING_INLINE int shmring_stage(struct shmring *r, size_t len)
  * Producer: let the consumer see everything staged, and wake it if it sleeps
  * and this is what it waits for.
  */
-SHMRING_INLINE void shmring_publish(struct shmring *r)
+__SHMRING_INLINE void shmring_publish(struct shmring *r)
 {
 	uint64_t old = r->p.head - r->p.staged;
 
@@ -577,7 +582,7 @@ SHMRING_INLINE void shmring_publish(struct shmring *r)
  * Producer: finish the reserved message and publish it, with all that is
  * staged. Returns as shmring_stage().
  */
-SHMRING_INLINE int shmring_commit(struct shmring *r, size_t len)
+__SHMRING_INLINE int shmring_commit(struct shmring *r, size_t len)
 {
 	uint64_t old = r->p.head - r->p.staged;
 	uint64_t head = __shmring_finish(r, len);
@@ -595,7 +600,7 @@ SHMRING_INLINE int shmring_commit(struct shmring *r, size_t len)
  * is staged. The others were never reserved. Returns 0, or -EINVAL: so many are not
  * reserved, or the ring has no slots.
  */
-SHMRING_INLINE int shmring_commit_slots(struct shmring *r, size_t n)
+__SHMRING_INLINE int shmring_commit_slots(struct shmring *r, size_t n)
 {
 	uint64_t bytes = (uint64_t)n * shmring_slot_stride(r);
 	uint64_t reserved = r->p.end - r->p.head;
@@ -613,7 +618,7 @@ SHMRING_INLINE int shmring_commit_slots(struct shmring *r, size_t n)
  * Look how far the producer has got. It may go forward, up to a full ring;
  * anything else is a lie.
  */
-SHMRING_INLINE void __shmring_refresh_data(struct shmring *r)
+__SHMRING_INLINE void __shmring_refresh_data(struct shmring *r)
 {
 	uint64_t head = __atomic_load_n(&r->producer->head, __ATOMIC_ACQUIRE); /* B, matches A */
 	uint64_t old = r->c.limit;
@@ -630,7 +635,7 @@ SHMRING_INLINE void __shmring_refresh_data(struct shmring *r)
  * is hostile: copy what you check. NULL: nothing now; shmring_wait_data()
  * waits, or says what is wrong. Peeking again returns the same message.
  */
-SHMRING_INLINE const void *shmring_peek(struct shmring *r, size_t *len)
+__SHMRING_INLINE const void *shmring_peek(struct shmring *r, size_t *len)
 {
 	const struct shmring_record *rec;
 	uint64_t avail, need;
@@ -671,7 +676,7 @@ SHMRING_INLINE const void *shmring_peek(struct shmring *r, size_t *len)
  * and shmring_release() are then for all of them: to give back fewer, peek again at
  * fewer. NULL: none now, or the ring has no slots.
  */
-SHMRING_INLINE const void *shmring_peek_slots(struct shmring *r, size_t *n)
+__SHMRING_INLINE const void *shmring_peek_slots(struct shmring *r, size_t *n)
 {
 	uint64_t stride = shmring_slot_stride(r), max = *n;
 
@@ -699,7 +704,7 @@ SHMRING_INLINE const void *shmring_peek_slots(struct shmring *r, size_t *n)
  * batches. It stays valid until shmring_release(). Returns 0, or -EINVAL:
  * nothing is peeked.
  */
-SHMRING_INLINE int shmring_advance(struct shmring *r)
+__SHMRING_INLINE int shmring_advance(struct shmring *r)
 {
 	if (__shmring_unlikely(r->c.end == r->c.tail))
 		return -EINVAL;
@@ -713,7 +718,7 @@ SHMRING_INLINE int shmring_advance(struct shmring *r)
  * wake the producer if it sleeps and this is what it waits for. Returns 0, or
  * -EINVAL: there is nothing to give back.
  */
-SHMRING_INLINE int shmring_release(struct shmring *r)
+__SHMRING_INLINE int shmring_release(struct shmring *r)
 {
 	uint64_t old = r->c.tail - r->c.held;
 

@@ -7,7 +7,7 @@
 /^\/\*/, /\*\// { comment = comment " " $0; next }
 
 # A function: a declaration, or an inline one, that starts in the first column.
-/^[A-Za-z].*[ *]shmring_[a-z_]+\(/ && !/^(typedef|struct|enum) [a-z_]+ \{/ {
+/^[A-Za-z_].*[ *]shmring_[a-z_]+\(/ && !/^(typedef|struct|enum) [a-z_]+ \{/ {
 	name = $0
 	sub(/\(.*/, "", name)
 	sub(/.*[ *]/, "", name)

@@ -86,7 +86,7 @@ static int be_first(void *arg)
 
 static int with_a_first(void *arg)
 {
-	if (unshare(CLONE_NEWPID))
+	if (unshare(CLONE_NEWPID) && unshare(CLONE_NEWUSER | CLONE_NEWPID))
 		return TEST_SKIP;
 	return in_child(be_first, arg);
 }

@@ -198,17 +198,33 @@ static void run_both(struct ends *ends, void *(*consumer)(void *))
 		fail_msg("wrong: %s", ends->wrong);
 }
 
-static void pass_messages(void **state, uint64_t nr, size_t capacity, enum shmring_policy policy)
+static void pass_them(struct ends *ends, uint64_t nr)
 {
-	const struct start *start = *state;
-	struct ends *ends = new_ends(start->at, capacity, policy);
-
 	share_the_mapping(ends);
 	ends->nr = nr;
 	run_both(ends, consume);
 	assert_null(shmring_reserve(ends->c, 0));
 	assert_int_equal(shmring_wait_data(ends->c, &nowait), -EAGAIN);
 	close_ends(ends);
+}
+
+static void pass_messages(void **state, uint64_t nr, size_t capacity, enum shmring_policy policy)
+{
+	const struct start *start = *state;
+	struct ends *ends = new_ends(start->at, capacity, policy);
+
+	pass_them(ends, nr);
+}
+
+/* BLOCK as it is, with its looks before a sleep. */
+static void looking_threads_pass_every_message(void **state)
+{
+	const struct start *start = *state;
+	struct ends *ends = new_ends(start->at, 16384, SHMRING_DEFAULT);
+
+	assert_int_equal(shmring_set_policy(ends->p, SHMRING_BLOCK), 0);
+	assert_int_equal(shmring_set_policy(ends->c, SHMRING_BLOCK), 0);
+	pass_them(ends, MESSAGES);
 }
 
 static void blocking_threads_pass_every_message(void **state)
@@ -362,6 +378,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(sleeper_is_woken),
 		TEST(blocking_threads_pass_every_message),
+		TEST(looking_threads_pass_every_message),
 		TEST(adaptive_threads_pass_every_message),
 		TEST(spinning_threads_pass_every_message),
 		TEST(polling_thread_gets_every_message),

@@ -73,7 +73,7 @@ static void usage(FILE *f)
 	      "changed by more than a quarter is taken again; and only samples with the most\n"
 	      "common label are compared; for the targets, also those with another one that a\n"
 	      "fifth of all have. Clocks' own cost is taken off round trips.\n\n"
-	      "Round trips that sleep are those samples in which both sides did, each time.\n\n"
+	      "Round trips that sleep are those samples in which both sides did, nearly each time.\n\n"
 	      "Paced and idle, shmring, spsc and rte_ring are measured in place alone.\n\n"
 	      "System calls are counted where they are made; shmring's are its sleeps and its\n"
 	      "wake-ups.\n\n"

@@ -386,7 +386,7 @@ void print_targets(const struct run *run)
 	print_table(run, run->set->keep ? all : count[run->label]);
 	for (int i = 0; i < NR_LABELS && !run->set->keep; i++) {
 		other.label = (enum label)i;
-		if (other.label != run->label && count[i] && count[i] >= all / OTHER_SHARE)
+		if (other.label != run->label && count[i] && count[i] * OTHER_SHARE >= all)
 			print_table(&other, count[i]);
 	}
 }

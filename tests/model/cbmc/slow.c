@@ -81,7 +81,7 @@ void shmring_pauses_learn(struct shmring_spin *spin, unsigned int looks, uint64_
 	(void)capacity;
 }
 
-/* Whether it spins first makes no difference: it looks, as before and after a sleep. */
+/* Without spinning first: that is looking, as before and after a sleep. */
 static struct shmring_wait any_way_to_wait(struct shmring *r)
 {
 	struct shmring_wait w;
