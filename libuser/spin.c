@@ -165,7 +165,7 @@ void shmring_pauses_learn(struct shmring_spin *spin, unsigned int looks, uint64_
 		spin->rest--;
 	else if (looks > 2)
 		spin->pauses = 1;
-	else if (looks == 1 && some && in_lockstep(spin, bytes))
+	else if (looks == 1 && in_lockstep(spin, bytes))
 		;
 	else if (looks > 1 || bytes < (uint64_t)spin->pauses * BYTES_PER_PAUSE)
 		spin->pauses = spin->pauses > 1 ? spin->pauses / 2 : 1;
