@@ -230,6 +230,8 @@ enum label line_label(double rtt);
 double median_of(double *v, unsigned int n);
 bool row_counts(const struct run *run, const struct figures *f);
 double row_median(const struct run *run, const struct row *row, enum metric m);
+/* Of those samples in which both sides slept, nearly each time. */
+double row_median_asleep(const struct run *run, const struct row *row, enum metric m);
 /* Each sample's figure in relation to the cache line's time around it. */
 double row_per_line(const struct run *run, const struct row *row, enum metric m);
 void row_range(const struct run *run, const struct row *row, enum metric m, double *min,

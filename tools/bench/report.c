@@ -157,8 +157,7 @@ static void print_row(const struct table *t, const struct row *row)
 	if (row->status != STATUS_OK)
 		printf(" %10s  %s", row->status == STATUS_BROKEN ? "BROKEN" : "-", why(row->why));
 	else if (isnan(row_median(t->run, row, t->layout->key)))
-		printf(" %10s  no %s (%u dropped)", "-", row->test == SLEEP_PINGPONG ?
-		       "steady sample that slept" : "steady sample", row->dropped);
+		printf(" %10s  no steady sample (%u dropped)", "-", row->dropped);
 	else
 		for (const struct column *c = t->layout->columns; c->name; c++)
 			print_cell(t, row, c);

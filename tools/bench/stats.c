@@ -53,12 +53,6 @@ bool row_counts(const struct run *run, const struct figures *f)
 	return run->set->keep || f->label == run->label;
 }
 
-/* Of a test with sleeping sides only what did sleep is compared. */
-static bool slept(const struct row *row, const struct figures *f)
-{
-	return row->test != SLEEP_PINGPONG || f->v[SWITCHES] >= REALLY_SLEEPS;
-}
-
 /* The samples that count, in v; returns how many. */
 static unsigned int gather(const struct run *run, const struct row *row, enum metric m, bool line,
 			   double v[MAX_ROUNDS])
@@ -70,7 +64,7 @@ static unsigned int gather(const struct run *run, const struct row *row, enum me
 	for (unsigned int i = 0; i < row->nr; i++) {
 		const struct figures *f = &row->samples[i];
 
-		if (row_counts(run, f) && slept(row, f) && !isnan(f->v[m]))
+		if (row_counts(run, f) && !isnan(f->v[m]))
 			v[n++] = line ? f->v[m] / f->v[LINE_RTT] : f->v[m];
 	}
 	return n;
@@ -81,6 +75,20 @@ double row_median(const struct run *run, const struct row *row, enum metric m)
 	double v[MAX_ROUNDS];
 
 	return median_of(v, gather(run, row, m, false, v));
+}
+
+double row_median_asleep(const struct run *run, const struct row *row, enum metric m)
+{
+	double v[MAX_ROUNDS];
+	unsigned int n = 0;
+
+	for (unsigned int i = 0; row->status == STATUS_OK && i < row->nr; i++) {
+		const struct figures *f = &row->samples[i];
+
+		if (row_counts(run, f) && f->v[SWITCHES] >= REALLY_SLEEPS)
+			v[n++] = f->v[m];
+	}
+	return median_of(v, n);
 }
 
 double row_per_line(const struct run *run, const struct row *row, enum metric m)

@@ -107,7 +107,8 @@ static struct pick best(const struct run *run, const struct which *w, filter_fn 
 
 		if (!row_is(row, w) || !filter(row->contender))
 			continue;
-		v = row_median(run, row, w->metric);
+		v = row->test == SLEEP_PINGPONG ? row_median_asleep(run, row, w->metric) :
+						  row_median(run, row, w->metric);
 		if (isnan(v) || (p.row && (w->higher ? v <= p.v : v >= p.v)))
 			continue;
 		p = (struct pick){ row, v };
