@@ -8,8 +8,14 @@
 
 #include <stdbool.h>
 #include <sys/types.h>
+#include <unistd.h>
 
 #include "shmring.h"
+
+static inline size_t page_size(void)
+{
+	return (size_t)sysconf(_SC_PAGESIZE);
+}
 
 /* Without the module: how often to look for a death; and when asleep for longer. */
 #define SHMRING_CHECK_NS	50000000

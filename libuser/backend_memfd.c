@@ -49,11 +49,6 @@ struct half {
 
 /* ------------------------------------------------------------------- layout */
 
-static size_t page_size(void)
-{
-	return (size_t)sysconf(_SC_PAGESIZE);
-}
-
 /* As the module's: kernel, consumer, producer, data. */
 static size_t data_offset(void)
 {

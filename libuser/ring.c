@@ -17,11 +17,6 @@ static const struct shmring_backend *const backends[] = {
 	&shmring_backend_memfd,
 };
 
-static size_t page_size(void)
-{
-	return (size_t)sysconf(_SC_PAGESIZE);
-}
-
 /* ---------------------------------------------------------------- choosing */
 
 /* The backend that the caller or $SHMRING_BACKEND insists on; AUTO: neither. */

@@ -344,8 +344,9 @@ __SHMRING_INLINE void __shmring_fence(void)
  * After a position was stored (A, E), up from @old: is the other side's sleeper due,
  * who waits for @now? @fence_until and @wake_at are its words.
  */
-__SHMRING_INLINE int __shmring_due(uint64_t old, uint64_t now, const __shmring_word *fence_until,
-				const __shmring_word *wake_at)
+__SHMRING_INLINE int __shmring_due(uint64_t old, uint64_t now,
+				   const __shmring_word *fence_until,
+				   const __shmring_word *wake_at)
 {
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);	/* H after A and E: the compiler, too */
 	if (__shmring_unlikely(old < __atomic_load_n(fence_until, __ATOMIC_RELAXED))) /* H */

@@ -53,9 +53,11 @@ bool row_counts(const struct run *run, const struct figures *f)
 	return run->set->keep || f->label == run->label;
 }
 
+enum pick { ALL, PER_LINE, ASLEEP };
+
 /* The samples that count, in v; returns how many. */
-static unsigned int gather(const struct run *run, const struct row *row, enum metric m, bool line,
-			   double v[MAX_ROUNDS])
+static unsigned int gather(const struct run *run, const struct row *row, enum metric m,
+			   enum pick pick, double v[MAX_ROUNDS])
 {
 	unsigned int n = 0;
 
@@ -64,8 +66,10 @@ static unsigned int gather(const struct run *run, const struct row *row, enum me
 	for (unsigned int i = 0; i < row->nr; i++) {
 		const struct figures *f = &row->samples[i];
 
-		if (row_counts(run, f) && !isnan(f->v[m]))
-			v[n++] = line ? f->v[m] / f->v[LINE_RTT] : f->v[m];
+		if (!row_counts(run, f) || isnan(f->v[m]) ||
+		    (pick == ASLEEP && !(f->v[SWITCHES] >= REALLY_SLEEPS)))
+			continue;
+		v[n++] = pick == PER_LINE ? f->v[m] / f->v[LINE_RTT] : f->v[m];
 	}
 	return n;
 }
@@ -74,35 +78,28 @@ double row_median(const struct run *run, const struct row *row, enum metric m)
 {
 	double v[MAX_ROUNDS];
 
-	return median_of(v, gather(run, row, m, false, v));
+	return median_of(v, gather(run, row, m, ALL, v));
 }
 
 double row_median_asleep(const struct run *run, const struct row *row, enum metric m)
 {
 	double v[MAX_ROUNDS];
-	unsigned int n = 0;
 
-	for (unsigned int i = 0; row->status == STATUS_OK && i < row->nr; i++) {
-		const struct figures *f = &row->samples[i];
-
-		if (row_counts(run, f) && f->v[SWITCHES] >= REALLY_SLEEPS)
-			v[n++] = f->v[m];
-	}
-	return median_of(v, n);
+	return median_of(v, gather(run, row, m, ASLEEP, v));
 }
 
 double row_per_line(const struct run *run, const struct row *row, enum metric m)
 {
 	double v[MAX_ROUNDS];
 
-	return median_of(v, gather(run, row, m, true, v));
+	return median_of(v, gather(run, row, m, PER_LINE, v));
 }
 
 void row_range(const struct run *run, const struct row *row, enum metric m, double *min,
 	       double *max)
 {
 	double v[MAX_ROUNDS];
-	unsigned int n = gather(run, row, m, false, v);
+	unsigned int n = gather(run, row, m, ALL, v);
 
 	*min = *max = n ? v[0] : NAN;
 	for (unsigned int i = 1; i < n; i++) {
