@@ -200,14 +200,20 @@ struct shmring_lane {
 /* The producer's region. Only the producer writes it; the kernel, when it dies. */
 struct shmring_producer {
 	__aligned_u64 head;	/* bytes committed since the ring was made */
-	__aligned_u64 reserved[14];
+	__aligned_u64 space_wanted; /* the tail that it waits for without sleeping */
+	__u32 cpu;		/* where it last waited, plus one; 0: unknown */
+	__u32 reserved0;
+	__aligned_u64 reserved[12];
 	__aligned_u64 refused;	/* times that it met with what no consumer may write */
 };
 
 /* The consumer's region. Only the consumer writes it; the kernel, when it dies. */
 struct shmring_consumer {
 	__aligned_u64 tail;	/* bytes released since the ring was made */
-	__aligned_u64 reserved[14];
+	__aligned_u64 reserved1;
+	__u32 cpu;		/* where it last waited, plus one; 0: unknown */
+	__u32 reserved0;
+	__aligned_u64 reserved[12];
 	__aligned_u64 refused;	/* times that it met with what no producer may write */
 };
 
