@@ -8,12 +8,6 @@
 
 #include "ring.h"
 
-/* Page offsets, in the order of ring->pages; the data twice. */
-#define KERNEL_PAGE		0
-#define CONSUMER_PAGE		1
-#define PRODUCER_PAGE		2
-#define DATA_PAGE		3
-
 #define KERNEL_BIT		BIT(0)
 #define CONSUMER_BIT		BIT(1)
 #define PRODUCER_BIT		BIT(2)
@@ -30,10 +24,10 @@ static struct shmring_region region(unsigned long first, unsigned long nr)
 /* Say where the regions are. */
 void shmring_regions(const struct shmring *ring, struct shmring_ioc_query *q)
 {
-	q->kernel = region(KERNEL_PAGE, 1);
-	q->consumer = region(CONSUMER_PAGE, 1);
-	q->producer = region(PRODUCER_PAGE, 1);
-	q->data = region(DATA_PAGE, 2 * ring->nr_data);
+	q->kernel = region(SHMRING_KERNEL_PAGE, 1);
+	q->consumer = region(SHMRING_CONSUMER_PAGE, 1);
+	q->producer = region(SHMRING_PRODUCER_PAGE, 1);
+	q->data = region(SHMRING_DATA_PAGE, 2 * ring->nr_data);
 }
 EXPORT_SYMBOL_IF_KUNIT(shmring_regions);
 
@@ -53,11 +47,11 @@ bool shmring_find_span(const struct shmring *ring, unsigned long first, unsigned
 		       struct shmring_span *span)
 {
 	const struct shmring_span table[] = {
-		{ KERNEL_PAGE, 1, SHMRING_ROLE_NONE, KERNEL_BIT },
-		{ CONSUMER_PAGE, 1, SHMRING_ROLE_CONSUMER, CONSUMER_BIT },
-		{ PRODUCER_PAGE, 1, SHMRING_ROLE_PRODUCER, PRODUCER_BIT },
-		{ DATA_PAGE, 2 * ring->nr_data, SHMRING_ROLE_PRODUCER, DATA_BIT },
-		{ PRODUCER_PAGE, 1 + 2 * ring->nr_data, SHMRING_ROLE_PRODUCER,
+		{ SHMRING_KERNEL_PAGE, 1, SHMRING_ROLE_NONE, KERNEL_BIT },
+		{ SHMRING_CONSUMER_PAGE, 1, SHMRING_ROLE_CONSUMER, CONSUMER_BIT },
+		{ SHMRING_PRODUCER_PAGE, 1, SHMRING_ROLE_PRODUCER, PRODUCER_BIT },
+		{ SHMRING_DATA_PAGE, 2 * ring->nr_data, SHMRING_ROLE_PRODUCER, DATA_BIT },
+		{ SHMRING_PRODUCER_PAGE, 1 + 2 * ring->nr_data, SHMRING_ROLE_PRODUCER,
 		  PRODUCER_BIT | DATA_BIT },
 	};
 	int i;
@@ -140,15 +134,15 @@ static int populate(struct vm_area_struct *vma, struct shmring *ring,
 	unsigned long addr = vma->vm_start;
 	int ret;
 
-	if (span->first < DATA_PAGE) {
+	if (span->first < SHMRING_DATA_PAGE) {
 		ret = insert(vma, &addr, ring->pages + span->first, 1);
 		if (ret || !(span->bits & DATA_BIT))
 			return ret;
 	}
-	ret = insert(vma, &addr, ring->pages + DATA_PAGE, ring->nr_data);
+	ret = insert(vma, &addr, ring->pages + SHMRING_DATA_PAGE, ring->nr_data);
 	if (ret)
 		return ret;
-	return insert(vma, &addr, ring->pages + DATA_PAGE, ring->nr_data);
+	return insert(vma, &addr, ring->pages + SHMRING_DATA_PAGE, ring->nr_data);
 }
 
 /* May @sf map its own @span now? Each region once, and all by one process. */

@@ -67,6 +67,14 @@ struct shmring_side {
 	atomic64_t nr_wakes;
 };
 
+/* The order of shmring.pages, and the page offsets of the regions; the data twice. */
+enum {
+	SHMRING_KERNEL_PAGE,
+	SHMRING_CONSUMER_PAGE,
+	SHMRING_PRODUCER_PAGE,
+	SHMRING_DATA_PAGE,
+};
+
 struct shmring {
 	refcount_t ref;
 	struct mutex lock;		/* roles and mappings */
@@ -77,7 +85,7 @@ struct shmring {
 	u32 slot_size;
 	unsigned long nr_data;		/* pages of data */
 	unsigned long nr_pages;		/* all pages, as charged */
-	struct page **pages;		/* kernel, consumer, producer, data ... */
+	struct page **pages;		/* from SHMRING_KERNEL_PAGE on */
 	struct shmring_status *status;
 	struct shmring_lane *lane;
 	const struct cred *cred;	/* of the creator, whose user is charged */
@@ -118,12 +126,18 @@ static inline struct shmring_side *shmring_peer(struct shmring *ring, u32 role)
 	return &ring->side[role == SHMRING_ROLE_PRODUCER];
 }
 
-/* ring.c: pages, layout, life and limits */
-extern unsigned long shmring_max_pages;
-
+/* ring.c: pages, layout and life */
 struct shmring *shmring_alloc(u64 capacity, u32 slot_size);
 void shmring_free(struct shmring *ring);
 void shmring_put(struct shmring *ring);
+
+/* limit.c: who is charged */
+extern unsigned long shmring_max_pages;
+
+int shmring_charge(struct shmring *ring);
+void shmring_uncharge(struct shmring *ring);
+
+/* role.c: roles and positions */
 u64 shmring_used(struct shmring *ring);
 int shmring_role_begin(struct shmring_file *sf);
 void shmring_role_end(struct shmring_file *sf);
