@@ -121,8 +121,8 @@ check "the ABI has no holes, pahole" holes kmod/uapi/linux/shmring.h
 for rule in double_fetch nospec pointers; do
 	check "coccinelle, $rule" coccinelle "$rule" kmod/*.[ch]
 done
-check "gcc -fanalyzer" analyzer libuser/*.c
-check "clang-tidy" tidy libuser/*.c
+check "gcc -fanalyzer" analyzer libuser/*.c libuser/{kmod,memfd}/*.c
+check "clang-tidy" tidy libuser/*.c libuser/{kmod,memfd}/*.c
 tests/static/surface.sh 2>/dev/null
 check "a small surface" surface
 check "the code has the barriers that the models assume" sites

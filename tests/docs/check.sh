@@ -198,7 +198,7 @@ check_errors()
 # Names of ours in the text, that are no file's: the sources have to have them.
 check_identifiers()
 {
-	cat "$root"/kmod/*.[ch] "$root"/kmod/*/*.[ch] "$root"/libuser/*.[ch] "$header" "$uring" "$uapi" \
+	cat "$root"/kmod/*.[ch] "$root"/kmod/*/*.[ch] "$root"/libuser/*.[ch] "$root"/libuser/*/*.[ch] "$header" "$uring" "$uapi" \
 		"$root"/tests/vm/*.sh \
 		> "$tmp/sources" 2> /dev/null
 	for document in $pages "$root"/docs/*.md "$root/README.md"; do

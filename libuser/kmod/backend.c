@@ -7,7 +7,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "backend.h"
+#include "../backend.h"
 
 /* The one place where errno becomes a return value. */
 static int call(int fd, unsigned long request, void *arg)

@@ -1,0 +1,358 @@
+// SPDX-License-Identifier: MIT
+/* The files: making them, finding them by their names, taking the names away. */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "memfd.h"
+
+#define SHM_PREFIX	"/dev/shm/shmring."
+#define NAME_OFFSET	512		/* the file's name, for who gets a descriptor only */
+
+static void path_of(char path[PATH_SIZE], const char *name)
+{
+	snprintf(path, PATH_SIZE, SHM_PREFIX "%s", name);
+}
+
+/* What has the name: not by way of a link, and without waiting for a FIFO's other end. */
+static int open_file(const char *path)
+{
+	return open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+}
+
+/* A description of our own: locks belong to it. */
+static int reopen(int fd)
+{
+	char path[PATH_SIZE];
+	int copy;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	copy = open(path, O_RDWR | O_CLOEXEC);
+	return copy < 0 ? -errno : copy;
+}
+
+/* One of those who have the ring; waits while one who takes its name away. */
+static int become_holder(struct shmring_private *p)
+{
+	p->lock_fd = reopen(p->fd);
+	if (p->lock_fd < 0)
+		return p->lock_fd;
+	p->pid_ns = shmring_memfd_pid_namespace();
+	return shmring_memfd_lock(p->lock_fd, LOCK_HOLDERS, F_RDLCK, F_OFD_SETLKW);
+}
+
+static int write_status(int fd, const struct shmring_options *opt)
+{
+	struct shmring_status status = {
+		.magic = SHMRING_MAGIC,
+		.abi = SHMRING_ABI,
+		.capacity = opt->capacity,
+		.slot_size = (uint32_t)opt->slot_size,
+		.nr_lanes = 1,
+	};
+	struct shmring_lane lane = {
+		.data_wake_at = SHMRING_NO_WAKE,
+		.space_wake_at = SHMRING_NO_WAKE,
+	};
+
+	if (pwrite(fd, &lane, sizeof(lane), SHMRING_LANE_OFFSET) != sizeof(lane) ||
+	    pwrite(fd, &status, sizeof(status), 0) != sizeof(status))
+		return errno ? -errno : -EIO;
+	return 0;
+}
+
+/*
+ * All pages now, so that none is missing (SIGBUS) later. A signal undoes what its call
+ * has allocated, and so does io_uring with work for this thread, which never knows of
+ * it: the steps are what steady signals cannot undo, however fast they come.
+ */
+static int allocate(int fd, off_t size)
+{
+	const off_t page = (off_t)page_size();
+	off_t at = 0, step = 1 << 20;
+	int ret;
+
+	while (at < size) {
+		ret = posix_fallocate(fd, at, size - at < step ? size - at : step);
+		if (!ret)
+			at += step;
+		else if (ret != EINTR)
+			return ret == ENOSPC ? -ENOMEM : -ret;
+		else if (step > page)
+			step /= 2;
+	}
+	return 0;
+}
+
+static int fill(int fd, const char *name, const struct shmring_options *opt)
+{
+	int ret = allocate(fd, (off_t)(data_offset() + opt->capacity));
+
+	if (ret)
+		return ret;
+	if (pwrite(fd, name, strlen(name), NAME_OFFSET) < 0)
+		return -errno;
+	return write_status(fd, opt);
+}
+
+static int create_anonymous(struct shmring_private *p, const struct shmring_options *opt)
+{
+	int ret;
+
+	p->fd = memfd_create("shmring", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (p->fd < 0)
+		return -errno;
+	ret = fill(p->fd, "", opt);
+	if (!ret && fcntl(p->fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL))
+		ret = -errno;
+	return ret ? ret : become_holder(p);
+}
+
+/* Other files are not ours to lock, to write to, or to clean up after. */
+static bool is_ring(int fd)
+{
+	struct stat st;
+	__u32 magic;
+
+	return !fstat(fd, &st) && S_ISREG(st.st_mode) &&
+	       pread(fd, &magic, sizeof(magic), offsetof(struct shmring_status, magic)) ==
+	       sizeof(magic) && magic == SHMRING_MAGIC;
+}
+
+/*
+ * Have all who had this named ring been killed? Then nobody has taken the file
+ * away. It stays locked until @fd is closed, and nobody else can take it away or
+ * take it up.
+ */
+static bool is_debris(int fd)
+{
+	struct stat st;
+
+	return is_ring(fd) && !fstat(fd, &st) && !(st.st_mode & S_ISVTX) &&
+	       !shmring_memfd_lock(fd, LOCK_HOLDERS, F_WRLCK, F_OFD_SETLK);
+}
+
+static bool is_name_of(int fd, const char *path)
+{
+	struct stat ours, named;
+
+	return !fstat(fd, &ours) && !lstat(path, &named) && ours.st_ino == named.st_ino &&
+	       ours.st_dev == named.st_dev;
+}
+
+/*
+ * Take the name away, if the file still has it, and another ring does not by now. All who
+ * would do so have the file's lock, or the name could change hands after the look. Gives
+ * up LOCK_HOLDERS, too: a forked child may have the description for longer than us.
+ */
+static int remove_name_of(int fd, const char *path)
+{
+	int ret = shmring_memfd_lock(fd, LOCK_NAME, F_WRLCK, F_OFD_SETLKW);
+
+	if (ret)
+		return ret;
+	if (!is_name_of(fd, path))
+		ret = -ENOENT;
+	else if (unlink(path))
+		ret = -errno;
+	shmring_memfd_lock(fd, LOCK_NAME, F_UNLCK, F_OFD_SETLK);
+	shmring_memfd_lock(fd, LOCK_HOLDERS, F_UNLCK, F_OFD_SETLK);
+	return ret;
+}
+
+/* Is somebody about to take the name away? Then see it done. */
+static bool has_lost_its_name(int fd, const char *path)
+{
+	if (shmring_memfd_lock(fd, LOCK_HOLDERS, F_RDLCK, F_OFD_GETLK) > 0)
+		shmring_memfd_lock(fd, LOCK_HOLDERS, F_RDLCK, F_OFD_SETLKW);
+	return !is_name_of(fd, path);
+}
+
+/* Make room for a new ring of this name. 0: done, try again. */
+static int remove_debris(const char *path)
+{
+	int fd = open_file(path);
+	int ret;
+
+	if (fd < 0)
+		return errno == ENOENT ? 0 : -EEXIST;
+	if (is_debris(fd))
+		ret = remove_name_of(fd, path);
+	else
+		ret = is_ring(fd) && has_lost_its_name(fd, path) ? 0 : -EEXIST;
+	close(fd);
+	return !ret || ret == -ENOENT ? 0 : -EEXIST;
+}
+
+/* The file gets its name last, when all is there and the lock is held. */
+static int create_named(struct shmring_private *p, const char *name,
+			const struct shmring_options *opt)
+{
+	bool persist = opt->flags & SHMRING_PERSIST;
+	char path[PATH_SIZE], self[PATH_SIZE];
+	struct stat st;
+	int ret;
+
+	path_of(path, name);
+	p->fd = open("/dev/shm", O_TMPFILE | O_RDWR | O_CLOEXEC, opt->mode);
+	if (p->fd < 0)
+		return -errno;
+	ret = fill(p->fd, name, opt);
+	/* The sticky bit says: keep the name. */
+	if (!ret && persist && (fstat(p->fd, &st) || fchmod(p->fd, st.st_mode | S_ISVTX)))
+		ret = -errno;
+	if (!ret)
+		ret = become_holder(p);
+	if (ret)
+		return ret;
+	snprintf(self, sizeof(self), "/proc/self/fd/%d", p->fd);
+	while (linkat(AT_FDCWD, self, AT_FDCWD, path, AT_SYMLINK_FOLLOW)) {
+		if (errno != EEXIST)
+			return -errno;
+		ret = remove_debris(path);
+		if (ret)
+			return ret;
+	}
+	strcpy(p->name, name);
+	p->persists = persist;
+	return 0;
+}
+
+static void forget(struct shmring_private *p)
+{
+	if (p->fd >= 0)
+		close(p->fd);
+	if (p->lock_fd >= 0)
+		close(p->lock_fd);
+	p->fd = -1;
+	p->lock_fd = -1;
+}
+
+int shmring_memfd_create(struct shmring_private *p, const char *name,
+			 const struct shmring_options *opt)
+{
+	int ret = *name ? create_named(p, name, opt) : create_anonymous(p, opt);
+
+	if (ret)
+		forget(p);
+	return ret;
+}
+
+int shmring_memfd_open(struct shmring_private *p, const char *name, enum shmring_role role)
+{
+	char path[PATH_SIZE];
+	struct stat st;
+	int ret;
+
+	(void)role;	/* whoever may read and write may do all */
+	path_of(path, name);
+	p->fd = open_file(path);
+	if (p->fd < 0)
+		return errno == ELOOP ? -EPROTO : -errno;
+	if (!is_ring(p->fd)) {
+		ret = -EPROTO;
+	} else if (is_debris(p->fd)) {
+		ret = remove_name_of(p->fd, path);
+		/* What cannot be removed cannot be made anew either. */
+		ret = !ret || ret == -ENOENT ? -ENOENT : -EACCES;
+	} else {
+		ret = become_holder(p);
+	}
+	if (!ret)
+		ret = fstat(p->fd, &st) ? -errno : 0;
+	if (!ret && !st.st_nlink)
+		ret = -ENOENT;	/* unlinked in between */
+	if (ret) {
+		forget(p);
+		return ret;
+	}
+	strcpy(p->name, name);
+	p->persists = st.st_mode & S_ISVTX;
+	return 0;
+}
+
+/* What the size of the file and its first page say, if they agree. */
+int shmring_memfd_geometry(const struct shmring_private *p, uint64_t *capacity,
+			   uint32_t *slot_size)
+{
+	struct shmring_status status;
+	struct stat st;
+
+	if (fstat(p->fd, &st))
+		return -errno;
+	if (!S_ISREG(st.st_mode) || st.st_size < (off_t)(data_offset() + page_size()) ||
+	    pread(p->fd, &status, sizeof(status), 0) != sizeof(status) ||
+	    status.magic != SHMRING_MAGIC)
+		return -EINVAL;
+	*capacity = (uint64_t)st.st_size - data_offset();
+	*slot_size = status.slot_size;
+	if ((*capacity & (*capacity - 1)) || *capacity > SHMRING_CAPACITY_MAX ||
+	    *slot_size > *capacity || status.abi != SHMRING_ABI || status.features ||
+	    status.nr_lanes != 1 || status.capacity != *capacity)
+		return -EPROTO;	/* and not a word is written */
+	return 0;
+}
+
+/* The name that the file was given: this holder may turn out to be the last. */
+static void find_name(struct shmring_private *p)
+{
+	char name[SHMRING_NAME_MAX];
+	struct stat st;
+
+	if (!fstat(p->fd, &st) &&
+	    pread(p->fd, name, sizeof(name), NAME_OFFSET) == sizeof(name) &&
+	    !shmring_clean_name(p->name, name))
+		p->persists = st.st_mode & S_ISVTX;
+}
+
+/* -EINVAL: not a ring of ours. */
+int shmring_memfd_adopt(struct shmring_private *p, int fd)
+{
+	uint32_t slot_size;
+	uint64_t capacity;
+	int ret;
+
+	p->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	if (p->fd < 0)
+		return -errno;
+	ret = shmring_memfd_geometry(p, &capacity, &slot_size);
+	if (!ret)
+		ret = become_holder(p);
+	if (ret)
+		forget(p);
+	else
+		find_name(p);
+	return ret;
+}
+
+int shmring_memfd_unlink(const char *name)
+{
+	char path[PATH_SIZE];
+	int fd, ret;
+
+	path_of(path, name);
+	fd = open_file(path);
+	if (fd >= 0 && is_ring(fd))
+		ret = remove_name_of(fd, path);
+	else	/* Perhaps no right to the file, but to its name. */
+		ret = unlink(path) ? -errno : 0;
+	if (fd >= 0)
+		close(fd);
+	return ret;
+}
+
+/* The last one takes the name away, if it is still that of this file. */
+void shmring_memfd_remove_name(struct shmring_private *p)
+{
+	char path[PATH_SIZE];
+
+	if (!*p->name || p->persists ||
+	    shmring_memfd_lock(p->lock_fd, LOCK_HOLDERS, F_WRLCK, F_OFD_SETLK))
+		return;
+	path_of(path, p->name);
+	remove_name_of(p->lock_fd, path);
+}

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Rings without the module: a memfd, or for a name a file in /dev/shm, of the
+ * same layout, that all who have it may write. File locks say who is there:
+ *
+ *   byte 0	everybody (shared)	byte 1	who is changing who is there
+ *   byte 2	who is taking the name away
+ *   byte 16 + 2 * epoch, and + 1	the producer, the consumer of that epoch
+ */
+#ifndef SHMRING_MEMFD_H
+#define SHMRING_MEMFD_H
+
+#include <time.h>
+
+#include "../backend.h"
+
+enum { LOCK_HOLDERS, LOCK_CHANGE, LOCK_NAME, LOCK_ROLES = 16 };
+
+#define PATH_SIZE	(SHMRING_NAME_MAX + 32)
+
+/* How the same half of the lane looks from either side. */
+struct half {
+	__shmring_word wake_at;
+	__shmring_word fence_until;
+	__u32 state;
+	__u32 epoch;
+};
+
+/* ------------------------------------------------------------------- layout */
+
+/* As the module's: kernel, consumer, producer, data. */
+static inline size_t data_offset(void)
+{
+	return 3 * page_size();
+}
+
+static inline struct half *half_of(const struct shmring *r, enum shmring_role role)
+{
+	return role == SHMRING_CONSUMER ? (void *)&r->lane->data_wake_at :
+					  (void *)&r->lane->space_wake_at;
+}
+
+static inline uint32_t *futex_of(const struct shmring *r, enum shmring_role role)
+{
+	return role == SHMRING_CONSUMER ? &r->lane->data_futex : &r->lane->space_futex;
+}
+
+static inline uint32_t *poll_of(const struct shmring *r, enum shmring_role role)
+{
+	return role == SHMRING_CONSUMER ? &r->lane->data_poll : &r->lane->space_poll;
+}
+
+static inline __shmring_word *position_of(const struct shmring *r, enum shmring_role role)
+{
+	return role == SHMRING_CONSUMER ? &r->consumer->tail : &r->producer->head;
+}
+
+/* Who has the role: a pid and its namespace, beside the position. */
+static inline __shmring_word *owner_of(const struct shmring *r, enum shmring_role role)
+{
+	return role == SHMRING_CONSUMER ? r->consumer->reserved : r->producer->reserved;
+}
+
+static inline enum shmring_role peer_role(const struct shmring *r)
+{
+	return r->role == SHMRING_CONSUMER ? SHMRING_PRODUCER : SHMRING_CONSUMER;
+}
+
+/* lock.c: @byte of the file, F_OFD_SETLK and so on; GETLK: 1 if another has it. */
+int shmring_memfd_lock(int fd, off_t byte, short type, int command);
+off_t shmring_memfd_role_byte(enum shmring_role role, uint32_t epoch);
+uint64_t shmring_memfd_pid_namespace(void);
+bool shmring_memfd_alive(const struct shmring *r, enum shmring_role role);
+
+/* wake.c */
+long shmring_memfd_futex(uint32_t *word, int op, uint32_t value, const struct timespec *until);
+void shmring_memfd_poke(const struct shmring_private *p);
+void shmring_memfd_wake_role(const struct shmring *r, enum shmring_role role);
+void shmring_memfd_wake(struct shmring *r);
+
+/* role.c */
+bool shmring_memfd_is_live(const struct shmring *r, enum shmring_role role);
+void shmring_memfd_check_peer(struct shmring *r);
+int shmring_memfd_take_role(struct shmring *r, enum shmring_role role);
+void shmring_memfd_give_up_role(struct shmring *r);
+
+/* wait.c */
+bool shmring_memfd_arm(struct shmring *r, uint64_t bytes);
+int shmring_memfd_wait(struct shmring *r, uint64_t bytes, uint64_t mark, uint64_t deadline);
+
+/* poll.c */
+void shmring_memfd_arm_poll(struct shmring *r, uint64_t bytes);
+int shmring_memfd_poll_fd(struct shmring *r);
+
+/* file.c */
+int shmring_memfd_create(struct shmring_private *p, const char *name,
+			 const struct shmring_options *opt);
+int shmring_memfd_open(struct shmring_private *p, const char *name, enum shmring_role role);
+int shmring_memfd_adopt(struct shmring_private *p, int fd);
+int shmring_memfd_unlink(const char *name);
+int shmring_memfd_geometry(const struct shmring_private *p, uint64_t *capacity,
+			   uint32_t *slot_size);
+void shmring_memfd_remove_name(struct shmring_private *p);
+
+#endif /* SHMRING_MEMFD_H */

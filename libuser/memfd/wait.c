@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: MIT
+/* Sleeping until the other side has published, or is gone. */
+#define _GNU_SOURCE
+#include <linux/futex.h>
+#include <linux/membarrier.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "memfd.h"
+
+#define NS_PER_S	1000000000ull
+#define FENCE_CREDIT	65536		/* as the module's */
+
+/*
+ * See to the barrier between the publications of the peer and us, who have just
+ * armed. The protocol, and why it is right, is in the module's fence.c.
+ */
+static void fence_peer(struct shmring *r)
+{
+	uint64_t position = __atomic_load_n(position_of(r, peer_role(r)), __ATOMIC_RELAXED);
+	__shmring_word *fence_until = &half_of(r, r->role)->fence_until;
+	uint64_t until = position + (r->capacity > FENCE_CREDIT ? r->capacity : FENCE_CREDIT);
+	__u64 seen = __atomic_load_n(fence_until, __ATOMIC_RELAXED);
+
+	if (position < r->priv->fenced_until || seen == SHMRING_FENCE_ALWAYS)
+		return;
+	/* Not over a FENCE_ALWAYS that comes just now. */
+	if (!__atomic_compare_exchange_n(fence_until, &seen, until, false, __ATOMIC_SEQ_CST,
+					 __ATOMIC_SEQ_CST))
+		return;
+	/* J, matches A-C and E-G: on all CPUs that run a process which accepts it. */
+	if (!syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL_EXPEDITED, 0, 0))
+		r->priv->fenced_until = until;
+	else	/* as in agree_on_fences() */
+		__atomic_store_n(fence_until, SHMRING_FENCE_ALWAYS, __ATOMIC_SEQ_CST);
+}
+
+/*
+ * Tell the other side the position at which there are @bytes. True: look again,
+ * for they are there already, or never will be: a consumer that waits for more
+ * than there is meets a producer that waits for space. Both store their wake_at
+ * before they look at the other's, so one of them sees it. A wake_at that is not ahead
+ * says nothing: "no" is -1, and see look_for_data().
+ */
+bool shmring_memfd_arm(struct shmring *r, uint64_t bytes)
+{
+	enum shmring_role peer = peer_role(r);
+	uint64_t own = __atomic_load_n(position_of(r, r->role), __ATOMIC_RELAXED);
+	uint64_t at = own + bytes - (r->role == SHMRING_PRODUCER ? r->capacity : 0);
+	uint64_t other, wake_at;
+
+	__atomic_store_n(&half_of(r, r->role)->wake_at, at, __ATOMIC_SEQ_CST);
+	__shmring_fence();			/* D, matches I */
+	fence_peer(r);
+	other = __atomic_load_n(position_of(r, peer), __ATOMIC_SEQ_CST);
+	wake_at = __atomic_load_n(&half_of(r, peer)->wake_at, __ATOMIC_SEQ_CST);
+	if ((int64_t)(wake_at - own) > 0 && other != own) {
+		if (r->role == SHMRING_CONSUMER)
+			return true;
+		shmring_memfd_wake(r);
+	}
+	return (int64_t)(other - at) >= 0;
+}
+
+/* Sleep until the word changes, or for a slice: then see whether the peer lives. */
+static int sleep_slice(struct shmring *r, uint32_t seen, uint64_t slice, uint64_t deadline)
+{
+	uint64_t end = shmring_now() + slice;
+	uint64_t until = deadline && deadline < end ? deadline : end;
+	struct timespec ts = {
+		.tv_sec = (time_t)(until / NS_PER_S),
+		.tv_nsec = (long)(until % NS_PER_S),
+	};
+
+	if (!shmring_memfd_futex(futex_of(r, r->role), FUTEX_WAIT_BITSET, seen, &ts) ||
+	    errno == EAGAIN)
+		return 1;
+	if (errno != ETIMEDOUT)
+		return -errno;
+	if (deadline && deadline <= shmring_now())
+		return -ETIMEDOUT;
+	shmring_memfd_check_peer(r);
+	return !shmring_memfd_is_live(r, peer_role(r)) &&
+	       __atomic_load_n(&half_of(r, peer_role(r))->state, __ATOMIC_ACQUIRE) ==
+	       SHMRING_PEER_GONE;
+}
+
+int shmring_memfd_wait(struct shmring *r, uint64_t bytes, uint64_t mark, uint64_t deadline)
+{
+	uint64_t slice = SHMRING_CHECK_NS;
+	uint32_t seen;
+	int ret;
+
+	for (;;) {
+		seen = __atomic_load_n(futex_of(r, r->role), __ATOMIC_SEQ_CST);
+		ret = shmring_memfd_arm(r, mark > bytes ? mark : bytes) ? 1 :
+		      sleep_slice(r, seen, slice, deadline);
+		if (ret)
+			break;
+		/* Idle for longer: look less often. */
+		if (slice < SHMRING_CHECK_MAX_NS)
+			slice *= 2;
+	}
+	__atomic_store_n(&half_of(r, r->role)->wake_at, SHMRING_NO_WAKE, __ATOMIC_RELAXED);
+	return ret < 0 ? ret : 0;
+}

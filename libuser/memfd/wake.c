@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: MIT
+/* Waking the other side: the futex, and the file that poll watches. */
+#define _GNU_SOURCE
+#include <limits.h>
+#include <linux/futex.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "memfd.h"
+
+#define POKE_OFFSET	(SHMRING_LANE_OFFSET + sizeof(struct shmring_lane))
+
+/* A 32-bit program's time_t may have 64 bits; then the system call is another one. */
+#ifdef SYS_futex_time64
+#define FUTEX_CALL	(sizeof(time_t) > sizeof(long) ? SYS_futex_time64 : SYS_futex)
+#else
+#define FUTEX_CALL	SYS_futex
+#endif
+
+long shmring_memfd_futex(uint32_t *word, int op, uint32_t value, const struct timespec *until)
+{
+	return syscall(FUTEX_CALL, word, op, value, until, NULL, FUTEX_BITSET_MATCH_ANY);
+}
+
+/*
+ * Whoever polls watches the file: write to it, where nobody reads. Not through
+ * the memfd's first description, of which inotify tells nothing (seen on 6.18).
+ */
+void shmring_memfd_poke(const struct shmring_private *p)
+{
+	ssize_t ret = pwrite(p->lock_fd, "", 1, POKE_OFFSET);
+
+	(void)ret;
+}
+
+void shmring_memfd_wake_role(const struct shmring *r, enum shmring_role role)
+{
+	uint32_t *word = futex_of(r, role);
+
+	__atomic_fetch_add(word, 1, __ATOMIC_SEQ_CST);
+	shmring_memfd_futex(word, FUTEX_WAKE, INT_MAX, NULL);
+	if (__atomic_exchange_n(poll_of(r, role), 0, __ATOMIC_SEQ_CST))
+		shmring_memfd_poke(r->priv);
+}
+
+/* The reset comes first: a sleeper that arms after it looks for itself. */
+void shmring_memfd_wake(struct shmring *r)
+{
+	enum shmring_role peer = peer_role(r);
+
+	if (__atomic_exchange_n(&half_of(r, peer)->wake_at, SHMRING_NO_WAKE, __ATOMIC_SEQ_CST) !=
+	    SHMRING_NO_WAKE)
+		shmring_memfd_wake_role(r, peer);
+}
