@@ -2,6 +2,7 @@
 /* Names and other users: who may open what, who may unlink, what the umask does. */
 #include "abi.h"
 
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #define OWNER	1000
@@ -117,12 +118,21 @@ static int unlink_all(void *arg)
 	return TEST_PASS;
 }
 
+/* The rings together: 16 MiB where a page has 64 KiB, and a user may lock 8. */
+static void raise_memlock(void)
+{
+	struct rlimit limit = { .rlim_cur = 64 << 20, .rlim_max = 64 << 20 };
+
+	CHECK(!setrlimit(RLIMIT_MEMLOCK, &limit));
+}
+
 /* Makes the rings as their owner, says so, and holds them until it is killed. */
 static int make_all(void *arg)
 {
 	struct rings *rings = arg;
 	int i;
 
+	raise_memlock();
 	become(OWNER, GROUP, NULL, 0);
 	umask(0);
 	for (i = 0; i < 64; i++)
