@@ -10,7 +10,7 @@ set -u
 cd "$(dirname "$0")/.." || exit 1
 log=build/log
 
-parts=(unit memfd bench docs static model harness kunit tool torture
+parts=(unit memfd bench docs model static harness kunit tool torture
 	system-uml system-debug system-6.1 system-6.12)
 more=(system-m32 loads system-rt torture-rt kunit-kcsan system-kcsan torture-kcsan)	# not among "all"
 
@@ -22,7 +22,7 @@ deps() { tests/vm/deps.sh "$@"; }
 kernel() {
 	local vars
 
-	deps kernel vm || return
+	deps build kernel vm || return
 	vars=$(tests/vm/kernel.sh "$1") || return
 	eval "$vars"
 	make -s modules KDIR="$KDIR" ARCH="$ARCH" W=1 || return
@@ -39,11 +39,11 @@ part_memfd() { # the system tests that need no module, here
 }
 
 part_bench() { # the benchmark sees what it is to see
-	deps build && make -s -C tools && tests/bench/run.sh build/tools/bench
+	deps build bench && make -s -C tools && tests/bench/run.sh build/tools/bench
 }
 
 part_docs() { # man pages and README say what is so
-	deps build check && make -s lib && tests/docs/check.sh
+	deps build docs && make -s lib && tests/docs/check.sh
 }
 
 part_static() { # warnings, and what a dozen checkers say
@@ -51,7 +51,7 @@ part_static() { # warnings, and what a dozen checkers say
 }
 
 part_model() { # litmus tests and the wake-up model
-	deps model && tests/vm/kernel.sh src-7.3 >/dev/null && tests/model/run.sh
+	deps model kernel && tests/vm/kernel.sh src-7.3 >/dev/null && tests/model/run.sh
 }
 
 part_harness() { # what the guests' harness must catch, it catches
@@ -82,7 +82,7 @@ part_tool() { # the command, on either backend
 }
 
 part_torture() { # crash points, SIGKILLs, a hostile peer, unloading; the long form: make torture
-	deps build kernel vm && tests/torture/run.sh short
+	tests/torture/run.sh short
 }
 
 # system_uml NAME [MESSAGES]: user-mode Linux runs the host's programs on the
@@ -151,11 +151,22 @@ part_system-kcsan() { system_qemu kcsan 200000 3600; } # every racy access of th
 
 # torture_qemu NAME: for TIME seconds
 torture_qemu() {
-	deps build kernel vm && tests/torture/run.sh "$1"
+	tests/torture/run.sh "$1"
 }
 
 part_torture-rt() { torture_qemu debian-rt; }
 part_torture-kcsan() { torture_qemu kcsan; }
+
+# Before all parts: what they install, at once, and their kernels, in the background:
+# the first parts need none. A part waits for the kernel that it needs.
+prepare() {
+	local name
+
+	deps build kernel vm bench docs model check
+	for name in debian-6.12 debian-6.1 src-7.3 uml uml-debug; do
+		nice tests/vm/kernel.sh "$name"
+	done >"$log/kernels.log" 2>&1 &
+}
 
 # run PART: its output, a copy of it, and its row in the table
 run() {
@@ -181,7 +192,10 @@ run() {
 }
 
 mkdir -p "$log"
-[ "${1:-all}" = all ] && set -- "${parts[@]}"
+[ "${1:-all}" != all ] || {
+	set -- "${parts[@]}"
+	prepare
+}
 for part; do
 	declare -F "part_$part" >/dev/null || {
 		echo "all.sh: no part $part; there are: ${parts[*]} ${more[*]}" >&2

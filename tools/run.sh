@@ -8,6 +8,7 @@
 #   HOST=1 run.sh		on this machine, as root, with its own kernel
 #   BACKEND=memfd run.sh	on this machine, without the module
 #
+# Packages that are missing are installed first, see tests/vm/deps.sh.
 # BENCH holds options for the benchmark, see `bench --help`.
 set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -33,6 +34,12 @@ quietly() {
 		tail -n 40 "$out/log" >&2
 		die "failed: $what"
 	}
+}
+
+# need_tools: what builds the programs; where apt cannot install, a compiler will do
+need_tools() {
+	"$root/tests/vm/deps.sh" tools || command -v "${CC:-cc}" >/dev/null ||
+		die "there is no C compiler"
 }
 
 # The tree to be sent: this repository, as it is committed if it is a checkout.
@@ -64,16 +71,17 @@ on_host() {
 
 host_module() {
 	[ ! -c /dev/shmring ] || return 0
+	[ "$(id -u)" -eq 0 ] || die "loading the module needs root: run this as root"
 	headers=/lib/modules/$(uname -r)/build
+	[ -d "$headers" ] || "$root/tests/vm/deps.sh" headers || :
 	[ -d "$headers" ] ||
 		die "no headers of this kernel in $headers: install linux-headers-$(uname -r);" \
 			"or run without HOST=1, or with BACKEND=memfd"
-	[ "$(id -u)" -eq 0 ] || die "loading the module needs root: run this as root"
 	build_module "$headers" "$(uname -m)" "$(uname -r)"
 }
 
 in_guest() {
-	"$root/tests/vm/deps.sh" build kernel vm
+	"$root/tests/vm/deps.sh" tools kernel vm
 	say "kernel $kernel (the first time it is downloaded)"
 	described=$("$root/tests/vm/kernel.sh" "$kernel")
 	eval "$described"
@@ -95,9 +103,13 @@ rm -rf "$out"
 mkdir -p "$out"
 export SHMRING_BACKEND="${BACKEND:-kmod}"
 case $SHMRING_BACKEND in
-memfd) on_host ;;
+memfd)
+	need_tools
+	on_host
+	;;
 kmod)
 	if [ -n "${HOST:-}" ]; then
+		need_tools
 		host_module
 		on_host
 	else

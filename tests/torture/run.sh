@@ -79,6 +79,7 @@ guest() {
 	fi
 }
 
+tests/vm/deps.sh build kernel vm || exit
 mkdir -p build/log
 build ''
 if [ -n "$kernel" ]; then

@@ -2,19 +2,29 @@
 # SPDX-License-Identifier: GPL-2.0
 # Installs the Debian packages that a kind of work needs and that are missing.
 #
-#   deps.sh build | kernel | vm | check | model | bench | coverage ...
+#   deps.sh GROUP...
 #
-#   build   the library, the tools and their tests
-#   kernel  kernel.sh: kernels and modules
-#   vm      boot.sh: guests
-#   check   static checks
-#   model   the models of the protocol
-#   bench   the rings that the benchmark compares shmring with, and its report
+#   tools     the library and the tools
+#   build     the same, and their tests
+#   headers   what builds and loads a module for the running kernel
+#   kernel    kernel.sh: kernels and modules
+#   vm        boot.sh: guests
+#   docs      man pages
+#   check     static checks
+#   model     the models of the protocol
+#   bench     the rings that the benchmark compares shmring with, and its report
 #   coverage  which lines and branches the tests reach
+#   gcc-N     that compiler, which a stock kernel's modules want
+# shellcheck source-path=SCRIPTDIR disable=SC1091
 set -eu
+. "$(dirname "$0")/common.sh"
 
 packages() {
 	case $1 in
+	tools) echo gcc make pkg-config libc6-dev liburing-dev ;;
+	headers) echo gcc make kmod "linux-headers-$(uname -r)" ;;
+	gcc-[0-9]*) echo "$1" ;;
+	docs) echo groff-base ;;
 	build) echo gcc g++ clang libclang-rt-dev make pkg-config libc6-dev libcmocka-dev liburing-dev ;;
 	kernel)
 		echo gcc make flex bison bc cpio kmod xz-utils \
@@ -22,27 +32,28 @@ packages() {
 			ca-certificates debian-archive-keyring
 		;;
 	vm) echo qemu-system-x86 seabios busybox-static cpio kmod ;;
-	model) echo spin gcc libc6-dev ;;
+	model) echo spin gcc libc6-dev perl ;;
 	bench) echo libck-dev libboost-dev libdpdk-dev libqb-dev python3 ;;
 	check)
-		echo perl sparse shellcheck codespell groff-base gcc \
+		echo git perl sparse shellcheck codespell gcc \
 			coccinelle clang-tidy dwarves libc6-dev liburing-dev
 		;;
 	coverage) echo gcc python3 ;;
 	*)
-		echo "deps.sh: no group $1; there are build, kernel, vm, check, model, bench, coverage" >&2
+		say "no group $1; there are"
+		sed -n 's/^#   \([a-z]* .*\|gcc-N .*\)/  \1/p' "$0" >&2
 		return 2
 		;;
 	esac
 }
 
-as_root() {
+# how: what makes a command root's; nothing does here
+how() {
 	if [ "$(id -u)" -eq 0 ]; then
-		"$@"
+		echo env
 	elif command -v sudo >/dev/null; then
-		sudo "$@"
+		echo sudo env
 	else
-		echo "deps.sh: neither root nor sudo; run as root: $*" >&2
 		return 1
 	fi
 }
@@ -53,14 +64,14 @@ installed() {
 		installed ]
 }
 
-[ $# -gt 0 ] || {
-	echo "usage: deps.sh build | kernel | vm | check | model | bench | coverage ..." >&2
-	exit 2
-}
-command -v dpkg-query >/dev/null || {
-	echo "deps.sh: this is no Debian; install by hand what it names" >&2
-	exit 1
-}
+# install PACKAGE...: one apt at a time; what apt starts does not inherit the lock
+install() (
+	lock packages
+	$root apt-get update -q 9>&- &&
+		$root DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "$@" 9>&-
+)
+
+[ $# -gt 0 ] || die "usage: deps.sh GROUP..."
 missing=
 for group; do
 	wanted=$(packages "$group")
@@ -73,11 +84,9 @@ for group; do
 done
 [ -n "$missing" ] || exit 0
 
-echo "deps.sh: installing$missing"
-as_root apt-get update -q
+command -v apt-get >/dev/null ||
+	die "this is no Debian; what its packages hold has to be here:$missing"
+root=$(how) || die "neither root nor sudo; run as root: apt-get install$missing"
+say "installing$missing"
 # shellcheck disable=SC2086 # several packages
-as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y \
-	--no-install-recommends $missing || {
-	echo "deps.sh: apt could not install$missing" >&2
-	exit 1
-}
+install $missing || die "apt could not install$missing"

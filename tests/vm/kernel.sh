@@ -11,8 +11,8 @@
 # uml-gcov   the same, for modules that count lines, one CPU        yes
 # kcsan      that source for x86-64, modules watched for races      yes
 # debian-6.1 stock kernel of Debian 12                              yes
-# debian-6.12 cloud kernel of Debian 12 backports                   yes
-# debian-rt  PREEMPT_RT kernel of Debian 12 backports               yes
+# debian-6.12 cloud kernel of Debian 13, on 12 as its backport      yes
+# debian-rt  PREEMPT_RT kernel, likewise                            yes
 # src-7.3    that source prepared for x86-64 modules                no
 #
 # Prints KDIR, IMAGE (empty: cannot be booted), ARCH and RELEASE for eval.
@@ -185,10 +185,26 @@ source_x86() {
 	show "$dir" '' x86_64 "$(cat "$dir/include/config/kernel.release")"
 }
 
+# The suite whose 6.12 fits the machine's compiler: that of Debian 13, or its backport.
+suite_of_6_12() {
+	# shellcheck disable=SC1091
+	case $(. /etc/os-release && echo "${VERSION_CODENAME:-}") in
+	bookworm) echo bookworm-backports ;;
+	*) echo trixie ;;
+	esac
+}
+
+# need_compiler KDIR: the one that a stock kernel's headers ask for, gcc-N
+need_compiler() {
+	compiler=$(sed -n 's/^.*CC.*=.*\(gcc-[0-9][0-9]*\).*/\1/p' "$1/.kernelvariables")
+	[ -z "$compiler" ] || command -v "x86_64-linux-gnu-$compiler" >/dev/null ||
+		"$here/deps.sh" "$compiler" >&2
+}
+
 # debian NAME SUITE REGEX: a stock kernel and its headers, unpacked; REGEX is
 # for the image's package without `linux-image-`
 debian() {
-	image=$(choose "linux-image-$1" "$2" "linux-image-$3")
+	image=$(choose "linux-image-$1-$2" "$2" "linux-image-$3")
 	release=${image#linux-image-}
 	dir=$cache/kernel/$image
 	kdir=$dir/usr/src/linux-headers-$release
@@ -208,6 +224,7 @@ debian() {
 		rm -rf "$dir/lib/modules/$release/kernel/drivers"
 		touch "$dir/ready"
 	)
+	need_compiler "$kdir"
 	show "$kdir" "$dir/boot/vmlinuz-$release" x86_64 "$release"
 }
 
@@ -220,10 +237,10 @@ uml-gcov) uml uml-gcov "$here/gcov.config" ;;
 kcsan) kcsan ;;
 debian-6.1) debian "$1" bookworm '6\.1\.[0-9.]+-[0-9]+-amd64' ;;
 debian-6.12)
-	debian "$1" bookworm-backports '6\.12\.[0-9.]+[^-]*-cloud-amd64'
+	debian "$1" "$(suite_of_6_12)" '6\.12\.[0-9.]+[^-]*-cloud-amd64'
 	;;
 debian-rt)
-	debian "$1" bookworm-backports '6\.12\.[0-9.]+[^-]*-rt-amd64'
+	debian "$1" "$(suite_of_6_12)" '6\.12\.[0-9.]+[^-]*-rt-amd64'
 	;;
 src-[0-9]*.*[0-9]) source_x86 "${1#src-}" ;;
 *) usage ;;
