@@ -673,9 +673,9 @@ __SHMRING_INLINE const void *shmring_peek(struct shmring *r, size_t *len)
 
 /*
  * Consumer, slots: return the first of up to *@n that are there, an array whose
- * elements are shmring_slot_stride() apart. *@n becomes how many. shmring_advance()
- * and shmring_release() are then for all of them: to give back fewer, peek again at
- * fewer. NULL: none now, or the ring has no slots.
+ * elements are shmring_slot_stride() apart. *@n becomes how many. They count as one
+ * peeked message for shmring_advance() and shmring_release(): to give back fewer, peek
+ * again at fewer. NULL: none now, or the ring has no slots.
  */
 __SHMRING_INLINE const void *shmring_peek_slots(struct shmring *r, size_t *n)
 {
@@ -715,19 +715,21 @@ __SHMRING_INLINE int shmring_advance(struct shmring *r)
 }
 
 /*
- * Consumer: give back the peeked message, and all that were advanced past, and
- * wake the producer if it sleeps and this is what it waits for. Returns 0, or
- * -EINVAL: there is nothing to give back.
+ * Consumer: give back all messages that were advanced past; if there are none, the
+ * peeked message. Wakes the producer if it sleeps and this is what it waits for. A
+ * message that was peeked after the last advance stays peeked: another release gives
+ * it back. Returns 0, or -EINVAL: there is nothing to give back.
  */
 __SHMRING_INLINE int shmring_release(struct shmring *r)
 {
 	uint64_t old = r->c.tail - r->c.held;
 
-	r->c.tail = r->c.end;
-	if (__shmring_unlikely(r->c.tail == old))
-		return -EINVAL;
 	if (__shmring_unlikely(r->c.held))
 		r->c.held = 0;
+	else
+		r->c.tail = r->c.end;
+	if (__shmring_unlikely(r->c.tail == old))
+		return -EINVAL;
 	__atomic_store_n(&r->consumer->tail, r->c.tail, __ATOMIC_RELEASE); /* E, matches F */
 	if (__shmring_unlikely(__shmring_due(old, r->c.tail, &r->lane->space_fence_until,
 					     &r->lane->space_wake_at)))

@@ -137,7 +137,9 @@ static void receive_one(struct shmring *r, uint64_t n)
 	default:
 		from = peek(r, &len);
 		check(from, len, n);
-		CHECK_EQ(n % 8 == 7 ? shmring_release(r) : shmring_advance(r), 0);
+		CHECK_EQ(shmring_advance(r), 0);
+		if (n % 8 == 7)
+			CHECK_EQ(shmring_release(r), 0);
 	}
 }
 

@@ -408,20 +408,43 @@ static void advanced_is_kept_until_released(void **state)
 	put(&rig->p, rig->capacity - HEADER, 1);
 }
 
-static void release_takes_along_the_advanced_and_the_peeked(void **state)
+static void release_of_the_advanced_keeps_the_peeked(void **state)
 {
 	struct rig *rig = *state;
-	size_t len = 0;
+	size_t len = 0, i;
 
-	put(&rig->p, 8, 1);
-	put(&rig->p, 8, 2);
-	put(&rig->p, 8, 3);
-	assert_non_null(shmring_peek(&rig->c, &len));
-	assert_int_equal(shmring_advance(&rig->c), 0);
+	for (i = 0; i < 4; i++)
+		put(&rig->p, 8, i);
+	for (i = 0; i < 2; i++) {
+		assert_non_null(shmring_peek(&rig->c, &len));
+		assert_int_equal(shmring_advance(&rig->c), 0);
+	}
 	assert_non_null(shmring_peek(&rig->c, &len));
 	assert_int_equal(shmring_release(&rig->c), 0);
 	assert_int_equal(rig->consumer->tail, rig->start + 32);
+	/* Still peeked: the next release gives it back. */
+	assert_int_equal(shmring_release(&rig->c), 0);
+	assert_int_equal(rig->consumer->tail, rig->start + 48);
 	take(&rig->c, 8, 3);
+	assert_int_equal(shmring_release(&rig->c), -EINVAL);
+}
+
+static void release_of_advanced_slots_keeps_the_peeked(void **state)
+{
+	struct rig *rig = *state, *slots = rig_new(rig->start, 44);
+	size_t n = 1, i;
+
+	for (i = 0; i < 3; i++)
+		put(&slots->p, 44, i);
+	assert_non_null(shmring_peek_slots(&slots->c, &n));
+	assert_int_equal(shmring_advance(&slots->c), 0);
+	n = 2;
+	assert_non_null(shmring_peek_slots(&slots->c, &n));
+	assert_int_equal(shmring_release(&slots->c), 0);
+	assert_int_equal(slots->consumer->tail, rig->start + 48);
+	take(&slots->c, 44, 1);
+	take(&slots->c, 44, 2);
+	rig_free(slots);
 }
 
 static void release_of_nothing_is_refused(void **state)
@@ -584,7 +607,8 @@ int main(void)
 		cmocka_unit_test(publish_of_nothing_writes_nothing),
 		cmocka_unit_test(peek_again_returns_the_same),
 		cmocka_unit_test(advanced_is_kept_until_released),
-		cmocka_unit_test(release_takes_along_the_advanced_and_the_peeked),
+		cmocka_unit_test(release_of_the_advanced_keeps_the_peeked),
+		cmocka_unit_test(release_of_advanced_slots_keeps_the_peeked),
 		cmocka_unit_test(release_of_nothing_is_refused),
 		cmocka_unit_test(calls_of_the_wrong_side_are_harmless),
 		cmocka_unit_test(producer_alone_gets_no_space),
