@@ -1,0 +1,256 @@
+// SPDX-License-Identifier: MIT
+/* The memfd backend: how a side finds out that the other one has died. */
+#include "memfd_rig.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "faults.h"
+
+static void consumer_hears_of_a_kill(void **state)
+{
+	struct shmring *c = new_ring(NULL, SHMRING_CONSUMER);
+	const struct shmring_wait wait = soon();
+	char buf[8];
+	pid_t pid;
+
+	(void)state;
+	pid = fork();
+	if (!pid)
+		be_a_producer(c);
+	assert_int_equal(shmring_recv(c, buf, sizeof(buf), &wait), 5);
+	assert_int_equal(shmring_recv(c, buf, sizeof(buf), &wait), -ENODATA);
+	end_of(pid);
+	shmring_close(c);
+}
+
+/* Who could not say that it goes is found out, if not at the first try. */
+static void close_that_fails_is_a_death(void **state)
+{
+	struct shmring *p = new_ring(NULL, SHMRING_PRODUCER), *c;
+	const struct shmring_wait wait = soon();
+
+	(void)state;
+	assert_int_equal(shmring_attach_fd(&c, shmring_fd(p), SHMRING_CONSUMER), 0);
+	fault_at(1);	/* to lock who is there */
+	shmring_close(p);
+	assert_true(fault_happened());
+	fault_at(2);	/* likewise, after a look at the producer's lock */
+	assert_int_equal(shmring_wait_data(c, &nowait), -EAGAIN);
+	assert_true(fault_happened());
+	assert_int_equal(shmring_wait_data(c, &wait), -ENODATA);
+	shmring_close(c);
+}
+
+/* A lock that a child holds says nothing; the pid does, if it is one of ours. */
+static void pid_tells_of_a_death_where_it_means_something(void **state)
+{
+	pid_t dead = fork(), zombie = dead ? fork() : 0;
+	struct {
+		uint64_t pid, other_namespace;
+		int want;
+	} cases[] = {
+		{ (uint64_t)dead, 0, -ENODATA },
+		{ (uint64_t)zombie, 0, -ENODATA },
+		{ (uint64_t)dead, 1, -EAGAIN },
+		{ (uint64_t)dead + (1ull << 32), 0, -EAGAIN },
+		{ (uint64_t)getpid(), 0, -EAGAIN },
+		{ 0, 0, -EAGAIN },
+	};
+	struct shmring *p, *c;
+	unsigned int i;
+
+	(void)state;
+	if (!dead || !zombie)
+		_exit(0);
+	end_of(dead);
+	assert_int_equal(waitid(P_PID, (id_t)zombie, &(siginfo_t){ 0 }, WEXITED | WNOWAIT), 0);
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		p = new_ring(NULL, SHMRING_PRODUCER);
+		assert_int_equal(shmring_attach_fd(&c, shmring_fd(p), SHMRING_CONSUMER), 0);
+		p->producer->reserved[0] = cases[i].pid;
+		p->producer->reserved[1] += cases[i].other_namespace;
+		assert_int_equal(shmring_wait_data(c, &nowait), cases[i].want);
+		shmring_close(c);
+		shmring_close(p);
+	}
+	end_of(zombie);
+}
+
+/* Who cannot say which namespace is his, without /proc, can tell nothing by a pid. */
+static void pid_tells_nothing_without_a_namespace(void **state)
+{
+	struct shmring *p = new_ring(NULL, SHMRING_PRODUCER), *c;
+	pid_t dead = fork();
+
+	(void)state;
+	if (!dead)
+		_exit(0);
+	end_of(dead);
+	assert_int_equal(shmring_attach_fd(&c, shmring_fd(p), SHMRING_CONSUMER), 0);
+	c->priv->pid_ns = 0;
+	p->producer->reserved[0] = (uint64_t)dead;
+	p->producer->reserved[1] = 0;
+	assert_int_equal(shmring_wait_data(c, &nowait), -EAGAIN);
+	shmring_close(c);
+	shmring_close(p);
+}
+
+static void next_producer_comes(void)
+{
+	assert_int_equal(shmring_attach_fd(&successor, shmring_fd(ring), SHMRING_PRODUCER), 0);
+}
+
+static void death_of_one_is_not_that_of_the_next(void **state)
+{
+	struct shmring *c = new_ring(NULL, SHMRING_CONSUMER);
+	pid_t pid = fork();
+
+	(void)state;
+	if (!pid)
+		be_a_producer(c);
+	end_of(pid);
+	take_last(c);
+	ring = c;
+	before_next_lock(next_producer_comes);
+	assert_int_equal(shmring_wait_data(c, &nowait), -EAGAIN);
+	assert_non_null(successor);
+	assert_int_equal(c->lane->producer_state, SHMRING_PEER_LIVE);
+	put(successor, 8, 1);
+	take(c, 8, 1);
+	shmring_close(successor);
+	shmring_close(c);
+}
+
+/*
+ * A producer is killed whose child lives on, and with it the lock. The next producer is
+ * none the less for it, neither while the child lives nor after.
+ */
+static void child_of_the_killed_is_not_the_next(void **state)
+{
+	struct shmring *c = new_ring(NULL, SHMRING_CONSUMER), *p, *other;
+	int pipes[2];
+	pid_t pid, child;
+
+	(void)state;
+	assert_int_equal(pipe2(pipes, O_CLOEXEC), 0);
+	pid = fork();
+	if (!pid) {
+		if (shmring_attach_fd(&p, shmring_fd(c), SHMRING_PRODUCER))
+			_exit(1);
+		child = child_that_stays();
+		if (write(pipes[1], &child, sizeof(child)) == sizeof(child))
+			raise(SIGKILL);
+		_exit(1);
+	}
+	assert_int_equal(read(pipes[0], &child, sizeof(child)), sizeof(child));
+	end_of(pid);
+	assert_int_equal(shmring_wait_data(c, &nowait), -ENODATA);
+	assert_int_equal(shmring_attach_fd(&p, shmring_fd(c), SHMRING_PRODUCER), 0);
+	put(p, 8, 1);
+	kill(child, SIGKILL);
+	while (!kill(child, 0))
+		usleep(1000);
+	assert_int_equal(shmring_attach_fd(&other, shmring_fd(c), SHMRING_PRODUCER), -EBUSY);
+	take(c, 8, 1);
+	assert_int_equal(shmring_wait_data(c, &nowait), -EAGAIN);
+	shmring_close(p);
+	assert_int_equal(shmring_wait_data(c, &nowait), -ENODATA);
+	shmring_close(c);
+	close(pipes[0]);
+	close(pipes[1]);
+}
+
+/* A child has the description with the locks, but keeps nobody from the ring. */
+static void child_of_the_last_holder_locks_nobody_out(void **state)
+{
+	struct shmring *p = new_ring(name(), SHMRING_PRODUCER), *c;
+	pid_t child = child_that_stays();
+	int fd = dup(shmring_fd(p));
+
+	(void)state;
+	put(p, 8, 1);
+	shmring_close(p);
+	assert_false(is_named());
+	alarm(30);	/* it was for ever */
+	assert_int_equal(shmring_attach_fd(&c, fd, SHMRING_CONSUMER), 0);
+	alarm(0);
+	take(c, 8, 1);
+	shmring_close(c);
+	close(fd);
+	end_of_child(child);
+}
+
+/* Somebody has stopped while he was changing who is there. */
+static void lock_of_another_does_not_outlast_a_deadline(void **state)
+{
+	struct flock change = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = 1,
+				.l_len = 1 };
+	struct shmring *c = new_ring(name(), SHMRING_CONSUMER);
+	struct shmring_wait wait = { .policy = SHMRING_BLOCK };
+	char path[SHMRING_NAME_MAX + 32];
+	pid_t pid = fork();
+	int fd;
+
+	(void)state;
+	if (!pid)
+		be_a_producer(c);
+	end_of(pid);
+	take_last(c);
+	snprintf(path, sizeof(path), "/dev/shm/shmring.%s", name());
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	assert_int_equal(fcntl(fd, F_OFD_SETLK, &change), 0);
+	alarm(30);
+	wait.deadline = shmring_deadline(60000000);
+	assert_int_equal(shmring_wait_data(c, &wait), -ETIMEDOUT);
+	alarm(0);
+	close(fd);
+	assert_int_equal(shmring_wait_data(c, &nowait), -ENODATA);
+	shmring_close(c);
+}
+
+/* The parent's object, in a child that only closes it, and one that does not. */
+static void child_leaves_the_parent_its_role(void **state)
+{
+	struct shmring *p = new_ring(name(), SHMRING_PRODUCER), *c;
+	const struct shmring_wait wait = soon();
+	pid_t pid;
+
+	(void)state;
+	pid = fork();
+	if (!pid) {
+		shmring_close(p);
+		_exit(0);
+	}
+	end_of(pid);
+	assert_true(is_named());
+	assert_int_equal(shmring_attach(&c, name(), SHMRING_PRODUCER), -EBUSY);
+	assert_int_equal(shmring_attach(&c, name(), SHMRING_CONSUMER), 0);
+	put(p, 100, 1);
+	take(c, 100, 1);
+	shmring_close(p);
+	assert_int_equal(shmring_wait_data(c, &wait), -ENODATA);
+	shmring_close(c);
+	assert_false(is_named());
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(consumer_hears_of_a_kill),
+		TEST(close_that_fails_is_a_death),
+		TEST(pid_tells_of_a_death_where_it_means_something),
+		TEST(pid_tells_nothing_without_a_namespace),
+		TEST(death_of_one_is_not_that_of_the_next),
+		TEST(child_of_the_killed_is_not_the_next),
+		TEST(child_of_the_last_holder_locks_nobody_out),
+		TEST(lock_of_another_does_not_outlast_a_deadline),
+		TEST(child_leaves_the_parent_its_role),
+	};
+
+	use_memfd();
+	return cmocka_run_group_tests_name("memfd_death", tests, NULL, NULL);
+}

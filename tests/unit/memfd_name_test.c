@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: MIT
+/* The memfd backend: names, and what the killed leave under them. */
+#include "memfd_rig.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "faults.h"
+
+static void name_of_the_killed_can_be_taken(void **state)
+{
+	const char *called = name();
+	pid_t pid = fork();
+
+	(void)state;
+	if (!pid) {
+		new_ring(called, SHMRING_PRODUCER);
+		raise(SIGKILL);
+	}
+	end_of(pid);
+	assert_true(is_named());
+	shmring_close(new_ring(called, SHMRING_PRODUCER));
+	assert_false(is_named());
+}
+
+/* What the killed have left, to be found under its name. */
+static void leave_debris(void)
+{
+	const char *called = name();
+	pid_t pid = fork();
+
+	if (!pid) {
+		new_ring(called, SHMRING_PRODUCER);
+		raise(SIGKILL);
+	}
+	end_of(pid);
+	assert_true(is_named());
+}
+
+static void name_of_the_killed_goes_when_it_is_looked_for(void **state)
+{
+	struct shmring *r;
+
+	(void)state;
+	leave_debris();
+	assert_int_equal(attach_by_name(&r), -ENOENT);
+	assert_false(is_named());
+}
+
+/* Another one has removed it, and made a ring of that name, while we were about to. */
+static void ring_of_that_name_is_made(void)
+{
+	ring = new_ring(name(), SHMRING_PRODUCER);
+}
+
+static void name_of_the_killed_is_taken_by_one(void **state)
+{
+	struct shmring *r;
+
+	(void)state;
+	leave_debris();
+	before_next_lock(ring_of_that_name_is_made);
+	assert_int_equal(create_named(&r), -EEXIST);
+	assert_int_equal(attach_by_name(&r), 0);
+	shmring_close(r);
+	shmring_close(ring);
+	assert_false(is_named());
+
+	leave_debris();
+	before_next_lock(ring_of_that_name_is_made);
+	assert_int_equal(attach_by_name(&r), -ENOENT);
+	assert_int_equal(attach_by_name(&r), 0);
+	shmring_close(r);
+	shmring_close(ring);
+	assert_false(is_named());
+}
+
+/* The name changes hands after a look at whose it is: nobody's is to be taken away. */
+static void name_changes_hands(void)
+{
+	assert_int_equal(shmring_unlink(name()), 0);
+	ring_of_that_name_is_made();
+}
+
+static void name_that_changed_hands_stays(void **state)
+{
+	struct shmring *r, *p = new_ring(name(), SHMRING_PRODUCER);
+
+	(void)state;
+	before_name_lock(name_changes_hands);
+	shmring_close(p);
+	assert_int_equal(attach_by_name(&r), 0);
+	shmring_close(r);
+	before_name_lock(name_changes_hands);
+	p = ring;
+	assert_int_equal(shmring_unlink(name()), -ENOENT);
+	assert_int_equal(attach_by_name(&r), 0);
+	shmring_close(r);
+	shmring_close(p);
+	shmring_close(ring);
+	assert_false(is_named());
+
+	leave_debris();
+	before_name_lock(name_changes_hands);
+	assert_int_equal(attach_by_name(&r), -ENOENT);
+	assert_int_equal(attach_by_name(&r), 0);
+	shmring_close(r);
+	shmring_close(ring);
+	assert_false(is_named());
+}
+
+/* Who made the ring by its name has gone before who got it as a descriptor. */
+static void last_holder_takes_the_name_away_however_it_came(void **state)
+{
+	struct shmring *p = new_ring(name(), SHMRING_PRODUCER), *c;
+
+	(void)state;
+	assert_int_equal(shmring_attach_fd(&c, shmring_fd(p), SHMRING_CONSUMER), 0);
+	shmring_close(p);
+	assert_true(is_named());
+	shmring_close(c);
+	assert_false(is_named());
+
+	p = persistent_ring();
+	assert_int_equal(shmring_attach_fd(&c, shmring_fd(p), SHMRING_CONSUMER), 0);
+	shmring_close(p);
+	shmring_close(c);
+	assert_true(is_named());
+	assert_int_equal(shmring_unlink(name()), 0);
+}
+
+/* Between a ring's making and the taking of its role. */
+static void another_takes_the_role(void)
+{
+	assert_int_equal(shmring_attach(&successor, name(), SHMRING_PRODUCER), 0);
+}
+
+static void create_that_is_too_late_leaves_the_others_the_name(void **state)
+{
+	struct shmring *r;
+
+	(void)state;
+	before_next_lock(another_takes_the_role);
+	assert_int_equal(create(&r, name(), SHMRING_PERSIST), -EBUSY);
+	assert_true(is_named());
+	put(successor, 8, 1);
+	assert_int_equal(attach_by_name(&r), 0);
+	take(r, 8, 1);
+	shmring_close(r);
+	shmring_close(successor);
+	assert_int_equal(shmring_unlink(name()), 0);
+}
+
+/*
+ * Somebody looks whether it is debris while we attach: that is waited for; and if its
+ * name has been taken away then, it is not there.
+ */
+static bool sleeps(pid_t pid)
+{
+	char path[32], state = 0;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	f = fopen(path, "re");
+	assert_non_null(f);
+	assert_int_equal(fscanf(f, "%*d (%*[^)]) %c", &state), 1);
+	fclose(f);
+	return state == 'S';
+}
+
+static pid_t start_to_look(bool unlinks)
+{
+	struct flock all = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = 0, .l_len = 1 };
+	char path[SHMRING_NAME_MAX + 32], byte = 0;
+	int fd, pipes[2];
+	pid_t pid;
+
+	snprintf(path, sizeof(path), "/dev/shm/shmring.%s", name());
+	assert_int_equal(pipe2(pipes, O_CLOEXEC), 0);
+	pid = fork();
+	if (!pid) {
+		fd = open(path, O_RDWR | O_CLOEXEC);
+		if (fcntl(fd, F_OFD_SETLK, &all) || write(pipes[1], &byte, 1) != 1)
+			_exit(1);
+		while (!sleeps(getppid()))
+			usleep(1000);
+		if (unlinks)
+			unlink(path);
+		_exit(0);
+	}
+	assert_int_equal(read(pipes[0], &byte, 1), 1);
+	close(pipes[0]);
+	close(pipes[1]);
+	return pid;
+}
+
+static void attach_waits_for_who_looks_for_debris(void **state)
+{
+	struct shmring *r;
+	pid_t pid;
+
+	(void)state;
+	shmring_close(persistent_ring());
+	pid = start_to_look(false);
+	assert_int_equal(attach_by_name(&r), 0);
+	end_of(pid);
+	shmring_close(r);
+	pid = start_to_look(true);
+	assert_int_equal(attach_by_name(&r), -ENOENT);
+	end_of(pid);
+}
+
+/* So does who makes a new one. */
+static void create_waits_for_who_looks_for_debris(void **state)
+{
+	struct shmring *r;
+	pid_t pid;
+
+	(void)state;
+	shmring_close(persistent_ring());
+	pid = start_to_look(false);
+	assert_int_equal(create_named(&r), -EEXIST);
+	end_of(pid);
+	pid = start_to_look(true);
+	assert_int_equal(create_named(&r), 0);
+	end_of(pid);
+	shmring_close(r);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(name_of_the_killed_can_be_taken),
+		TEST(name_of_the_killed_goes_when_it_is_looked_for),
+		TEST(name_of_the_killed_is_taken_by_one),
+		TEST(name_that_changed_hands_stays),
+		TEST(last_holder_takes_the_name_away_however_it_came),
+		TEST(create_that_is_too_late_leaves_the_others_the_name),
+		TEST(attach_waits_for_who_looks_for_debris),
+		TEST(create_waits_for_who_looks_for_debris),
+	};
+
+	use_memfd();
+	return cmocka_run_group_tests_name("memfd_name", tests, NULL, NULL);
+}

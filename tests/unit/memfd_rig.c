@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: MIT
+#include "memfd_rig.h"
+
+#include <dirent.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "faults.h"
+
+unsigned int nr_fds(void)
+{
+	DIR *dir = opendir("/proc/self/fd");
+	unsigned int n = 0;
+
+	assert_non_null(dir);
+	while (readdir(dir))
+		n++;
+	closedir(dir);
+	return n;
+}
+
+/* Mappings of rings, in this process. */
+unsigned int nr_mappings(void)
+{
+	FILE *maps = fopen("/proc/self/maps", "re");
+	unsigned int n = 0;
+	char line[512];
+
+	assert_non_null(maps);
+	while (fgets(line, sizeof(line), maps))
+		n += strstr(line, "memfd:shmring") || strstr(line, "/dev/shm/");
+	fclose(maps);
+	return n;
+}
+
+const char *name(void)
+{
+	static char name[SHMRING_NAME_MAX];
+
+	if (!*name)
+		snprintf(name, sizeof(name), "unit-memfd.%d", getpid());
+	return name;
+}
+
+bool is_named(void)
+{
+	char path[SHMRING_NAME_MAX + 32];
+
+	snprintf(path, sizeof(path), "/dev/shm/shmring.%s", name());
+	return !access(path, F_OK);
+}
+
+struct shmring *ring;
+struct shmring *successor;
+
+struct shmring *new_ring(const char *called, enum shmring_role role)
+{
+	const struct shmring_options opt = { .backend = SHMRING_MEMFD, .role = role };
+	struct shmring *r;
+
+	assert_int_equal(shmring_create(&r, called, &opt), 0);
+	return r;
+}
+
+int create(struct shmring **r, const char *called, unsigned int flags)
+{
+	const struct shmring_options opt = { .backend = SHMRING_MEMFD, .flags = flags,
+					     .role = SHMRING_PRODUCER };
+
+	return shmring_create(r, called, &opt);
+}
+
+struct shmring *persistent_ring(void)
+{
+	struct shmring *r;
+
+	assert_int_equal(create(&r, name(), SHMRING_PERSIST), 0);
+	return r;
+}
+
+int create_anonymous(struct shmring **r)
+{
+	return create(r, NULL, 0);
+}
+
+int create_named(struct shmring **r)
+{
+	return create(r, name(), 0);
+}
+
+int attach_by_fd(struct shmring **r)
+{
+	return shmring_attach_fd(r, shmring_fd(ring), SHMRING_CONSUMER);
+}
+
+int attach_by_name(struct shmring **r)
+{
+	return shmring_attach(r, name(), SHMRING_CONSUMER);
+}
+
+struct shmring_wait soon(void)
+{
+	return (struct shmring_wait){ .deadline = shmring_deadline(20000000000) };
+}
+
+void end_of(pid_t pid)
+{
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+}
+
+void be_a_producer(const struct shmring *handle)
+{
+	struct shmring *p;
+
+	if (!shmring_attach_fd(&p, shmring_fd(handle), SHMRING_PRODUCER) &&
+	    shmring_send(p, "last", 5, NULL) == 5 && shmring_reserve(p, 8) &&
+	    !shmring_stage(p, 8))
+		raise(SIGKILL);
+	_exit(1);
+}
+
+void take_last(struct shmring *c)
+{
+	char buf[8];
+
+	assert_int_equal(shmring_recv(c, buf, sizeof(buf), &nowait), 5);
+}
+
+pid_t child_that_stays(void)
+{
+	pid_t pid = fork();
+
+	if (!pid)
+		for (;;)
+			pause();
+	return pid;
+}
+
+void end_of_child(pid_t pid)
+{
+	kill(pid, SIGKILL);
+	end_of(pid);
+}
+
+bool is_readable(int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+
+	return poll(&p, 1, 0) == 1;
+}
+
+void wait_a_little(struct shmring *c)
+{
+	const struct shmring_wait wait = { .policy = SHMRING_BLOCK,
+					   .deadline = shmring_deadline(1000000) };
+
+	assert_int_equal(shmring_wait_data(c, &wait), -ETIMEDOUT);
+}
+
+void use_memfd(void)
+{
+	setenv("SHMRING_BACKEND", "memfd", 1);
+}
+
+/* What a test that failed has left must not make the next one fail. */
+int tidy(void **state)
+{
+	(void)state;
+	fault_at(0);
+	refuse_barrier(0);
+	device_is(NULL);
+	refuse_space(false);
+	interrupt_calls(false);
+	before_next_lock(NULL);
+	before_name_lock(NULL);
+	skip_sleeps(NULL, 0);
+	shmring_unlink(name());
+	return 0;
+}

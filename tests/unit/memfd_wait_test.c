@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: MIT
+/* The memfd backend: sleeping, and which side fences. */
+#include "memfd_rig.h"
+
+#include <linux/membarrier.h>
+#include <unistd.h>
+
+#include "faults.h"
+
+/* How long after its deadline, which it must not be before. */
+static uint64_t overslept(struct shmring *c, enum shmring_policy policy)
+{
+	const struct shmring_wait wait = { .policy = policy,
+					   .deadline = shmring_deadline(2000000) };
+	uint64_t now;
+
+	assert_int_equal(shmring_wait_data(c, &wait), -ETIMEDOUT);
+	now = shmring_deadline(0);
+	assert_true(now >= wait.deadline);
+	return now - wait.deadline;
+}
+
+static void wait_of_every_policy_ends_at_its_deadline(void **state)
+{
+	struct shmring *c = new_ring(NULL, SHMRING_CONSUMER);
+	enum shmring_policy policy;
+	int tries;
+
+	(void)state;
+	for (policy = SHMRING_DEFAULT; policy <= SHMRING_SPIN; policy++) {
+		for (tries = 0; tries < 20; tries++)	/* others may want the CPU */
+			if (overslept(c, policy) < SHMRING_CHECK_NS / 2)
+				break;
+		assert_true(tries < 20);
+	}
+	shmring_close(c);
+}
+
+static void wait_whose_deadline_is_past_looks_and_ends(void **state)
+{
+	const struct shmring_wait past = { .deadline = 1 };
+	struct shmring *p = new_ring(NULL, SHMRING_PRODUCER), *c;
+
+	(void)state;
+	assert_int_equal(shmring_attach_fd(&c, shmring_fd(p), SHMRING_CONSUMER), 0);
+	assert_int_equal(shmring_wait_data(c, &past), -ETIMEDOUT);
+	put(p, 8, 1);
+	assert_int_equal(shmring_wait_data(c, &past), 0);
+	shmring_close(c);
+	shmring_close(p);
+}
+
+static void wait_that_has_ended_is_not_woken(void **state)
+{
+	struct shmring *p = new_ring(NULL, SHMRING_PRODUCER), *c;
+
+	(void)state;
+	assert_int_equal(shmring_attach_fd(&c, shmring_fd(p), SHMRING_CONSUMER), 0);
+	wait_a_little(c);
+	assert_true(c->lane->data_wake_at == SHMRING_NO_WAKE);
+	put(p, 8, 1);
+	assert_int_equal(p->priv->wakes, 0);
+	take(c, 8, 1);
+	shmring_close(c);
+	shmring_close(p);
+}
+
+/* It has nothing to give: it sleeps, and does not run round until the deadline, or on. */
+static void wait_of_an_empty_consumer_sleeps_though_the_producer_waits(void **state)
+{
+	struct shmring *p = new_ring(NULL, SHMRING_PRODUCER), *c;
+
+	(void)state;
+	assert_int_equal(shmring_attach_fd(&c, shmring_fd(p), SHMRING_CONSUMER), 0);
+	p->lane->space_wake_at = 8;
+	wait_a_little(c);
+	assert_in_range(c->priv->sleeps, 1, 2);
+	shmring_close(c);
+	shmring_close(p);
+}
+
+/*
+ * A producer that has asked for the descriptor while there was space does not wait: who
+ * waits for more than there is sleeps until the deadline.
+ */
+static void wait_for_more_ends_though_the_producer_has_polled(void **state)
+{
+	struct shmring *p = new_ring(NULL, SHMRING_PRODUCER), *c;
+	const struct shmring_wait wait = { .policy = SHMRING_BLOCK, .min_bytes = 100,
+					   .deadline = shmring_deadline(1000000) };
+
+	(void)state;
+	assert_int_equal(shmring_attach_fd(&c, shmring_fd(p), SHMRING_CONSUMER), 0);
+	assert_true(is_readable(shmring_poll_fd(p)));
+	put(p, 8, 1);
+	assert_int_equal(shmring_wait_data(c, &wait), -ETIMEDOUT);
+	assert_in_range(c->priv->sleeps, 1, 2);
+	assert_true(p->lane->space_wake_at == SHMRING_NO_WAKE);
+	take(c, 8, 1);
+	shmring_close(c);
+	shmring_close(p);
+}
+
+/* It was to say "none" next, and has been killed. */
+static void wait_for_more_ends_though_the_producer_dies_while_it_polls(void **state)
+{
+	struct shmring *p = new_ring(NULL, SHMRING_PRODUCER), *c;
+	struct shmring_wait wait = { .policy = SHMRING_BLOCK, .min_bytes = 100 };
+
+	(void)state;
+	assert_int_equal(shmring_attach_fd(&c, shmring_fd(p), SHMRING_CONSUMER), 0);
+	put(p, 8, 1);
+	p->lane->space_wake_at = (uint64_t)-8;
+	alarm(30);	/* it was for ever */
+	wait.deadline = shmring_deadline(1000000);
+	assert_int_equal(shmring_wait_data(c, &wait), -ETIMEDOUT);
+	assert_in_range(c->priv->sleeps, 1, 2);
+	alarm(0);
+	shmring_close(c);
+	shmring_close(p);
+}
+
+/* For the peer's death; a long wait is a cheap one, and still hears of it. */
+static void wait_looks_after_50_100_200_and_then_each_400_ms(void **state)
+{
+	static const uint64_t slices[] = { 50, 100, 200, 400, 400, 400, 400 };
+	const struct shmring_wait wait = { .policy = SHMRING_BLOCK };
+	struct shmring *c = new_ring(NULL, SHMRING_CONSUMER);
+	uint64_t until[ARRAY_SIZE(slices)], start, end;
+	unsigned int i;
+
+	(void)state;
+	start = shmring_deadline(0);
+	skip_sleeps(until, ARRAY_SIZE(slices));
+	assert_int_equal(shmring_wait_data(c, &wait), -EINTR);
+	end = shmring_deadline(0);
+	for (i = 0; i < ARRAY_SIZE(slices); i++) {
+		assert_true(until[i] >= start + slices[i] * 1000000);
+		assert_true(until[i] <= end + slices[i] * 1000000);
+	}
+	shmring_close(c);
+}
+
+/* Whoever cannot be made to execute a barrier fences, and has the other side do so. */
+static void both_fence_if_one_takes_no_barriers(void **state)
+{
+	struct shmring *p = new_ring(NULL, SHMRING_PRODUCER), *c;
+
+	(void)state;
+	p->lane->data_fence_until = 0;	/* whatever there is on this machine */
+	p->lane->space_fence_until = 0;
+	refuse_barrier(MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED);
+	assert_int_equal(shmring_attach_fd(&c, shmring_fd(p), SHMRING_CONSUMER), 0);
+	assert_true(p->lane->data_fence_until == SHMRING_FENCE_ALWAYS);
+	assert_true(p->lane->space_fence_until == SHMRING_FENCE_ALWAYS);
+	/* No wait, and nobody who comes, takes that back. */
+	refuse_barrier(0);
+	wait_a_little(c);
+	shmring_close(c);
+	assert_int_equal(shmring_attach_fd(&c, shmring_fd(p), SHMRING_CONSUMER), 0);
+	wait_a_little(c);
+	assert_true(p->lane->data_fence_until == SHMRING_FENCE_ALWAYS);
+	shmring_close(c);
+	shmring_close(p);
+}
+
+/* As much as the ring holds, if that is more than usual: one barrier for each of those. */
+static void large_ring_has_a_large_credit(void **state)
+{
+	const struct shmring_options opt = { .backend = SHMRING_MEMFD, .capacity = 1 << 20,
+					     .role = SHMRING_CONSUMER };
+	struct shmring *c;
+
+	(void)state;
+	assert_int_equal(shmring_create(&c, NULL, &opt), 0);
+	wait_a_little(c);
+	assert_true(c->lane->data_fence_until == 1 << 20 ||
+		    c->lane->data_fence_until == SHMRING_FENCE_ALWAYS);
+	shmring_close(c);
+}
+
+/* It was promised, and then it fails: the other side is asked to fence for good. */
+static void peer_fences_if_a_barrier_fails(void **state)
+{
+	struct shmring *p = new_ring(NULL, SHMRING_PRODUCER), *c;
+
+	(void)state;
+	assert_int_equal(shmring_attach_fd(&c, shmring_fd(p), SHMRING_CONSUMER), 0);
+	p->lane->data_fence_until = 0;
+	p->lane->space_fence_until = 0;
+	refuse_barrier(MEMBARRIER_CMD_GLOBAL_EXPEDITED);
+	wait_a_little(c);
+	assert_true(p->lane->data_fence_until == SHMRING_FENCE_ALWAYS);
+	assert_int_equal(p->lane->space_fence_until, 0);
+	put(p, 8, 1);
+	take(c, 8, 1);
+	refuse_barrier(0);
+	wait_a_little(c);
+	assert_true(p->lane->data_fence_until == SHMRING_FENCE_ALWAYS);
+	shmring_close(c);
+	shmring_close(p);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(wait_of_every_policy_ends_at_its_deadline),
+		TEST(wait_whose_deadline_is_past_looks_and_ends),
+		TEST(wait_that_has_ended_is_not_woken),
+		TEST(wait_of_an_empty_consumer_sleeps_though_the_producer_waits),
+		TEST(wait_for_more_ends_though_the_producer_has_polled),
+		TEST(wait_for_more_ends_though_the_producer_dies_while_it_polls),
+		TEST(wait_looks_after_50_100_200_and_then_each_400_ms),
+		TEST(both_fence_if_one_takes_no_barriers),
+		TEST(large_ring_has_a_large_credit),
+		TEST(peer_fences_if_a_barrier_fails),
+	};
+
+	use_memfd();
+	return cmocka_run_group_tests_name("memfd_wait", tests, NULL, NULL);
+}
