@@ -4,13 +4,13 @@
 # kernels for the tests in the user's cache folder.
 
 KDIR	?= /lib/modules/$(shell uname -r)/build
-ARCH	?= $(shell uname -m)
-PREFIX	?= /usr/local
 PARTS	?= all
+
+include config.mk
 
 BUILD	:= $(CURDIR)/build
 release	= $(shell sed -n 's/.*UTS_RELEASE "\(.*\)"/\1/p' $(KDIR)/include/generated/utsrelease.h 2>/dev/null)
-kbuild	= $(BUILD)/kmod-$(release)-$(ARCH)
+kbuild	= $(BUILD)/kmod-$(release)-$(or $(ARCH),$(shell uname -m))
 
 all: lib tools		## the library and the tools
 
@@ -64,7 +64,7 @@ lib:		## libshmring, static and shared
 	@$(MAKE) --no-print-directory -C libuser O=$(BUILD)/libuser
 
 tools: lib	## the command and the benchmark
-	@$(MAKE) --no-print-directory -C tools O=$(BUILD)/tools
+	@$(MAKE) --no-print-directory -C tools O=$(BUILD)/tools LIBO=$(BUILD)/libuser
 
 # kbuild leaves its objects beside the sources: let it do so in a copy. Type data
 # for BPF needs pahole, which headers do not bring along: do without, then.
@@ -73,18 +73,24 @@ modules:	## the module, for the running kernel (KDIR=..., ARCH=..., W=1)
 	@test -n "$(release)" || { echo "$(KDIR): no kernel headers there: apt install linux-headers-$$(uname -r), or say KDIR=..." >&2; exit 1; }
 	@mkdir -p $(kbuild)/tests
 	@cp -ruT kmod $(kbuild)/kmod && cp -u Kbuild $(kbuild)/ && cp -ruT tests/kunit $(kbuild)/tests/kunit
-	@$(MAKE) --no-print-directory -C $(KDIR) M=$(kbuild) ARCH=$(ARCH) $(nobtf) $(if $(W),W=$(W)) $(if $(C),C=$(C)) modules
+	@$(MAKE) --no-print-directory -C $(KDIR) M=$(kbuild) $(if $(ARCH),ARCH=$(ARCH)) $(nobtf) $(if $(W),W=$(W)) $(if $(C),C=$(C)) modules
 	@cp -u $(kbuild)/kmod/shmring.ko $(kbuild)/
 
 modules_install: modules	## the module and the udev rule, for KDIR's kernel
 	@$(MAKE) --no-print-directory -C $(KDIR) M=$(kbuild) modules_install
 	install -Dm644 kmod/60-shmring.rules $(DESTDIR)/etc/udev/rules.d/60-shmring.rules
 
-install: all	## library, header, command and man pages (PREFIX, DESTDIR)
-	@$(MAKE) --no-print-directory -C libuser O=$(BUILD)/libuser PREFIX=$(PREFIX) DESTDIR=$(DESTDIR) install
-	@$(MAKE) --no-print-directory -C tools O=$(BUILD)/tools PREFIX=$(PREFIX) DESTDIR=$(DESTDIR) install
+# What is built is installed; what is not is built.
+each	= @$(MAKE) --no-print-directory -C libuser O=$(BUILD)/libuser DESTDIR=$(DESTDIR) $(1) && \
+	$(MAKE) --no-print-directory -C tools O=$(BUILD)/tools LIBO=$(BUILD)/libuser DESTDIR=$(DESTDIR) $(1)
+
+install:	## library, headers, command, man pages (PREFIX, DESTDIR, LIBDIR, BINDIR, INCLUDEDIR, MANDIR)
+	$(call each,install)
+
+uninstall:	## takes away what install has put there, given the same variables
+	$(call each,uninstall)
 
 clean:		## what was built; the kernels in the cache stay
 	rm -rf $(BUILD)
 
-.PHONY: all help run bench test test-rt test-kcsan test-debug check-model mutants coverage torture fuzz check lib tools modules modules_install install clean
+.PHONY: all help run bench test test-rt test-kcsan test-debug check-model mutants coverage torture fuzz check lib tools modules modules_install install uninstall clean

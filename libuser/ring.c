@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* Making, finding, attaching to and closing rings: what all backends share. */
-#define _GNU_SOURCE
+#define _GNU_SOURCE 1
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>

@@ -3,7 +3,7 @@
  * What a waiter learns from its waits: how long to spin before it sleeps, and how
  * long to pause before it looks.
  */
-#define _GNU_SOURCE
+#define _GNU_SOURCE 1
 #include <time.h>
 #include <unistd.h>
 

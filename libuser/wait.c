@@ -3,7 +3,7 @@
  * The slow path: look, spin, sleep, look again. What there is to wait for is
  * decided here, from the positions; a backend only knows how to sleep.
  */
-#define _GNU_SOURCE
+#define _GNU_SOURCE 1
 #include <sched.h>
 #include <string.h>
 

@@ -56,10 +56,10 @@ collect() {
 	pack_tree
 }
 
-# build_module KDIR ARCH RELEASE
+# build_module KDIR ARCH RELEASE; ARCH is kbuild's name, or empty: for this machine
 build_module() {
-	quietly "building the module for $3" make -C "$root" modules KDIR="$1" ARCH="$2"
-	cp "$root/build/kmod-$3-$2/shmring.ko" "$out"
+	quietly "building the module for $3" make -C "$root" modules KDIR="$1" ${2:+ARCH="$2"}
+	cp "$root/build/kmod-$3-${2:-$(uname -m)}/shmring.ko" "$out"
 }
 
 on_host() {
@@ -77,7 +77,7 @@ host_module() {
 	[ -d "$headers" ] ||
 		die "no headers of this kernel in $headers: install linux-headers-$(uname -r);" \
 			"or run without HOST=1, or with BACKEND=memfd"
-	build_module "$headers" "$(uname -m)" "$(uname -r)"
+	build_module "$headers" "" "$(uname -r)"
 }
 
 in_guest() {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* Rings of the kernel module: thin over the ioctls of /dev/shmring. */
-#define _GNU_SOURCE
+#define _GNU_SOURCE 1
 #include <fcntl.h>
 #include <string.h>
 #include <sys/ioctl.h>

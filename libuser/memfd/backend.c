@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* What the library calls: attaching, closing, information. */
-#define _GNU_SOURCE
+#define _GNU_SOURCE 1
 #include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>

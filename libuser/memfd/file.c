@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* The files: making them, finding them by their names, taking the names away. */
-#define _GNU_SOURCE
+#define _GNU_SOURCE 1
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>

@@ -8,7 +8,7 @@
  * where it can be looked up; and as a role's next owner has another byte, no child of
  * the one before is taken for it.
  */
-#define _GNU_SOURCE
+#define _GNU_SOURCE 1
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* A descriptor for event loops: an inotify watch of the ring's file. */
-#define _GNU_SOURCE
+#define _GNU_SOURCE 1
 #include <stdio.h>
 #include <sys/inotify.h>
 #include <time.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* Coming and going: the roles, who takes them, and where they end. */
-#define _GNU_SOURCE
+#define _GNU_SOURCE 1
 #include <fcntl.h>
 #include <linux/membarrier.h>
 #include <sys/syscall.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* Sleeping until the other side has published, or is gone. */
-#define _GNU_SOURCE
+#define _GNU_SOURCE 1
 #include <linux/futex.h>
 #include <linux/membarrier.h>
 #include <sys/syscall.h>

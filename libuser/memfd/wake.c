@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* Waking the other side: the futex, and the file that poll watches. */
-#define _GNU_SOURCE
+#define _GNU_SOURCE 1
 #include <limits.h>
 #include <linux/futex.h>
 #include <sys/syscall.h>
