@@ -110,6 +110,13 @@ int shmring_bind(struct shmring *r, enum shmring_role role, struct shmring_statu
 int shmring_map_reserve(struct shmring_private *p, size_t size);
 int shmring_map_at(struct shmring_private *p, size_t where, size_t len, int prot, off_t offset);
 
+/*
+ * fd.c: a descriptor above 2, close-on-exec, or a negative errno. Of @fd a copy; or @fd
+ * itself, moved if need be, where a negative errno passes through.
+ */
+int shmring_dup_fd(int fd);
+int shmring_keep_fd(int fd);
+
 /* spin.c */
 uint64_t shmring_now(void);	/* ns, CLOCK_MONOTONIC */
 void shmring_spin_init(struct shmring_spin *spin);

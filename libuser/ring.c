@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "backend.h"
+#include "cancel.h"
 
 #define DEFAULT_CAPACITY	65536
 
@@ -251,6 +252,8 @@ static int new_object(struct shmring **out)
 
 void shmring_close(struct shmring *r)
 {
+	SHMRING_NO_CANCEL;
+
 	if (!r)
 		return;
 	if (r->priv->backend)
@@ -277,6 +280,7 @@ static int finish(struct shmring **out, struct shmring *r, enum shmring_role rol
 
 int shmring_create(struct shmring **out, const char *name, const struct shmring_options *opt)
 {
+	SHMRING_NO_CANCEL;
 	struct shmring_options o = opt ? *opt : (struct shmring_options){ 0 };
 	const struct shmring_backend *b = NULL;
 	char clean[SHMRING_NAME_MAX] = "";
@@ -309,6 +313,7 @@ int shmring_create(struct shmring **out, const char *name, const struct shmring_
 
 int shmring_attach(struct shmring **out, const char *name, enum shmring_role role)
 {
+	SHMRING_NO_CANCEL;
 	enum shmring_backend_id id = SHMRING_AUTO;
 	const struct shmring_backend *b = NULL;
 	char clean[SHMRING_NAME_MAX];
@@ -336,6 +341,7 @@ int shmring_attach(struct shmring **out, const char *name, enum shmring_role rol
 
 int shmring_attach_fd(struct shmring **out, int fd, enum shmring_role role)
 {
+	SHMRING_NO_CANCEL;
 	struct shmring *r;
 	size_t i;
 	int ret;
@@ -358,6 +364,7 @@ int shmring_attach_fd(struct shmring **out, int fd, enum shmring_role role)
 
 int shmring_unlink(const char *name)
 {
+	SHMRING_NO_CANCEL;
 	enum shmring_backend_id id = SHMRING_AUTO;
 	const struct shmring_backend *b = NULL;
 	char clean[SHMRING_NAME_MAX];
@@ -385,6 +392,8 @@ int shmring_fd(const struct shmring *r)
 
 int shmring_grant(const struct shmring *r, enum shmring_role role)
 {
+	SHMRING_NO_CANCEL;
+
 	if (role != SHMRING_PRODUCER && role != SHMRING_CONSUMER)
 		return -EINVAL;
 	return r->priv->backend->grant(r->priv, role);
@@ -392,6 +401,8 @@ int shmring_grant(const struct shmring *r, enum shmring_role role)
 
 int shmring_poll_fd(struct shmring *r)
 {
+	SHMRING_NO_CANCEL;
+
 	return r->role == SHMRING_HANDLE ? -EBADF : r->priv->backend->poll_fd(r);
 }
 
@@ -405,6 +416,7 @@ int shmring_set_policy(struct shmring *r, enum shmring_policy policy)
 
 int shmring_get_info(const struct shmring *r, struct shmring_info *info)
 {
+	SHMRING_NO_CANCEL;
 	struct shmring_info i = {
 		.role = r->role,
 		.backend = r->priv->backend->id,

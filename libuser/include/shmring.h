@@ -14,7 +14,12 @@
  *   - a struct shmring belongs to one thread at a time, in the process that
  *     attached it. A forked child inherits the descriptor, not the mapping: it
  *     attaches for itself, and may pass the parent's object to shmring_fd() and
- *     shmring_close() only.
+ *     shmring_close() only;
+ *   - no function is a cancellation point: a thread that is cancelled with
+ *     pthread_cancel(3) while it waits here waits on. Send it a signal, whose
+ *     handler ends the wait (-EINTR), or give the wait a deadline. Cancellation of
+ *     the asynchronous type must be off;
+ *   - descriptors that the library opens are close-on-exec and never 0, 1 or 2.
  *
  * Contents: types, set-up, fast path (producer, consumer), slow path, queries.
  */

@@ -55,7 +55,7 @@ static int kmod_create(struct shmring_private *p, const char *name,
 	};
 
 	memcpy(c.name, name, sizeof(c.name));
-	p->fd = control(SHMRING_IOC_CREATE, &c);
+	p->fd = shmring_keep_fd(control(SHMRING_IOC_CREATE, &c));
 	return p->fd < 0 ? p->fd : 0;
 }
 
@@ -64,7 +64,7 @@ static int open_with(const char *name, uint32_t rights)
 	struct shmring_ioc_name n = { .rights = rights };
 
 	memcpy(n.name, name, sizeof(n.name));
-	return control(SHMRING_IOC_OPEN, &n);
+	return shmring_keep_fd(control(SHMRING_IOC_OPEN, &n));
 }
 
 /* A handle gets whatever rights there are to be had. */
@@ -95,8 +95,8 @@ static int kmod_adopt(struct shmring_private *p, int fd)
 
 	if (ret)
 		return ret == -ENOMEM || ret == -EBADF ? ret : -EINVAL;
-	p->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-	return p->fd < 0 ? -errno : 0;
+	p->fd = shmring_dup_fd(fd);
+	return p->fd < 0 ? p->fd : 0;
 }
 
 static int kmod_unlink(const char *name)
@@ -136,7 +136,7 @@ static int kmod_attach(struct shmring *r, enum shmring_role role)
 	struct shmring_private *p = r->priv;
 	struct shmring_ioc_attach a = { .role = role, .lowat = p->lowat };
 	struct shmring_ioc_query q = { 0 };
-	int fd = call(p->fd, SHMRING_IOC_ATTACH, &a);
+	int fd = shmring_keep_fd(call(p->fd, SHMRING_IOC_ATTACH, &a));
 	char *base;
 	int ret;
 
@@ -177,7 +177,7 @@ static int kmod_grant(const struct shmring_private *p, enum shmring_role role)
 {
 	struct shmring_ioc_attach a = { .role = SHMRING_ROLE_NONE, .rights = right_of(role) };
 
-	return call(p->fd, SHMRING_IOC_ATTACH, &a);
+	return shmring_keep_fd(call(p->fd, SHMRING_IOC_ATTACH, &a));
 }
 
 static int kmod_info(const struct shmring *r, struct shmring_info *info)

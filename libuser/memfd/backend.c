@@ -21,7 +21,9 @@ static int map_all(struct shmring_private *p, enum shmring_role role, size_t cap
 		ret = shmring_map_at(p, at, capacity, data, (off_t)at);
 	if (!ret)
 		ret = shmring_map_at(p, at + capacity, capacity, data, (off_t)at);
-	if (!ret && madvise(p->base, p->size, MADV_DONTFORK))
+	/* A core dump has no use for what may be a gigabyte, and twice. */
+	if (!ret && (madvise(p->base, p->size, MADV_DONTFORK) ||
+		     madvise(p->base, p->size, MADV_DONTDUMP)))
 		ret = -errno;
 	return ret;
 }

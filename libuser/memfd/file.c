@@ -21,18 +21,16 @@ static void path_of(char path[PATH_SIZE], const char *name)
 /* What has the name: not by way of a link, and without waiting for a FIFO's other end. */
 static int open_file(const char *path)
 {
-	return open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	return kept_fd(open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
 }
 
 /* A description of our own: locks belong to it. */
 static int reopen(int fd)
 {
 	char path[PATH_SIZE];
-	int copy;
 
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	copy = open(path, O_RDWR | O_CLOEXEC);
-	return copy < 0 ? -errno : copy;
+	return kept_fd(open(path, O_RDWR | O_CLOEXEC));
 }
 
 /* One of those who have the ring; waits while one who takes its name away. */
@@ -103,9 +101,9 @@ static int create_anonymous(struct shmring_private *p, const struct shmring_opti
 {
 	int ret;
 
-	p->fd = memfd_create("shmring", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	p->fd = kept_fd(memfd_create("shmring", MFD_CLOEXEC | MFD_ALLOW_SEALING));
 	if (p->fd < 0)
-		return -errno;
+		return p->fd;
 	ret = fill(p->fd, "", opt);
 	if (!ret && fcntl(p->fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL))
 		ret = -errno;
@@ -179,7 +177,7 @@ static int remove_debris(const char *path)
 	int ret;
 
 	if (fd < 0)
-		return errno == ENOENT ? 0 : -EEXIST;
+		return fd == -ENOENT ? 0 : -EEXIST;
 	if (is_debris(fd))
 		ret = remove_name_of(fd, path);
 	else
@@ -198,9 +196,9 @@ static int create_named(struct shmring_private *p, const char *name,
 	int ret;
 
 	path_of(path, name);
-	p->fd = open("/dev/shm", O_TMPFILE | O_RDWR | O_CLOEXEC, opt->mode);
+	p->fd = kept_fd(open("/dev/shm", O_TMPFILE | O_RDWR | O_CLOEXEC, opt->mode));
 	if (p->fd < 0)
-		return -errno;
+		return p->fd;
 	ret = fill(p->fd, name, opt);
 	/* The sticky bit says: keep the name. */
 	if (!ret && persist && (fstat(p->fd, &st) || fchmod(p->fd, st.st_mode | S_ISVTX)))
@@ -252,7 +250,7 @@ int shmring_memfd_open(struct shmring_private *p, const char *name, enum shmring
 	path_of(path, name);
 	p->fd = open_file(path);
 	if (p->fd < 0)
-		return errno == ELOOP ? -EPROTO : -errno;
+		return p->fd == -ELOOP ? -EPROTO : p->fd;
 	if (!is_ring(p->fd)) {
 		ret = -EPROTO;
 	} else if (is_debris(p->fd)) {
@@ -316,9 +314,9 @@ int shmring_memfd_adopt(struct shmring_private *p, int fd)
 	uint64_t capacity;
 	int ret;
 
-	p->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	p->fd = shmring_dup_fd(fd);
 	if (p->fd < 0)
-		return -errno;
+		return p->fd;
 	ret = shmring_memfd_geometry(p, &capacity, &slot_size);
 	if (!ret)
 		ret = become_holder(p);

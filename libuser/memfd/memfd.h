@@ -13,6 +13,7 @@
 #include <time.h>
 
 #include "../backend.h"
+#include "../cancel.h"
 
 enum { LOCK_HOLDERS, LOCK_CHANGE, LOCK_NAME, LOCK_ROLES = 16 };
 
@@ -64,6 +65,12 @@ static inline __shmring_word *owner_of(const struct shmring *r, enum shmring_rol
 static inline enum shmring_role peer_role(const struct shmring *r)
 {
 	return r->role == SHMRING_CONSUMER ? SHMRING_PRODUCER : SHMRING_CONSUMER;
+}
+
+/* What open() and its like have returned, as a descriptor to keep or a negative errno. */
+static inline int kept_fd(int fd)
+{
+	return fd < 0 ? -errno : shmring_keep_fd(fd);
 }
 
 /* lock.c: @byte of the file, F_OFD_SETLK and so on; GETLK: 1 if another has it. */

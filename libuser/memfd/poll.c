@@ -36,6 +36,7 @@ static void look_again(struct shmring *r)
 
 void shmring_memfd_arm_poll(struct shmring *r, uint64_t bytes)
 {
+	SHMRING_NO_CANCEL;
 	uint64_t lowat = r->priv->lowat;
 
 	if (r->priv->poll_fd < 0)
@@ -73,9 +74,9 @@ int shmring_memfd_poll_fd(struct shmring *r)
 
 	if (r->priv->poll_fd >= 0)
 		return r->priv->poll_fd;
-	fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+	fd = kept_fd(inotify_init1(IN_NONBLOCK | IN_CLOEXEC));
 	if (fd < 0)
-		return -errno;
+		return fd;
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", r->priv->fd);
 	if (inotify_add_watch(fd, path, IN_MODIFY | IN_CLOSE_WRITE) < 0) {
 		ret = -errno;

@@ -77,6 +77,7 @@ bool shmring_memfd_is_live(const struct shmring *r, enum shmring_role role)
  */
 void shmring_memfd_check_peer(struct shmring *r)
 {
+	SHMRING_NO_CANCEL;
 	enum shmring_role peer = peer_role(r);
 
 	if (!shmring_memfd_is_live(r, peer) || shmring_memfd_alive(r, peer))

@@ -46,6 +46,7 @@ void shmring_memfd_wake_role(const struct shmring *r, enum shmring_role role)
 /* The reset comes first: a sleeper that arms after it looks for itself. */
 void shmring_memfd_wake(struct shmring *r)
 {
+	SHMRING_NO_CANCEL;
 	enum shmring_role peer = peer_role(r);
 
 	if (__atomic_exchange_n(&half_of(r, peer)->wake_at, SHMRING_NO_WAKE, __ATOMIC_SEQ_CST) !=
