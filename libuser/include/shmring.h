@@ -225,7 +225,8 @@ int shmring_grant(const struct shmring *r, enum shmring_role role);
  * with memfd it is an inotify descriptor that becomes readable (POLLIN, for
  * both sides) when it is time to try again, or when the other side closes.
  *
- * Returns it or -EBADF (a handle), -EMFILE, -ENFILE.
+ * Returns it or -EBADF (a handle), -EMFILE, -ENFILE, or with memfd -ENOSPC (the
+ * limit on inotify watches) or -ENOMEM.
  */
 int shmring_poll_fd(struct shmring *r);
 

@@ -183,6 +183,15 @@ check_errors()
 	done < "$tmp/errors" >> "$tmp/out"
 	verdict "each error in the headers is in its function's page"
 
+	for page in $section3; do
+		functions_of "$page" | sed 's/$/ /' > "$tmp/functions"
+		grep -Ff "$tmp/functions" "$tmp/errors" | cut -d' ' -f2 | sort -u > "$tmp/names"
+		plain "$page" | sed -n '/^\.SH ERRORS/,/^\.SH NOTES/{/^\.BR\{0,1\} -E/p}' |
+			grep -oE 'E[A-Z][A-Z0-9]+' | sort -u | comm -23 - "$tmp/names" |
+			sed "s,^,$page: its header does not have ,"
+	done >> "$tmp/out"
+	verdict "... and the pages have no others"
+
 	grep -oE '\bE[A-Z][A-Z0-9]+\b' "$uapi" | grep -vx E2BIG | sort -u > "$tmp/errors"
 	echo E2BIG >> "$tmp/errors"
 	while read -r error; do
@@ -193,6 +202,23 @@ check_errors()
 		grep -qx "\.B $request" "$man/shmring.4" || echo "shmring.4: no $request"
 	done >> "$tmp/out"
 	verdict "each request and error of the ABI is in shmring.4"
+}
+
+check_facts()
+{
+	"$here/facts.sh" > "$tmp/out" 2>&1
+	verdict "names, numbers and paths in the pages are so"
+	{
+		printf 'shmring.7\tup to 63 visible ASCII characters\tSHMRING_NAME_MAX == 63\n'
+		printf '*\t/dev/shmring\tkmod/main.c: /dev/never\n'
+		printf 'shmring.4\tnever said\t1\n'
+	} > "$tmp/facts"
+	"$here/facts.sh" "$tmp/facts" > "$tmp/got" 2>&1
+	for complaint in 'is not so: SHMRING_NAME_MAX' 'is not so: kmod/main.c' 'not say "never said"' \
+		'no fact has the number: 400' 'no fact has the path:  */proc/shmring'; do
+		grep -q "$complaint" "$tmp/got" || echo "not noticed: $complaint" >> "$tmp/out"
+	done
+	verdict "... and would not be believed otherwise"
 }
 
 # Names of ours in the text, that are no file's: the sources have to have them.
@@ -361,6 +387,7 @@ check_references
 check_functions
 check_synopses
 check_errors
+check_facts
 check_identifiers
 check_command
 check_md_links

@@ -29,6 +29,32 @@ static void test_constants(void)
 	close_pair(&pair);
 }
 
+/* Each object has the ring's name, however it has found the ring, until that is unlinked. */
+static void test_name_with(unsigned int flags)
+{
+	struct shmring_options opt = { .flags = flags };
+	const char *name = unique("info");
+	struct shmring *r[3];
+	int i;
+
+	CHECK_EQ(shmring_create(&r[0], name, &opt), 0);
+	CHECK_EQ(shmring_attach(&r[1], name, SHMRING_PRODUCER), 0);
+	CHECK_EQ(shmring_attach_fd(&r[2], shmring_fd(r[0]), SHMRING_CONSUMER), 0);
+	for (i = 0; i < 3; i++)
+		EXPECT(!strcmp(info_of(r[i]).name, name));
+	CHECK_EQ(shmring_unlink(name), 0);
+	for (i = 0; i < 3; i++) {
+		EXPECT_EQ(info_of(r[i]).name[0], 0);
+		shmring_close(r[i]);
+	}
+}
+
+static void test_name(void)
+{
+	test_name_with(0);
+	test_name_with(SHMRING_PERSIST);
+}
+
 static void test_states(void)
 {
 	struct shmring *r = make(0, 0, SHMRING_HANDLE);
@@ -96,6 +122,7 @@ int main(void)
 {
 	need_backend();
 	RUN(test_constants);
+	RUN(test_name);
 	RUN(test_states);
 	RUN(test_used);
 	RUN(test_counters);
