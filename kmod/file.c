@@ -283,6 +283,13 @@ static ktime_t on_our_clock(u64 ns)
 	return (s64)ns < offset ? 0 : min_t(u64, ns - offset, KTIME_MAX);
 }
 
+/* A deadline of user space, 0 for none, as a time or NULL. */
+static ktime_t *to_deadline(u64 ns, ktime_t *deadline)
+{
+	*deadline = on_our_clock(ns);
+	return ns && *deadline != KTIME_MAX ? deadline : NULL;
+}
+
 static long do_wait(struct shmring_file *sf, u32 role, unsigned int cmd, void __user *uarg)
 {
 	struct shmring_ioc_wait w;
@@ -299,9 +306,39 @@ static long do_wait(struct shmring_file *sf, u32 role, unsigned int cmd, void __
 	ret = shmring_check_wait(sf, w.bytes, &w.mark);
 	if (ret)
 		return ret;
-	deadline = on_our_clock(w.deadline);
-	return shmring_wait(sf, w.bytes, w.mark,
-			    w.deadline && deadline != KTIME_MAX ? &deadline : NULL);
+	return shmring_wait(sf, w.bytes, w.mark, to_deadline(w.deadline, &deadline));
+}
+
+static long do_wait_peer(struct shmring_file *sf, unsigned int cmd, void __user *uarg)
+{
+	struct shmring_ioc_wait_peer w;
+	ktime_t deadline;
+	int ret;
+
+	if (sf->role == SHMRING_ROLE_NONE)
+		return -ENOTTY;
+	ret = copy_in(&w, sizeof(w), cmd, uarg);
+	if (ret)
+		return ret;
+	if (w.flags || w.reserved)
+		return -EINVAL;
+	return shmring_wait_peer(sf, to_deadline(w.deadline, &deadline));
+}
+
+static long do_set_lowat(struct shmring_file *sf, unsigned int cmd, void __user *uarg)
+{
+	struct shmring_ioc_lowat l;
+	int ret;
+
+	if (sf->role == SHMRING_ROLE_NONE)
+		return -ENOTTY;
+	ret = copy_in(&l, sizeof(l), cmd, uarg);
+	if (ret)
+		return ret;
+	if (!l.bytes || l.bytes > sf->ring->capacity)
+		return -EINVAL;
+	shmring_set_lowat(sf, l.bytes);
+	return 0;
 }
 
 static long do_wake(struct shmring_file *sf)
@@ -328,6 +365,10 @@ static long shmring_ioctl(struct file *file, unsigned int cmd, unsigned long arg
 		return do_wait(sf, SHMRING_ROLE_PRODUCER, cmd, uarg);
 	case NR(SHMRING_IOC_WAKE):
 		return cmd == SHMRING_IOC_WAKE ? do_wake(sf) : -ENOTTY;
+	case NR(SHMRING_IOC_SET_LOWAT):
+		return do_set_lowat(sf, cmd, uarg);
+	case NR(SHMRING_IOC_WAIT_PEER):
+		return do_wait_peer(sf, cmd, uarg);
 	default:
 		return -ENOTTY;
 	}
@@ -368,7 +409,7 @@ static void shmring_show_fdinfo(struct seq_file *m, struct file *file)
 		   q.rights & SHMRING_RIGHT_PRODUCE ? "w" : "-");
 	seq_printf(m, "capacity:\t%llu\n", q.capacity);
 	seq_printf(m, "slot-size:\t%u\n", q.slot_size);
-	seq_printf(m, "lowat:\t%llu\n", sf->lowat);
+	seq_printf(m, "lowat:\t%llu\n", READ_ONCE(sf->lowat));
 	seq_printf(m, "head:\t%llu\n", q.head);
 	seq_printf(m, "tail:\t%llu\n", q.tail);
 	seq_printf(m, "data-sleeps:\t%llu\n", q.data_sleeps);

@@ -107,7 +107,7 @@ struct shmring_file {
 	struct shmring *ring;
 	u32 role;			/* SHMRING_ROLE_* */
 	u32 rights;			/* SHMRING_RIGHT_* */
-	u64 lowat;			/* poll says ready at this many bytes */
+	u64 lowat;			/* poll says ready at this many bytes; READ_ONCE() */
 	unsigned int cancels;		/* of io_uring's waits, so far; wait.lock */
 
 	/* Of the role's own regions; under ring->lock. */
@@ -162,6 +162,8 @@ void shmring_arm_surely(struct shmring_file *sf, u64 bytes);
 void shmring_disarm(struct shmring_side *side);
 int shmring_check_wait(const struct shmring_file *sf, u64 bytes, u64 *mark);
 int shmring_wait(struct shmring_file *sf, u64 bytes, u64 mark, ktime_t *deadline);
+int shmring_wait_peer(struct shmring_file *sf, ktime_t *deadline);
+void shmring_set_lowat(struct shmring_file *sf, u64 bytes);
 void shmring_wake(struct shmring_side *side);
 void shmring_wake_all(struct shmring_side *side);
 __poll_t shmring_poll(struct file *file, poll_table *pt);

@@ -55,21 +55,18 @@ int shmring_role_begin(struct shmring_file *sf)
 {
 	struct shmring *ring = sf->ring;
 	struct shmring_side *side = shmring_side(ring, sf->role);
-	bool was_gone;
 	int ret = 0;
 
 	mutex_lock(&ring->lock);
 	if (side->owner) {
 		ret = -EBUSY;
 	} else {
-		was_gone = side->half->state == SHMRING_PEER_GONE;
 		WRITE_ONCE(side->owner, sf);
 		WRITE_ONCE(side->half->epoch, side->half->epoch + 1);
 		/* Pairs with the acquires named in shmring_role_end(). */
 		smp_store_release(&side->half->state, SHMRING_PEER_LIVE);
-		/* Whoever has seen the end is to see a new beginning: an edge. */
-		if (was_gone)
-			shmring_wake_all(shmring_peer(ring, sf->role));
+		/* WAIT_PEER sleeps for this; and a poller that saw an end gets an edge. */
+		shmring_wake_all(shmring_peer(ring, sf->role));
 	}
 	mutex_unlock(&ring->lock);
 	return ret;

@@ -41,12 +41,34 @@ static bool waits(const struct shmring_side *side)
 	return READ_ONCE(side->half->wake_at) != SHMRING_NO_WAKE;
 }
 
+/*
+ * Does the producer need space that the consumer, at @tail, has not given back? It sleeps
+ * for it (its wake_at), or looks for it without sleeping (space_wanted).
+ */
+static bool producer_wants_space(struct shmring *ring, u64 tail)
+{
+	const struct shmring_side *producer = shmring_side(ring, SHMRING_ROLE_PRODUCER);
+	u64 wanted;
+
+	if (waits(producer))
+		return true;
+	/* Once the consumer has armed, this comes after (D), which matches K. */
+	wanted = READ_ONCE(container_of(producer->position, struct shmring_producer,
+					head)->space_wanted);
+	return wanted > tail && wanted < SHMRING_POSITION_LIMIT;
+}
+
 /* How the side of @sf finds the other one: lying or gone or there. */
 static bool peer_gone(struct shmring_file *sf)
 {
 	/* Pairs with the release in shmring_role_end(). */
 	return smp_load_acquire(&shmring_peer(sf->ring, sf->role)->half->state) ==
 	       SHMRING_PEER_GONE;
+}
+
+static u64 own_position(struct shmring_file *sf)
+{
+	return READ_ONCE(*shmring_side(sf->ring, sf->role)->position);
 }
 
 static int data_ready(struct shmring_file *sf, u64 bytes)
@@ -58,8 +80,8 @@ static int data_ready(struct shmring_file *sf, u64 bytes)
 		return 1;
 	if (gone)
 		return used ? 1 : -ENODATA;
-	/* It would wait for ever: the producer waits for what we hold. */
-	return used && waits(shmring_peer(sf->ring, sf->role));
+	/* They would wait for each other for ever. */
+	return used && producer_wants_space(sf->ring, own_position(sf));
 }
 
 static int space_ready(struct shmring_file *sf, u64 bytes)
@@ -106,11 +128,6 @@ static bool arm(struct shmring_file *sf, u64 at)
 	return shmring_fence_peer(sf->ring, side, shmring_peer(sf->ring, sf->role));
 }
 
-static u64 own_position(struct shmring_file *sf)
-{
-	return READ_ONCE(*shmring_side(sf->ring, sf->role)->position);
-}
-
 /*
  * The caller is at @own. Arm for the position @at, and let nobody wait for ever: a
  * consumer that waits for more than there is must hear of a producer that waits for
@@ -123,14 +140,13 @@ static bool arm_at(struct shmring_file *sf, u64 own, u64 at)
 	struct shmring_side *peer = shmring_peer(sf->ring, sf->role);
 	bool sure = arm(sf, at);
 
-	if (!waits(peer))
-		return sure;
-	if (sf->role == SHMRING_ROLE_PRODUCER) {
+	if (sf->role == SHMRING_ROLE_CONSUMER) {
+		if (at != own + 1 && producer_wants_space(sf->ring, own))
+			sure = arm(sf, own + 1);
+	} else if (waits(peer)) {
 		/* Not if it has nothing, and the next byte wakes it anyway. */
 		if (shmring_used(sf->ring) || READ_ONCE(peer->half->wake_at) > own + 1)
 			shmring_wake(peer);
-	} else if (at != own + 1) {
-		sure = arm(sf, own + 1);
 	}
 	return sure;
 }
@@ -262,6 +278,51 @@ int shmring_wait(struct shmring_file *sf, u64 bytes, u64 mark, ktime_t *deadline
 }
 EXPORT_SYMBOL_IF_KUNIT(shmring_wait);
 
+/* 1: the other role is taken; 0: not yet; -ESHUTDOWN. */
+static int peer_live(struct shmring_file *sf)
+{
+	if (READ_ONCE(shmring_side(sf->ring, sf->role)->owner) != sf)
+		return -ESHUTDOWN;
+	/* Pairs with the release in shmring_role_begin(). */
+	return smp_load_acquire(&shmring_peer(sf->ring, sf->role)->half->state) ==
+	       SHMRING_PEER_LIVE;
+}
+
+/**
+ * shmring_wait_peer - WAIT_PEER
+ * @sf: an endpoint
+ * @deadline: CLOCK_MONOTONIC, or NULL
+ *
+ * Sleeps on the queue of its own side, which shmring_role_begin() of the other role and
+ * the end of its own wake. Nothing is armed: no position is waited for.
+ *
+ * Return: 0, or as in <linux/shmring.h>.
+ */
+int shmring_wait_peer(struct shmring_file *sf, ktime_t *deadline)
+{
+	struct shmring_side *side = shmring_side(sf->ring, sf->role);
+	bool in_time = true;
+	DEFINE_WAIT(wait);
+	int ret;
+
+	for (;;) {
+		prepare_to_wait(&side->wait, &wait, TASK_INTERRUPTIBLE);
+		ret = peer_live(sf);
+		if (!ret && !in_time)
+			ret = -ETIMEDOUT;
+		if (!ret && signal_pending(current))
+			ret = -ERESTARTNOHAND;
+		if (ret)
+			break;
+		in_time = schedule_hrtimeout_range(deadline, 0, HRTIMER_MODE_ABS);
+	}
+	finish_wait(&side->wait, &wait);
+	/* Another sleeper may have left before, and left its wake_at to this one. */
+	shmring_disarm(side);
+	return min(ret, 0);
+}
+EXPORT_SYMBOL_IF_KUNIT(shmring_wait_peer);
+
 /*
  * Wake whoever waits on @side. Nobody: one load. Exclusive waiters, too, are all woken:
  * the reset is for all of them, and a single one may leave without looking. Without a
@@ -282,7 +343,7 @@ void shmring_wake(struct shmring_side *side)
 }
 EXPORT_SYMBOL_IF_KUNIT(shmring_wake);
 
-/* A role has ended: wake everybody on @side, whatever they wait for. */
+/* Something else than a position has changed: wake everybody on @side. */
 void shmring_wake_all(struct shmring_side *side)
 {
 	spin_lock_irq(&side->wait.lock);
@@ -291,11 +352,22 @@ void shmring_wake_all(struct shmring_side *side)
 	wake_up_all(&side->wait);
 }
 
+/*
+ * SET_LOWAT. A poller that is queued has armed for the old number: if the new one is lower,
+ * it must look again. The store comes before the wake-up's lock, and a poller
+ * queues, under the same lock, before it reads the number.
+ */
+void shmring_set_lowat(struct shmring_file *sf, u64 bytes)
+{
+	if (bytes < xchg(&sf->lowat, bytes))
+		shmring_wake_all(shmring_side(sf->ring, sf->role));
+}
+
 static __poll_t poll_mask(struct shmring_file *sf)
 {
 	bool consumer = sf->role == SHMRING_ROLE_CONSUMER;
 	__poll_t mask = 0;
-	int ret = shmring_ready(sf, sf->lowat);
+	int ret = shmring_ready(sf, READ_ONCE(sf->lowat));
 
 	if (ret == -ESHUTDOWN || ret == -EPIPE)
 		return EPOLLERR | EPOLLHUP;
@@ -330,7 +402,7 @@ __poll_t shmring_poll(struct file *file, poll_table *pt)
 		seen = READ_ONCE(*shmring_peer(sf->ring, sf->role)->position);
 	mask = poll_mask(sf);
 	if (!mask)
-		sure = shmring_arm(sf, sf->lowat);
+		sure = shmring_arm(sf, READ_ONCE(sf->lowat));
 	else if (edge)
 		sure = arm_at(sf, own_position(sf), seen + 1);
 	else

@@ -4,6 +4,7 @@
  * nobody has to wait for a while to see that nothing happens. Only deadlines are
  * times, and where one must not pass too early, the case tries again with more.
  */
+#include <linux/delay.h>
 #include <linux/sched/signal.h>
 
 #include "rig.h"
@@ -364,6 +365,121 @@ static void empty_consumer_sleeps_though_producer_is_armed(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, shmring_wait(p.consumer, 1024, 1024, &deadline), -ETIMEDOUT);
 }
 
+static void want_space(struct pair *p, u64 tail)
+{
+	struct shmring_producer *page = container_of(shmring_side(p->ring, PRODUCER)->position,
+						     struct shmring_producer, head);
+
+	WRITE_ONCE(page->space_wanted, tail);
+}
+
+/* K, seen by who looks before it sleeps: the producer looks for space without sleeping. */
+static void consumer_is_content_while_space_is_wanted(struct kunit *test)
+{
+	struct pair p = make_pair(test, 1064, 1000);
+	ktime_t deadline = 1;
+
+	want_space(&p, 1008);
+	KUNIT_EXPECT_EQ(test, shmring_wait(p.consumer, 1024, 1024, NULL), 0);
+	/* With nothing to take it waits, but for the next byte. */
+	set_positions(p.ring, 1000, 1000);
+	KUNIT_EXPECT_EQ(test, shmring_wait(p.consumer, 1024, 1024, &deadline), -ETIMEDOUT);
+	/* Given back already; never asked for; where no tail can be. */
+	set_positions(p.ring, 1064, 1000);
+	want_space(&p, 1000);
+	KUNIT_EXPECT_EQ(test, shmring_wait(p.consumer, 1024, 1024, &deadline), -ETIMEDOUT);
+	want_space(&p, 0);
+	KUNIT_EXPECT_EQ(test, shmring_wait(p.consumer, 1024, 1024, &deadline), -ETIMEDOUT);
+	want_space(&p, SHMRING_POSITION_LIMIT);
+	KUNIT_EXPECT_EQ(test, shmring_wait(p.consumer, 1024, 1024, &deadline), -ETIMEDOUT);
+}
+
+/* K, the producer's half: it stores what it wants, sees that the consumer has armed, WAKEs. */
+static void sleeping_consumer_is_woken_for_wanted_space(struct kunit *test)
+{
+	struct pair p = make_pair(test, 8, 0);
+	struct sleeper *s = start_sleeper(test, p.consumer, 1024, 1024, 0);
+
+	await_sleeps(test, p.consumer, 1);
+	KUNIT_EXPECT_EQ(test, wake_at(p.ring, CONSUMER), 1024);
+	want_space(&p, 8);
+	wake(&p, CONSUMER);
+	KUNIT_EXPECT_EQ(test, result_of(test, s), 0);
+}
+
+/* The consumer with nothing to take sleeps until the next byte, as long as space is wanted. */
+static void wanted_space_arms_for_the_next_byte(struct kunit *test)
+{
+	struct pair p = make_pair(test, 1000, 1000);
+	struct sleeper *s;
+
+	want_space(&p, 1008);
+	s = start_sleeper(test, p.consumer, 1024, 1024, 0);
+	await_sleeps(test, p.consumer, 1);
+	KUNIT_EXPECT_EQ(test, wake_at(p.ring, CONSUMER), 1001);
+	set_positions(p.ring, 1008, 1000);
+	wake(&p, CONSUMER);
+	KUNIT_EXPECT_EQ(test, result_of(test, s), 0);
+}
+
+static int wait_for_peer(void *data)
+{
+	struct sleeper *s = data;
+
+	allow_signal(SIGUSR1);
+	allow_signal(SIGKILL);
+	s->ret = shmring_wait_peer(s->sf, s->deadline ? &s->deadline : NULL);
+	complete_all(&s->done);
+	return 0;
+}
+
+static void await_queued(struct kunit *test, struct shmring_file *sf)
+{
+	int left = HANG_MS;
+
+	while (!wq_has_sleeper(&shmring_side(sf->ring, sf->role)->wait) && left-- > 0)
+		msleep(1);
+	KUNIT_ASSERT_GT(test, left, 0);
+}
+
+static void peer_is_waited_for(struct kunit *test)
+{
+	struct shmring *ring = make_ring(test, CAPACITY);
+	struct shmring_file *consumer = attach(test, ring, CONSUMER);
+	struct shmring_file *producer;
+	ktime_t deadline = 1;
+	struct sleeper *s;
+
+	KUNIT_EXPECT_EQ(test, shmring_wait_peer(consumer, &deadline), -ETIMEDOUT);
+	s = start_helper(test, wait_for_peer, consumer);
+	await_queued(test, consumer);
+	producer = attach(test, ring, PRODUCER);	/* the first */
+	KUNIT_EXPECT_EQ(test, result_of(test, s), 0);
+	KUNIT_EXPECT_EQ(test, shmring_wait_peer(consumer, &deadline), 0);
+	detach(producer);
+	KUNIT_EXPECT_EQ(test, shmring_wait_peer(consumer, &deadline), -ETIMEDOUT);
+	s = start_helper(test, wait_for_peer, consumer);
+	await_queued(test, consumer);
+	attach(test, ring, PRODUCER);			/* the next */
+	KUNIT_EXPECT_EQ(test, result_of(test, s), 0);
+	KUNIT_EXPECT_EQ(test, wake_at(ring, CONSUMER), SHMRING_NO_WAKE);
+}
+
+static void wait_for_peer_ends(struct kunit *test)
+{
+	struct shmring *ring = make_ring(test, CAPACITY);
+	struct shmring_file *producer = attach(test, ring, PRODUCER);
+	struct sleeper *s = start_helper(test, wait_for_peer, producer);
+
+	await_queued(test, producer);
+	send_sig(SIGUSR1, s->task, 1);
+	KUNIT_EXPECT_EQ(test, result_of(test, s), -ERESTARTNOHAND);
+	s = start_helper(test, wait_for_peer, producer);
+	await_queued(test, producer);
+	detach(producer);
+	KUNIT_EXPECT_EQ(test, result_of(test, s), -ESHUTDOWN);
+}
+
 static void peer_gone(struct kunit *test)
 {
 	struct pair p = make_pair(test, 48, 0);
@@ -458,6 +574,11 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(consumer_released_when_producer_arms),
 	KUNIT_CASE(consumer_not_held_if_producer_waits),
 	KUNIT_CASE(empty_consumer_sleeps_though_producer_is_armed),
+	KUNIT_CASE(consumer_is_content_while_space_is_wanted),
+	KUNIT_CASE(sleeping_consumer_is_woken_for_wanted_space),
+	KUNIT_CASE(wanted_space_arms_for_the_next_byte),
+	KUNIT_CASE(peer_is_waited_for),
+	KUNIT_CASE(wait_for_peer_ends),
 	KUNIT_CASE(peer_gone),
 	KUNIT_CASE(peer_not_there_yet_is_not_gone),
 	KUNIT_CASE(no_wakeup_lost),

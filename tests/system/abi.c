@@ -145,6 +145,13 @@ int wait_space(int fd, uint64_t bytes, uint64_t mark, uint64_t deadline)
 	return wait_for(fd, SHMRING_IOC_WAIT_SPACE, bytes, mark, deadline);
 }
 
+int wait_peer(int fd, uint64_t deadline)
+{
+	const struct shmring_ioc_wait_peer w = { .deadline = deadline };
+
+	return (int)call(fd, SHMRING_IOC_WAIT_PEER, &w);
+}
+
 void *map_region(int fd, const struct shmring_region *region, int prot)
 {
 	void *p = mmap(NULL, region->length, prot, MAP_SHARED, fd, (off_t)region->offset);
@@ -263,6 +270,8 @@ static int obey(struct endpoint *e, const struct order *o)
 		return 0;
 	case VERB_POLL:
 		return do_poll(e->fd, o->x, o->y);
+	case VERB_PEER:
+		return wait_peer(e->fd, o->x);
 	case VERB_EXIT:
 		break;
 	}

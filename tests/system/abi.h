@@ -56,6 +56,8 @@ struct shmring_ioc_query query(int fd);
 int wait_data(int fd, uint64_t bytes, uint64_t mark, uint64_t deadline);
 int wait_space(int fd, uint64_t bytes, uint64_t mark, uint64_t deadline);
 
+int wait_peer(int fd, uint64_t deadline);
+
 void *map_region(int fd, const struct shmring_region *region, int prot);
 
 struct endpoint {
@@ -88,6 +90,7 @@ enum verb {
 	VERB_CLOSE,
 	VERB_EXIT,
 	VERB_POLL,	/* events, timeout in ms: the events */
+	VERB_PEER,	/* deadline: WAIT_PEER */
 };
 
 struct actor {

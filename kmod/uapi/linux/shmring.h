@@ -19,6 +19,8 @@
  *   WAIT_DATA	consumer	sleeps until there is data		0
  *   WAIT_SPACE	producer	sleeps until there is space		0
  *   WAKE	endpoint	wakes the other side's sleepers		0
+ *   SET_LOWAT	endpoint	says when poll() calls it ready		0
+ *   WAIT_PEER	endpoint	sleeps until the other role is taken	0
  *
  * New file descriptors are O_CLOEXEC, and cannot be reopened through /proc.
  *
@@ -64,7 +66,8 @@
  * ---------
  *
  * head (producer) and tail (consumer) count bytes since the ring was made and
- * never wrap (2^64 bytes are out of reach). Empty: head == tail; full:
+ * stay below SHMRING_POSITION_LIMIT, which is out of reach: a position at or above it
+ * is false, and no sum or difference of two others overflows. Empty: head == tail; full:
  * head - tail == capacity. Byte n of the stream is at data[n & (capacity - 1)],
  * and what starts there may run on into the second copy of the data.
  *
@@ -95,6 +98,13 @@
  *	full barrier on the CPUs that run the other side	(J)
  *	load position
  *
+ *   a producer that looks for		a consumer that sleeps
+ *   space without sleeping
+ *
+ *   store space_wanted			store data_wake_at
+ *   full fence		(K)		full barrier	(D)
+ *   load data_wake_at			load space_wanted
+ *
  * (A) pairs with (B): store-release against load-acquire. Without it the
  *     consumer may see a position before the record below it.
  * (E) pairs with (F): store-release against load-acquire, for the loads of the
@@ -113,6 +123,14 @@
  * (H) comes after (A) or (E) in program order; the compiler must keep it there,
  *     the CPU need not. So a publisher that (J) did not catch before its store
  *     sees the new fence_until.
+ * (K) pairs with (D): store buffering. space_wanted is the tail that the producer
+ *     waits for while it spins, or when it was refused at once (NOWAIT). A consumer that
+ *     sleeps until there is more data than there is, and a producer that wants space, would
+ *     wait for each other: at least one of them sees the other. If the producer sees
+ *     that the consumer has armed (data_wake_at is not SHMRING_NO_WAKE) and there is data,
+ *     it calls WAKE. A consumer that sees space_wanted above its own tail is content with
+ *     any data. Zero, or a position that tail has passed: nothing is wanted; so
+ *     the word needs no reset.
  *
  * fence_until is a position, like wake_at: for so many bytes after a (J) the
  * publisher fences, and sleepers need none. It is all ones where the kernel cannot
@@ -133,6 +151,7 @@
 #define SHMRING_ALIGN		8u		/* of every record and slot */
 #define SHMRING_CAPACITY_MAX	0x40000000ull	/* bytes: 1 GiB */
 #define SHMRING_NAME_MAX	64u		/* with the final NUL */
+#define SHMRING_POSITION_LIMIT	0x4000000000000000ull /* head and tail are below this */
 
 /* Roles: what an endpoint is. */
 #define SHMRING_ROLE_NONE	0u
@@ -279,7 +298,7 @@ struct shmring_ioc_name {
  * return a ring file with fewer rights, to be passed on.
  *
  * lowat says when poll() calls the endpoint ready: this many bytes of data
- * (default 1) or of space (default: half the capacity).
+ * (default 1) or of space (default: half the capacity). SET_LOWAT changes it.
  *
  * EBUSY	the role is taken
  * EACCES	this file does not carry the right, or not all of rights
@@ -354,7 +373,35 @@ struct shmring_ioc_wait {
 };
 
 /*
- * The same waits as commands of io_uring (IORING_OP_URING_CMD, with one of these
+ * SET_LOWAT: poll() calls this endpoint ready once there are @bytes of data, or of
+ * space, counted from its own position in the ring. A poll() that sleeps, and an
+ * epoll that has the endpoint, look again if this lowers the number.
+ *
+ * EINVAL	bytes is 0 or above the capacity
+ * ENOTTY	not an endpoint
+ */
+struct shmring_ioc_lowat {
+	__aligned_u64 bytes;	/* 1 ... capacity */
+};
+
+/*
+ * WAIT_PEER: return once the other role is taken (SHMRING_PEER_LIVE): at once if it
+ * is, else when it is next. It may be over again when the call returns.
+ *
+ * ETIMEDOUT	the deadline has passed; success beats it
+ * EINTR	a signal handler has run, whatever its SA_RESTART
+ * EINVAL	flags or reserved is not 0
+ * ESHUTDOWN	this endpoint's own role is over
+ * ENOTTY	not an endpoint
+ */
+struct shmring_ioc_wait_peer {
+	__aligned_u64 deadline;	/* CLOCK_MONOTONIC, ns; 0: none */
+	__u32 flags;		/* 0 */
+	__u32 reserved;
+};
+
+/*
+ * WAIT_DATA and WAIT_SPACE as commands of io_uring (IORING_OP_URING_CMD, with one of these
  * in cmd_op and the argument in cmd), where the kernel can take one back when its
  * io_uring or its process goes: since Linux 6.10. Elsewhere: EOPNOTSUPP; poll then.
  *
@@ -390,5 +437,8 @@ struct shmring_uring_wait {
 #define SHMRING_URING_WAIT_DATA	 _IOW(SHMRING_IOC_TYPE, 8, struct shmring_uring_wait)
 #define SHMRING_URING_WAIT_SPACE _IOW(SHMRING_IOC_TYPE, 9, struct shmring_uring_wait)
 #define SHMRING_URING_CANCEL	 _IO(SHMRING_IOC_TYPE, 10)
+
+#define SHMRING_IOC_SET_LOWAT	_IOW(SHMRING_IOC_TYPE, 11, struct shmring_ioc_lowat)
+#define SHMRING_IOC_WAIT_PEER	_IOW(SHMRING_IOC_TYPE, 12, struct shmring_ioc_wait_peer)
 
 #endif /* _UAPI_LINUX_SHMRING_H */
