@@ -23,7 +23,7 @@ text_of() {
 
 # Every macro that stands for a value, whichever file it is in.
 macros() {
-	sed -nE 's,^#define[ 	]+([A-Z][A-Z0-9_]+)[ 	]+([^/]+).*,#define \1 \2,p' \
+	sed -nE 's,^#define[ 	]+([A-Z][A-Z0-9_]+)[ 	]+([^/\\]+)(/.*)?$,#define \1 \2,p' \
 		libuser/*.[ch] libuser/kmod/*.[ch] libuser/memfd/*.[ch] libuser/examples/*.h
 }
 
