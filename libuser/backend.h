@@ -38,8 +38,16 @@ struct shmring_spin {
 	unsigned int brief_skip, brief_left;	/* likewise, waits without a brief look */
 };
 
+/* Where a ring is made or looked for, and why there. */
+struct shmring_choice {
+	const struct shmring_backend *backend;
+	const char *reason;	/* for people */
+	bool automatic;		/* neither the caller nor the environment asked for it */
+};
+
 struct shmring_private {
 	const struct shmring_backend *backend;
+	const char *reason;	/* of the choice of the backend */
 	uint32_t *ours;		/* not zero in the process that attached, and may unmap */
 	int fd;			/* the ring's file */
 	int poll_fd;		/* -1: none of its own */
@@ -67,7 +75,7 @@ struct shmring_backend {
 
 	/*
 	 * Make a ring, or find one by its name or descriptor: fills p->fd. -ENODEV: the
-	 * backend is not there; -ENXIO: it is not for this user.
+	 * backend is not there.
 	 */
 	int (*create)(struct shmring_private *p, const char *name,
 		      const struct shmring_options *opt);
@@ -100,6 +108,12 @@ struct shmring_backend {
 
 extern const struct shmring_backend shmring_backend_kmod;
 extern const struct shmring_backend shmring_backend_memfd;
+
+/* Can the module be had? 0, -ENODEV (there is none), -EACCES (not by this user), ... */
+int shmring_kmod_probe(void);
+
+/* Does a live ring of the caller's or of root's have this name? */
+bool shmring_memfd_has(const char *name);
 
 /* ring.c */
 bool shmring_is_ours(const struct shmring_private *p);

@@ -12,7 +12,6 @@
 
 #define DEFAULT_CAPACITY	65536
 
-/* In the order in which they are tried. */
 static const struct shmring_backend *const backends[] = {
 	&shmring_backend_kmod,
 	&shmring_backend_memfd,
@@ -20,15 +19,16 @@ static const struct shmring_backend *const backends[] = {
 
 /* ---------------------------------------------------------------- choosing */
 
-/* The backend that the caller or $SHMRING_BACKEND insists on; AUTO: neither. */
-static int insisted_on(enum shmring_backend_id *id)
+/*
+ * The backend that $SHMRING_BACKEND names; AUTO: none. A set-uid program takes none from
+ * there: its caller would choose where the program's rings are.
+ */
+static int backend_of_environment(enum shmring_backend_id *id)
 {
-	const char *name;
+	const char *name = secure_getenv("SHMRING_BACKEND");
 	size_t i;
 
-	if ((unsigned int)*id > SHMRING_MEMFD)
-		return -EINVAL;
-	name = *id == SHMRING_AUTO ? getenv("SHMRING_BACKEND") : NULL;
+	*id = SHMRING_AUTO;
 	if (!name || !*name || !strcmp(name, "auto"))
 		return 0;
 	for (i = 0; i < sizeof(backends) / sizeof(*backends); i++) {
@@ -41,34 +41,32 @@ static int insisted_on(enum shmring_backend_id *id)
 }
 
 /*
- * The backend to try after @b said @ret, or, with @b NULL, the first; NULL: no
- * more. On to the next only if this one is not there, or not for us, or does not
- * know the name.
+ * Choose the backend of a new ring or of a name; @id is what the caller asks for. Where
+ * the device is there, the module is the answer, whatever it says to this user or of this
+ * name: anybody may put a memfd ring in the place of a ring that the module refuses.
  */
-static const struct shmring_backend *next_backend(const struct shmring_backend *b,
-						  enum shmring_backend_id id, int ret)
+static int choose_backend(struct shmring_choice *choice, enum shmring_backend_id id)
 {
-	if (!b)
-		return id == SHMRING_MEMFD ? &shmring_backend_memfd : &shmring_backend_kmod;
-	if (b->id == SHMRING_KMOD && id == SHMRING_AUTO &&
-	    (ret == -ENODEV || ret == -ENXIO || ret == -EACCES || ret == -EPERM ||
-	     ret == -ENOENT))
-		return &shmring_backend_memfd;
-	return NULL;
-}
+	int ret = 0;
 
-/* What the caller hears of a backend that is not for it. */
-static int caller_error(int ret)
-{
-	return ret == -ENXIO ? -EACCES : ret;
-}
-
-/* Of two backends that failed, what the first said, if it knew the name. */
-static int first_error(int first, int second)
-{
-	if (!second || !first || first == -ENODEV || first == -ENXIO || first == -ENOENT)
-		return caller_error(second);
-	return first;
+	if ((unsigned int)id > SHMRING_MEMFD)
+		return -EINVAL;
+	choice->reason = "the caller asked for it";
+	if (id == SHMRING_AUTO) {
+		ret = backend_of_environment(&id);
+		choice->reason = "SHMRING_BACKEND asks for it";
+	}
+	if (!ret && id == SHMRING_AUTO) {
+		ret = shmring_kmod_probe();
+		choice->reason = ret ? "there is no /dev/shmring" : "/dev/shmring is there";
+		choice->automatic = true;
+		if (ret == -ENODEV) {
+			id = SHMRING_MEMFD;
+			ret = 0;
+		}
+	}
+	choice->backend = id == SHMRING_MEMFD ? &shmring_backend_memfd : &shmring_backend_kmod;
+	return ret;
 }
 
 /* ---------------------------------------------------------------- checking */
@@ -118,7 +116,7 @@ static int clean_options(struct shmring_options *opt, bool named)
 		opt->mode = 0600;
 	if (opt->slot_size > capacity || opt->lowat > capacity)
 		return -EINVAL;
-	return insisted_on(&opt->backend);
+	return 0;
 }
 
 /* ------------------------------------------------------- mapping, for backends */
@@ -266,11 +264,19 @@ void shmring_close(struct shmring *r)
 	free_object(r);
 }
 
-/* Take the role, if one is wanted, and hand the object out; or free it. */
-static int finish(struct shmring **out, struct shmring *r, enum shmring_role role, int ret)
+/*
+ * After the backend has made or found the ring, with @ret: take the role, if one is
+ * wanted, and hand the object out; or free it.
+ */
+static int finish(struct shmring **out, struct shmring *r, const struct shmring_choice *choice,
+		  enum shmring_role role, int ret)
 {
-	if (!ret && role != SHMRING_HANDLE)
-		ret = r->priv->backend->attach(r, role);
+	if (!ret) {
+		r->priv->backend = choice->backend;
+		r->priv->reason = choice->reason;
+		if (role != SHMRING_HANDLE)
+			ret = r->priv->backend->attach(r, role);
+	}
 	if (ret)
 		shmring_close(r);
 	else
@@ -278,17 +284,38 @@ static int finish(struct shmring **out, struct shmring *r, enum shmring_role rol
 	return ret;
 }
 
+/*
+ * Is the name taken by a live ring of the other backend? Only such of this user's or of
+ * root's count: a stranger is not to keep a name from the module.
+ */
+static bool is_taken_without_module(const struct shmring_choice *choice, const char *name)
+{
+	return choice->automatic && choice->backend == &shmring_backend_kmod && *name &&
+	       shmring_memfd_has(name);
+}
+
+static int create(struct shmring_private *p, const struct shmring_choice *choice,
+		  const char *name, const struct shmring_options *opt)
+{
+	if (is_taken_without_module(choice, name))
+		return -EEXIST;
+	return choice->backend->create(p, name, opt);
+}
+
 int shmring_create(struct shmring **out, const char *name, const struct shmring_options *opt)
 {
 	SHMRING_NO_CANCEL;
 	struct shmring_options o = opt ? *opt : (struct shmring_options){ 0 };
-	const struct shmring_backend *b = NULL;
+	struct shmring_choice choice = { 0 };
 	char clean[SHMRING_NAME_MAX] = "";
 	struct shmring *r;
 	int ret = name ? shmring_clean_name(clean, name) : 0;
+	bool made;
 
 	if (!ret)
 		ret = clean_options(&o, name);
+	if (!ret)
+		ret = choose_backend(&choice, o.backend);
 	if (ret)
 		return ret;
 	ret = new_object(&r);
@@ -297,51 +324,37 @@ int shmring_create(struct shmring **out, const char *name, const struct shmring_
 	if (o.policy)
 		r->priv->policy = o.policy;
 	r->priv->lowat = o.lowat;
-	while ((b = next_backend(b, o.backend, ret))) {
-		ret = b->create(r->priv, clean, &o);
-		if (!ret) {
-			r->priv->backend = b;
-			break;
-		}
-	}
-	ret = finish(out, r, o.role, caller_error(ret));
+	ret = create(r->priv, &choice, clean, &o);
+	made = !ret;
+	ret = finish(out, r, &choice, o.role, ret);
 	/* Made, but no role to be had: nothing half-made. Busy: others use it already. */
-	if (ret && ret != -EBUSY && b && *clean && (o.flags & SHMRING_PERSIST))
-		b->unlink(clean);
+	if (ret && made && ret != -EBUSY && *clean && (o.flags & SHMRING_PERSIST))
+		choice.backend->unlink(clean);
 	return ret;
 }
 
 int shmring_attach(struct shmring **out, const char *name, enum shmring_role role)
 {
 	SHMRING_NO_CANCEL;
-	enum shmring_backend_id id = SHMRING_AUTO;
-	const struct shmring_backend *b = NULL;
+	struct shmring_choice choice = { 0 };
 	char clean[SHMRING_NAME_MAX];
 	struct shmring *r;
-	int first = 0, ret;
+	int ret;
 
 	ret = shmring_clean_name(clean, name);
 	if (!ret)
-		ret = bad_role(role) ? -EINVAL : insisted_on(&id);
+		ret = bad_role(role) ? -EINVAL : choose_backend(&choice, SHMRING_AUTO);
+	if (!ret)
+		ret = new_object(&r);
 	if (ret)
 		return ret;
-	ret = new_object(&r);
-	if (ret)
-		return ret;
-	while ((b = next_backend(b, id, ret))) {
-		first = ret;
-		ret = b->open(r->priv, clean, role);
-		if (!ret) {
-			r->priv->backend = b;
-			break;
-		}
-	}
-	return finish(out, r, role, first_error(first, ret));
+	return finish(out, r, &choice, role, choice.backend->open(r->priv, clean, role));
 }
 
 int shmring_attach_fd(struct shmring **out, int fd, enum shmring_role role)
 {
 	SHMRING_NO_CANCEL;
+	struct shmring_choice choice = { .reason = "the descriptor is of it" };
 	struct shmring *r;
 	size_t i;
 	int ret;
@@ -355,32 +368,22 @@ int shmring_attach_fd(struct shmring **out, int fd, enum shmring_role role)
 		return ret;
 	ret = -EINVAL;
 	for (i = 0; ret == -EINVAL && i < sizeof(backends) / sizeof(*backends); i++) {
+		choice.backend = backends[i];
 		ret = backends[i]->adopt(r->priv, fd);
-		if (!ret)
-			r->priv->backend = backends[i];
 	}
-	return finish(out, r, role, ret);
+	return finish(out, r, &choice, role, ret);
 }
 
 int shmring_unlink(const char *name)
 {
 	SHMRING_NO_CANCEL;
-	enum shmring_backend_id id = SHMRING_AUTO;
-	const struct shmring_backend *b = NULL;
+	struct shmring_choice choice = { 0 };
 	char clean[SHMRING_NAME_MAX];
-	int first = 0, ret = shmring_clean_name(clean, name);
+	int ret = shmring_clean_name(clean, name);
 
 	if (!ret)
-		ret = insisted_on(&id);
-	if (ret)
-		return ret;
-	while ((b = next_backend(b, id, ret))) {
-		first = ret;
-		ret = b->unlink(clean);
-		if (!ret)
-			break;
-	}
-	return first_error(first, ret);
+		ret = choose_backend(&choice, SHMRING_AUTO);
+	return ret ? ret : choice.backend->unlink(clean);
 }
 
 /* ------------------------------------------------------------------ queries */
@@ -433,4 +436,9 @@ int shmring_get_info(const struct shmring *r, struct shmring_info *info)
 const char *shmring_backend_name(const struct shmring *r)
 {
 	return r->priv->backend->name;
+}
+
+const char *shmring_backend_reason(const struct shmring *r)
+{
+	return r->priv->reason;
 }

@@ -59,8 +59,8 @@ enum shmring_policy {
 
 /* Where the ring lives. */
 enum shmring_backend_id {
-	SHMRING_AUTO,		/* $SHMRING_BACKEND, else kmod where /dev/shmring can be
-				 * opened, else memfd
+	SHMRING_AUTO,		/* $SHMRING_BACKEND (not of a set-uid program), else
+				 * kmod where there is a /dev/shmring, else memfd
 				 */
 	SHMRING_KMOD,		/* /dev/shmring */
 	SHMRING_MEMFD,		/* a memfd and futexes; shmring(7) says what is lost */
@@ -147,12 +147,14 @@ struct shmring {
  *   -EINVAL	bad name, mode, flag, role, policy or backend; slot_size or lowat
  *		above the capacity; SHMRING_PERSIST without a name
  *   -EFBIG	capacity above SHMRING_CAPACITY_MAX
- *   -EEXIST	the name is taken
+ *   -EEXIST	the name is taken; SHMRING_AUTO, with the module: by a memfd ring of the
+ *		caller's or of root's
  *   -EBUSY	somebody took the role between the ring's making and its taking
  *   -EDQUOT	RLIMIT_MEMLOCK would be exceeded
  *   -ENOSPC	the module's limit (max_pages) would be exceeded
  *   -ENOMEM	no memory, or no addresses for the ring, which is mapped twice
- *   -EACCES	no permission for /dev/shmring
+ *   -EACCES	/dev/shmring is there, and not for the caller; memfd is taken only where
+ *		it is asked for or there is no /dev/shmring
  *   -ENODEV	backend is SHMRING_KMOD and the module is not loaded
  *   -EPROTO	the kernel speaks another version of the ABI
  *   -EOPNOTSUPP	SHMRING_PERSIST where it cannot be had; no MADV_WIPEONFORK
@@ -168,7 +170,8 @@ int shmring_create(struct shmring **r, const char *name,
  *
  * Returns 0 or
  *   -ENOENT	no such name
- *   -EACCES	the ring's mode does not let the caller take this role; memfd: what a
+ *   -EACCES	the ring's mode does not let the caller take this role; /dev/shmring is
+ *		there, and not for the caller; memfd: what a
  *		dead ring has left has this name, and is not the caller's to remove
  *   -EBUSY	the role is taken
  *   -EINVAL	bad name or role
@@ -183,7 +186,8 @@ int shmring_attach(struct shmring **r, const char *name, enum shmring_role role)
  *
  * Returns as shmring_attach(), and
  *   -EBADF	fd is not open
- *   -EINVAL	fd is not a ring's
+ *   -EINVAL	fd is not a ring's: nothing that is in a file system is taken for one of the
+ *		module, whatever it answers
  */
 int shmring_attach_fd(struct shmring **r, int fd, enum shmring_role role);
 
@@ -765,6 +769,9 @@ int shmring_get_info(const struct shmring *r, struct shmring_info *info);
 
 /* "kmod" or "memfd". */
 const char *shmring_backend_name(const struct shmring *r);
+
+/* Why this backend, for people: who asked for it, or whether /dev/shmring is there. */
+const char *shmring_backend_reason(const struct shmring *r);
 
 #ifdef __cplusplus
 }

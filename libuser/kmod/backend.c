@@ -3,11 +3,15 @@
 #define _GNU_SOURCE 1
 #include <fcntl.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "../backend.h"
+
+#define DEVICE	"/dev/shmring"
 
 /* The one place where errno becomes a return value. */
 static int call(int fd, unsigned long request, void *arg)
@@ -17,22 +21,35 @@ static int call(int fd, unsigned long request, void *arg)
 	return ret < 0 ? -errno : ret;
 }
 
-/* Why there is no module, or (-ENXIO) none for this user. */
-static int open_error(int err)
+/* -ENODEV: there is no module; -EACCES: not for this user. */
+static int open_device(void)
 {
-	if (err == ENOENT || err == ENXIO)
+	int fd = open(DEVICE, O_RDWR | O_CLOEXEC);
+
+	if (fd >= 0)
+		return fd;
+	if (errno == ENOENT || errno == ENXIO)
 		return -ENODEV;
-	return err == EACCES || err == EPERM ? -ENXIO : -err;
+	return errno == EPERM ? -EACCES : -errno;
 }
 
-/* One ioctl on /dev/shmring. -ENODEV: the module is not loaded. */
+int shmring_kmod_probe(void)
+{
+	int fd = open_device();
+
+	if (fd >= 0)
+		close(fd);
+	return fd < 0 ? fd : 0;
+}
+
+/* One ioctl on the device. */
 static int control(unsigned long request, void *arg)
 {
-	int fd = open("/dev/shmring", O_RDWR | O_CLOEXEC);
+	int fd = open_device();
 	int ret;
 
 	if (fd < 0)
-		return open_error(errno);
+		return fd;
 	ret = call(fd, request, arg);
 	close(fd);
 	/* Some other device by that name. */
@@ -87,14 +104,72 @@ static int kmod_open(struct shmring_private *p, const char *name, enum shmring_r
 	return p->fd < 0 ? p->fd : 0;
 }
 
-/* -EINVAL: not a ring of the module. */
-static int kmod_adopt(struct shmring_private *p, int fd)
+/* The device number of all files that the kernel makes without a file system, as a ring's. */
+static int anonymous_device(dev_t *dev)
 {
-	struct shmring_ioc_query q = { 0 };
-	int ret = call(fd, SHMRING_IOC_QUERY, &q);
+	int fd = eventfd(0, EFD_CLOEXEC);
+	struct stat st;
+	int ret;
 
+	if (fd < 0)
+		return -errno;
+	ret = fstat(fd, &st) ? -errno : 0;
+	close(fd);
+	*dev = st.st_dev;
+	return ret;
+}
+
+static bool is_at(const struct shmring_region *region, uint64_t *end, uint64_t length)
+{
+	bool ret = region->offset == *end && region->length == length;
+
+	*end += length;
+	return ret;
+}
+
+/* Is everything where <linux/shmring.h> says, so that it may be mapped? */
+static bool is_layout_known(const struct shmring_ioc_query *q)
+{
+	const uint64_t page = page_size();
+	uint64_t end = 0;
+
+	return !q->features && q->capacity >= page && q->capacity <= SHMRING_CAPACITY_MAX &&
+	       !(q->capacity & (q->capacity - 1)) && q->slot_size <= q->capacity &&
+	       is_at(&q->kernel, &end, page) && is_at(&q->consumer, &end, page) &&
+	       is_at(&q->producer, &end, page) && is_at(&q->data, &end, 2 * q->capacity);
+}
+
+/*
+ * What @fd says of its ring. A file that is not on @anonymous may be of a file system in user
+ * space (FUSE, CUSE), which answers ioctls as it likes; its device number it cannot choose.
+ * -EINVAL: not a ring of the module; -EPROTO: not one that this library understands.
+ */
+static int query(int fd, dev_t anonymous, struct shmring_ioc_query *q)
+{
+	struct stat st;
+	int ret;
+
+	if (fstat(fd, &st))
+		return -errno;
+	if (st.st_dev != anonymous)
+		return -EINVAL;
+	*q = (struct shmring_ioc_query){ 0 };
+	ret = call(fd, SHMRING_IOC_QUERY, q);
 	if (ret)
 		return ret == -ENOMEM || ret == -EBADF ? ret : -EINVAL;
+	return is_layout_known(q) ? 0 : -EPROTO;
+}
+
+static int kmod_adopt(struct shmring_private *p, int fd)
+{
+	struct shmring_ioc_query q;
+	dev_t anonymous = 0;
+	int ret = anonymous_device(&anonymous);
+
+	if (!ret)
+		ret = query(fd, anonymous, &q);
+	if (ret)
+		return ret;
 	p->fd = shmring_dup_fd(fd);
 	return p->fd < 0 ? p->fd : 0;
 }
@@ -131,20 +206,42 @@ static int map_all(struct shmring_private *p, const struct shmring_ioc_query *q,
 	return ret;
 }
 
-static int kmod_attach(struct shmring *r, enum shmring_role role)
+/*
+ * Take the role: p->fd becomes the endpoint's. What comes back is closed only once it is
+ * known to be an endpoint, and not some other descriptor of the caller's.
+ */
+static int take_role(struct shmring_private *p, enum shmring_role role,
+		     struct shmring_ioc_query *q)
 {
-	struct shmring_private *p = r->priv;
 	struct shmring_ioc_attach a = { .role = role, .lowat = p->lowat };
-	struct shmring_ioc_query q = { 0 };
-	int fd = shmring_keep_fd(call(p->fd, SHMRING_IOC_ATTACH, &a));
-	char *base;
-	int ret;
+	dev_t anonymous = 0;
+	int ret = anonymous_device(&anonymous), fd;
 
+	if (ret)
+		return ret;
+	fd = call(p->fd, SHMRING_IOC_ATTACH, &a);
+	if (fd < 0)
+		return fd;
+	ret = query(fd, anonymous, q);
+	if (!ret && q->role != role)
+		ret = -EPROTO;
+	if (ret)
+		return ret == -EINVAL ? -EPROTO : ret;
+	fd = shmring_keep_fd(fd);
 	if (fd < 0)
 		return fd;
 	close(p->fd);
 	p->fd = fd;
-	ret = call(fd, SHMRING_IOC_QUERY, &q);
+	return 0;
+}
+
+static int kmod_attach(struct shmring *r, enum shmring_role role)
+{
+	struct shmring_private *p = r->priv;
+	struct shmring_ioc_query q;
+	int ret = take_role(p, role, &q);
+	char *base;
+
 	if (!ret)
 		ret = map_all(p, &q, role);
 	if (ret)

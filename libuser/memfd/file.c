@@ -354,3 +354,25 @@ void shmring_memfd_remove_name(struct shmring_private *p)
 	path_of(path, p->name);
 	remove_name_of(p->lock_fd, path);
 }
+
+/*
+ * Does a live ring of the caller's or of root's have this name? A file that the caller may
+ * not open counts by its owner alone.
+ */
+bool shmring_memfd_has(const char *name)
+{
+	char path[PATH_SIZE];
+	struct stat st;
+	bool ret;
+	int fd;
+
+	path_of(path, name);
+	if (lstat(path, &st) || !S_ISREG(st.st_mode) || (st.st_uid && st.st_uid != geteuid()))
+		return false;
+	fd = open_file(path);
+	if (fd < 0)
+		return errno != ENOENT;
+	ret = is_ring(fd) && !is_debris(fd);
+	close(fd);
+	return ret;
+}

@@ -242,25 +242,37 @@ static void test_as_another_user(void)
 	CHECK(!chmod(DEVICE, st.st_mode & 07777));
 }
 
-/* Without a right to the device there is no module for one. */
+/* memfd is not taken without a word, nor the ring that another user has there. */
 static int without_device(void *arg)
 {
 	struct shmring_options opt = { .backend = SHMRING_KMOD };
 	struct shmring *r;
 
-	(void)arg;
 	become(USER, USER, NULL, 0);
-	setenv("SHMRING_BACKEND", "kmod", 1);
 	EXPECT_EQ(shmring_create(&r, NULL, &opt), -EACCES);
-	EXPECT_EQ(shmring_attach(&r, "anything", SHMRING_HANDLE), -EACCES);
 	unsetenv("SHMRING_BACKEND");
-	CHECK_EQ(shmring_create(&r, NULL, NULL), 0);
+	EXPECT_EQ(shmring_create(&r, NULL, NULL), -EACCES);
+	EXPECT_EQ(shmring_create(&r, unique("none"), NULL), -EACCES);
+	EXPECT_EQ(shmring_attach(&r, arg, SHMRING_HANDLE), -EACCES);
+	EXPECT_EQ(shmring_unlink(arg), -EACCES);
+	setenv("SHMRING_BACKEND", "memfd", 1);
+	CHECK_EQ(shmring_attach(&r, arg, SHMRING_HANDLE), 0);
 	EXPECT(!strcmp(shmring_backend_name(r), "memfd"));
 	shmring_close(r);
-	/* Of names it speaks as if there were none: who made nothing finds nothing. */
-	EXPECT_EQ(shmring_attach(&r, unique("none"), SHMRING_HANDLE), -ENOENT);
-	EXPECT_EQ(shmring_unlink(unique("none")), -ENOENT);
 	return TEST_PASS;
+}
+
+static void test_device_of_others(void)
+{
+	struct shmring_options opt = { .backend = SHMRING_MEMFD, .mode = 0666 };
+	const char *name = unique("planted");
+	mode_t mask = umask(0);
+	struct shmring *r;
+
+	CHECK_EQ(shmring_create(&r, name, &opt), 0);
+	EXPECT_EQ(in_child(without_device, (void *)name), TEST_PASS);
+	shmring_close(r);
+	umask(mask);
 }
 
 static void test_device_is_roots(void)
@@ -275,11 +287,65 @@ static void test_device_is_roots(void)
 	}
 	CHECK(!stat(DEVICE, &st));
 	if (!geteuid() && !on_memfd() && !(st.st_mode & 06))
-		EXPECT_EQ(in_child(without_device, NULL), TEST_PASS);
+		test_device_of_others();
 }
 
-int main(void)
+/* What the copy of this program says that runs with more rights than its caller. */
+#define AS_SET_UID	"--set-uid"
+
+static int run_set_uid(void *arg)
 {
+	become(USER, USER, NULL, 0);
+	setenv("SHMRING_BACKEND", "memfd", 1);
+	execl(arg, arg, AS_SET_UID, NULL);
+	return TEST_FAIL;
+}
+
+static int ignores_environment(void)
+{
+	struct shmring *r;
+
+	CHECK_EQ(geteuid(), 0);
+	CHECK(getuid());
+	CHECK_EQ(shmring_create(&r, NULL, NULL), 0);
+	EXPECT(strstr(shmring_backend_reason(r), "/dev/shmring"));
+	shmring_close(r);
+	return finish();
+}
+
+static void copy_self(const char *to)
+{
+	FILE *from = fopen("/proc/self/exe", "re"), *f = fopen(to, "we");
+	char buf[4096];
+	size_t n;
+
+	CHECK(from && f);
+	while ((n = fread(buf, 1, sizeof(buf), from)))
+		CHECK_EQ(fwrite(buf, 1, n, f), n);
+	CHECK(!fclose(f) && !fclose(from));
+	CHECK(!chmod(to, 04755));
+}
+
+/* Its caller does not choose where the rings of a set-uid program are. */
+static void test_set_uid(void)
+{
+	char dir[] = "/tmp/shmring.XXXXXX", path[sizeof(dir) + 8];
+
+	if (geteuid()) {
+		printf("not root: the part about set-uid programs is left out\n");
+		return;
+	}
+	CHECK(mkdtemp(dir) && !chmod(dir, 0755));
+	snprintf(path, sizeof(path), "%s/self", dir);
+	copy_self(path);
+	EXPECT_EQ(in_child(run_set_uid, path), TEST_PASS);
+	CHECK(!unlink(path) && !rmdir(dir));
+}
+
+int main(int argc, char **argv)
+{
+	if (argc > 1 && !strcmp(argv[1], AS_SET_UID))
+		return ignores_environment();
 	need_backend();
 	RUN(test_by_name);
 	RUN(test_goes_with_the_last);
@@ -287,5 +353,6 @@ int main(void)
 	RUN(test_persist);
 	RUN(test_as_another_user);
 	RUN(test_device_is_roots);
+	RUN(test_set_uid);
 	return finish();
 }

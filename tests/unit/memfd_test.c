@@ -279,7 +279,7 @@ static void name_of_another_kind_of_file_is_left_alone(void **state)
 	assert_int_equal(nr_fds(), fds);
 }
 
-/* Some other driver's device, or none: the module is not loaded. */
+/* Some other driver's device, or none: the module is not loaded. Only none means memfd. */
 static void device_of_another_kind_is_no_module(void **state)
 {
 	const struct shmring_options opt = { .backend = SHMRING_KMOD }, any = { 0 };
@@ -287,15 +287,17 @@ static void device_of_another_kind_is_no_module(void **state)
 	struct shmring *r;
 
 	(void)state;
+	unsetenv("SHMRING_BACKEND");
 	device_is("/dev/null");
 	assert_int_equal(shmring_create(&r, NULL, &opt), -ENODEV);
-	unsetenv("SHMRING_BACKEND");
+	assert_int_equal(shmring_create(&r, NULL, &any), -ENODEV);
+	device_is("/dev/no-such-device");
+	assert_int_equal(shmring_create(&r, NULL, &opt), -ENODEV);
 	assert_int_equal(shmring_create(&r, NULL, &any), 0);
 	setenv("SHMRING_BACKEND", "memfd", 1);
 	assert_string_equal(shmring_backend_name(r), "memfd");
+	assert_string_equal(shmring_backend_reason(r), "there is no /dev/shmring");
 	shmring_close(r);
-	device_is("/dev/no-such-device");
-	assert_int_equal(shmring_create(&r, NULL, &opt), -ENODEV);
 	assert_int_equal(nr_fds(), fds);
 }
 

@@ -1,0 +1,344 @@
+// SPDX-License-Identifier: MIT
+/*
+ * What the library believes of a descriptor that answers the module's ioctls: here a
+ * test answers them.
+ */
+#include "rig.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+/* What a descriptor says, and what has been done about that. */
+static struct {
+	struct shmring_ioc_query ring, endpoint;
+	int ring_fd;		/* its copies answer as the ring does */
+	int endpoint_fd;	/* what ATTACH returns */
+	int calls, attached, mapped;
+	int device_error;	/* of opening /dev/shmring; 0: it is the ring's file */
+	int answer;		/* to what is asked of it */
+} fake;
+
+int __real_open(const char *path, int flags, mode_t mode);
+int __wrap_open(const char *path, int flags, ...);
+int __wrap_open(const char *path, int flags, ...)
+{
+	mode_t mode;
+	va_list ap;
+
+	va_start(ap, flags);
+	mode = va_arg(ap, mode_t);
+	va_end(ap);
+	if (strcmp(path, "/dev/shmring"))
+		return __real_open(path, flags, mode);
+	if (!fake.device_error)
+		return dup(fake.ring_fd);
+	errno = fake.device_error;
+	return -1;
+}
+
+int __wrap_ioctl(int fd, unsigned long request, ...);
+int __wrap_ioctl(int fd, unsigned long request, ...)
+{
+	struct shmring_ioc_query *q;
+	va_list ap;
+
+	va_start(ap, request);
+	q = va_arg(ap, void *);
+	va_end(ap);
+	fake.calls++;
+	if (request == SHMRING_IOC_ATTACH) {
+		fake.attached++;
+		return fake.endpoint_fd;
+	}
+	if (request == SHMRING_IOC_QUERY) {
+		*q = fake.attached && fd == fake.endpoint_fd ? fake.endpoint : fake.ring;
+		return 0;
+	}
+	errno = fake.answer;
+	return -1;
+}
+
+void *__real_mmap(void *at, size_t len, int prot, int flags, int fd, off_t offset);
+void *__wrap_mmap(void *at, size_t len, int prot, int flags, int fd, off_t offset);
+void *__wrap_mmap(void *at, size_t len, int prot, int flags, int fd, off_t offset)
+{
+	if (!(flags & MAP_SHARED))
+		return __real_mmap(at, len, prot, flags, fd, offset);
+	fake.mapped++;
+	errno = ENODEV;
+	return MAP_FAILED;
+}
+
+static void answer_well(void)
+{
+	const uint64_t page = page_size();
+
+	fake.ring = (struct shmring_ioc_query){
+		.rights = SHMRING_RIGHT_ALL,
+		.capacity = 4 * page,
+		.kernel = { 0, page },
+		.consumer = { page, page },
+		.producer = { 2 * page, page },
+		.data = { 3 * page, 8 * page },
+	};
+	fake.endpoint = fake.ring;
+	fake.endpoint.role = SHMRING_PRODUCER;
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	memset(&fake, 0, sizeof(fake));
+	fake.answer = ENOTTY;
+	fake.ring_fd = eventfd(0, EFD_CLOEXEC);
+	fake.endpoint_fd = eventfd(0, EFD_CLOEXEC);
+	answer_well();
+	return fake.ring_fd < 0 || fake.endpoint_fd < 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	close(fake.ring_fd);
+	close(fake.endpoint_fd);
+	return 0;
+}
+
+static int attach_producer(int fd)
+{
+	struct shmring *r;
+
+	return shmring_attach_fd(&r, fd, SHMRING_PRODUCER);
+}
+
+static void known_layout_is_mapped(void **state)
+{
+	(void)state;
+	assert_int_equal(attach_producer(fake.ring_fd), -ENODEV);
+	assert_int_equal(fake.mapped, 1);
+}
+
+/* In a file system in user space, say: it is asked nothing. */
+static void file_of_a_file_system_is_no_ring(void **state)
+{
+	FILE *file = tmpfile();
+	int pipes[2], device = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	(void)state;
+	assert_true(file && device >= 0 && !pipe(pipes));
+	assert_int_equal(attach_producer(fileno(file)), -EINVAL);
+	assert_int_equal(attach_producer(device), -EINVAL);
+	assert_int_equal(attach_producer(pipes[0]), -EINVAL);
+	assert_int_equal(fake.calls, 0);
+	fclose(file);
+	close(device);
+	close(pipes[0]);
+	close(pipes[1]);
+}
+
+/* One field of what QUERY says, and values that it cannot have. */
+struct claim {
+	size_t offset, size;
+	uint64_t values[6];
+};
+
+#define FIELD(name, ...)	{ offsetof(struct shmring_ioc_query, name),		\
+				  sizeof(((struct shmring_ioc_query *)0)->name),	\
+				  { __VA_ARGS__ } }
+#define POSITION(name)		FIELD(name.offset, 1, 4096 + 8, 1ull << 20, 1ull << 62, ~0ull,	\
+				      ~0ull << 12)
+#define LENGTH(name)		FIELD(name.length, 0, 1, 4096 - 8, 1ull << 40, 1ull << 63, ~0ull)
+
+static const struct claim claims[] = {
+	FIELD(features, 1, 1ull << 63, 1, 1, 1, 1),
+	FIELD(capacity, 0, 8, 3 * 4096, 1ull << 31, 1ull << 63, ~0ull),
+	FIELD(slot_size, 1u << 31, ~0u, 1u << 30, 1u << 29, 1u << 28, 1u << 27),
+	POSITION(kernel), POSITION(consumer), POSITION(producer), POSITION(data),
+	LENGTH(kernel), LENGTH(consumer), LENGTH(producer), LENGTH(data),
+};
+
+static void try_claim(struct shmring_ioc_query *q, const struct claim *claim, uint64_t value)
+{
+	answer_well();
+	if (claim->size == sizeof(uint32_t))
+		*(uint32_t *)(void *)((char *)q + claim->offset) = (uint32_t)value;
+	else
+		*(__u64 *)(void *)((char *)q + claim->offset) = value;
+	fake.attached = 0;
+	assert_int_equal(attach_producer(fake.ring_fd), -EPROTO);
+	assert_int_equal(fake.mapped, 0);
+}
+
+static void try_claims(struct shmring_ioc_query *q)
+{
+	size_t i, j;
+
+	for (i = 0; i < ARRAY_SIZE(claims); i++)
+		for (j = 0; j < ARRAY_SIZE(claims[i].values); j++)
+			try_claim(q, &claims[i], claims[i].values[j]);
+}
+
+static void ring_of_another_layout_is_not_attached_to(void **state)
+{
+	(void)state;
+	try_claims(&fake.ring);
+	assert_int_equal(fake.attached, 0);
+}
+
+static void endpoint_of_another_layout_is_not_mapped(void **state)
+{
+	(void)state;
+	try_claims(&fake.endpoint);
+}
+
+/* It may be any number: the file that the caller has there stays. */
+static void what_attach_returns_is_an_endpoint_or_stays_open(void **state)
+{
+	int pipes[2], old = fake.endpoint_fd;
+
+	(void)state;
+	assert_true(!pipe(pipes));
+	fake.endpoint_fd = pipes[1];
+	assert_int_equal(attach_producer(fake.ring_fd), -EPROTO);
+	assert_true(fcntl(pipes[1], F_GETFD) >= 0);
+	fake.endpoint_fd = old;
+	fake.endpoint.role = SHMRING_CONSUMER;
+	assert_int_equal(attach_producer(fake.ring_fd), -EPROTO);
+	assert_true(fcntl(old, F_GETFD) >= 0);
+	assert_int_equal(fake.mapped, 0);
+	close(pipes[0]);
+	close(pipes[1]);
+}
+
+/* ---------------------------------------------------------- which backend it is */
+
+static char name[SHMRING_NAME_MAX];
+
+/* A live memfd ring of that name, and from then on nobody asks for a backend. */
+static struct shmring *make_memfd_ring(void)
+{
+	const struct shmring_options opt = { .backend = SHMRING_MEMFD };
+	static int nr;
+	struct shmring *r;
+
+	snprintf(name, sizeof(name), "unit-kmod-%d-%d", getpid(), nr++);
+	assert_int_equal(shmring_create(&r, name, &opt), 0);
+	assert_string_equal(shmring_backend_reason(r), "the caller asked for it");
+	unsetenv("SHMRING_BACKEND");
+	return r;
+}
+
+static void assert_all_say(int want)
+{
+	struct shmring *r;
+
+	assert_int_equal(shmring_attach(&r, name, SHMRING_HANDLE), want);
+	assert_int_equal(shmring_attach(&r, name, SHMRING_CONSUMER), want);
+	assert_int_equal(shmring_unlink(name), want);
+}
+
+/* A stranger may have planted the ring that is there without the module. */
+static void what_the_module_says_is_final(void **state)
+{
+	static const int answers[] = { ENOENT, EACCES, EPERM, ENOMEM };
+	struct shmring *r = make_memfd_ring();
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_SIZE(answers); i++) {
+		fake.answer = answers[i];
+		assert_all_say(-answers[i]);
+	}
+	fake.answer = EDQUOT;
+	shmring_close(r);
+	assert_int_equal(shmring_create(&r, name, NULL), -EDQUOT);
+}
+
+static void device_of_others_is_not_passed_over(void **state)
+{
+	struct shmring *r = make_memfd_ring(), *other;
+
+	(void)state;
+	fake.device_error = EACCES;
+	assert_all_say(-EACCES);
+	assert_int_equal(shmring_create(&other, name, NULL), -EACCES);
+	assert_int_equal(shmring_create(&other, NULL, NULL), -EACCES);
+	fake.device_error = EPERM;
+	assert_all_say(-EACCES);
+	fake.device_error = EMFILE;
+	assert_all_say(-EMFILE);
+	shmring_close(r);
+}
+
+static void without_a_device_there_is_memfd(void **state)
+{
+	static const int errors[] = { ENOENT, ENXIO, ENODEV };
+	struct shmring *r = make_memfd_ring(), *other;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_SIZE(errors); i++) {
+		fake.device_error = errors[i];
+		assert_int_equal(shmring_attach(&other, name, SHMRING_HANDLE), 0);
+		assert_string_equal(shmring_backend_reason(other), "there is no /dev/shmring");
+		shmring_close(other);
+	}
+	shmring_close(r);
+}
+
+/* Two rings of one name, and each side waits on its own. */
+static void name_of_a_memfd_ring_is_not_made_again(void **state)
+{
+	struct shmring *r = make_memfd_ring(), *other;
+
+	(void)state;
+	fake.answer = EDQUOT;		/* the module would make it, but for that */
+	assert_int_equal(shmring_create(&other, name, NULL), -EEXIST);
+	shmring_close(r);
+	assert_int_equal(shmring_create(&other, name, NULL), -EDQUOT);
+}
+
+/* ----------------------------------------------------------- numbers 0, 1 and 2 */
+
+static void no_descriptor_is_below_three(void **state)
+{
+	int in = fcntl(0, F_DUPFD_CLOEXEC, 10), low, high;
+
+	(void)state;
+	assert_true(in >= 0 && !close(0));
+	low = eventfd(0, EFD_CLOEXEC);
+	assert_int_equal(low, 0);
+	high = shmring_keep_fd(low);
+	assert_true(high > 2 && fcntl(high, F_GETFD) == FD_CLOEXEC);
+	assert_true(fcntl(0, F_GETFD) < 0);
+	assert_int_equal(shmring_keep_fd(high), high);
+	assert_int_equal(shmring_keep_fd(-EMFILE), -EMFILE);
+	close(high);
+	assert_int_equal(dup2(in, 0), 0);
+	close(in);
+}
+
+#define TEST(name)	cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(known_layout_is_mapped),
+		TEST(file_of_a_file_system_is_no_ring),
+		TEST(ring_of_another_layout_is_not_attached_to),
+		TEST(endpoint_of_another_layout_is_not_mapped),
+		TEST(what_attach_returns_is_an_endpoint_or_stays_open),
+		TEST(what_the_module_says_is_final),
+		TEST(device_of_others_is_not_passed_over),
+		TEST(without_a_device_there_is_memfd),
+		TEST(name_of_a_memfd_ring_is_not_made_again),
+		TEST(no_descriptor_is_below_three),
+	};
+
+	return cmocka_run_group_tests_name("kmod", tests, NULL, NULL);
+}
