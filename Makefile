@@ -72,7 +72,7 @@ nobtf	= $(if $(shell command -v pahole),,CONFIG_DEBUG_INFO_BTF_MODULES=)
 modules:	## the module, for the running kernel (KDIR=..., ARCH=..., W=1)
 	@test -n "$(release)" || { echo "$(KDIR): no kernel headers there: apt install linux-headers-$$(uname -r), or say KDIR=..." >&2; exit 1; }
 	@mkdir -p $(kbuild)/tests
-	@cp -ruT kmod $(kbuild)/kmod && cp -u Kbuild $(kbuild)/ && cp -ruT tests/kunit $(kbuild)/tests/kunit
+	@cp -ruT kmod $(kbuild)/kmod && cp -u Kbuild VERSION $(kbuild)/ && cp -ruT tests/kunit $(kbuild)/tests/kunit
 	@$(MAKE) --no-print-directory -C $(KDIR) M=$(kbuild) $(if $(ARCH),ARCH=$(ARCH)) $(nobtf) $(if $(W),W=$(W)) $(if $(C),C=$(C)) modules
 	@cp -u $(kbuild)/kmod/shmring.ko $(kbuild)/
 

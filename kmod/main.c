@@ -46,4 +46,5 @@ module_exit(shmring_exit);
 MODULE_DESCRIPTION("Message passing at shared-memory speed");
 MODULE_AUTHOR("The shmring authors");
 MODULE_LICENSE("GPL");
+MODULE_VERSION(SHMRING_MODULE_VERSION);
 MODULE_ALIAS("devname:shmring");

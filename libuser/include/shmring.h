@@ -21,7 +21,7 @@
  *     the asynchronous type must be off;
  *   - descriptors that the library opens are close-on-exec and never 0, 1 or 2.
  *
- * Contents: types, set-up, fast path (producer, consumer), slow path, queries.
+ * Contents: version, types, set-up, fast path (producer, consumer), slow path, queries.
  */
 #ifndef SHMRING_H
 #define SHMRING_H
@@ -40,6 +40,19 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+/* ---------------------------------------------------------------- version */
+
+/* Of this header; the file VERSION says the same, or the library does not build. */
+#define SHMRING_VERSION_MAJOR	0
+#define SHMRING_VERSION_MINOR	1
+#define SHMRING_VERSION_PATCH	0
+
+/* A version as one number, to compare. Minor and patch are below 256. */
+#define SHMRING_VERSION_NUMBER(major, minor, patch) \
+	(((major) << 16) | ((minor) << 8) | (patch))
+#define SHMRING_VERSION \
+	SHMRING_VERSION_NUMBER(SHMRING_VERSION_MAJOR, SHMRING_VERSION_MINOR, SHMRING_VERSION_PATCH)
 
 /* ------------------------------------------------------------------ types */
 
@@ -772,6 +785,12 @@ const char *shmring_backend_name(const struct shmring *r);
 
 /* Why this backend, for people: who asked for it, or whether /dev/shmring is there. */
 const char *shmring_backend_reason(const struct shmring *r);
+
+/*
+ * SHMRING_VERSION of the library that the program runs with, which may be newer than
+ * the header that it was compiled with. Any thread.
+ */
+unsigned int shmring_version(void);
 
 #ifdef __cplusplus
 }

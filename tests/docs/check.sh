@@ -255,6 +255,18 @@ check_command()
 	verdict "shmring.1 has the options and verbs of the command"
 }
 
+# A program that runs keeps running: names are added to this list, none is taken away.
+check_symbols()
+{
+	if [ ! -f "$LIB/libshmring.so" ]; then
+		skip "the library exports what is recorded" "no $LIB/libshmring.so (make lib)"
+		return
+	fi
+	nm -D --defined-only "$LIB/libshmring.so" | awk '$2 != "A" { print $3 }' |
+		LC_ALL=C sort | diff "$root/libuser/libshmring.symbols" - >> "$tmp/out"
+	verdict "the library exports what is recorded, with versions"
+}
+
 check_md_links()
 {
 	for document in "$root"/docs/*.md "$root/README.md"; do
@@ -390,6 +402,7 @@ check_errors
 check_facts
 check_identifiers
 check_command
+check_symbols
 check_md_links
 check_threats
 check_examples
