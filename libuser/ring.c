@@ -189,7 +189,7 @@ int shmring_bind(struct shmring *r, enum shmring_role role, struct shmring_statu
 {
 	if (!understood(status, capacity, slot_size))
 		return -EPROTO;
-	r->lane = (struct shmring_lane *)(void *)((char *)status + SHMRING_LANE_OFFSET);
+	r->lane = (void *)((char *)status + SHMRING_LANE_OFFSET);
 	r->producer = producer;
 	r->consumer = consumer;
 	r->data = data;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Waiting for rings of shmring through io_uring. Needs liburing; libshmring itself
- * does not, and everything here is inline.
+ * does not, and everything here is inline. With -std=c11 the header of liburing 2.9
+ * and newer wants _GNU_SOURCE.
  *
  * A call prepares a submission queue entry; its completion says that it is time to
  * look: take messages until shmring_peek() finds none, or fill the ring until

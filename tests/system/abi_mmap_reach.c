@@ -261,7 +261,7 @@ static const struct advice {
 	const char *name;
 	int advice;
 	long want;
-} advices[] = {
+} pieces_of_advice[] = {
 	{ "MADV_REMOVE", 9, REFUSED },
 	{ "MADV_DOFORK", 11, -EINVAL },
 	{ "MADV_MERGEABLE", 12, ANY },
@@ -400,7 +400,8 @@ int main(void)
 		if (absent)
 			printf("not on this kernel: %s\n", way->name);
 	}
-	for (advice = advices; advice < advices + ARRAY_SIZE(advices); advice++)
+	for (advice = pieces_of_advice;
+	     advice < pieces_of_advice + ARRAY_SIZE(pieces_of_advice); advice++)
 		for_each_mapping(try_advice, advice->name);
 	absent = false;
 	for_each_mapping(marked, "its flags");
