@@ -69,16 +69,40 @@ tools: lib	## the command and the benchmark
 # kbuild leaves its objects beside the sources: let it do so in a copy. Type data
 # for BPF needs pahole, which headers do not bring along: do without, then.
 nobtf	= $(if $(shell command -v pahole),,CONFIG_DEBUG_INFO_BTF_MODULES=)
-modules:	## the module, for the running kernel (KDIR=..., ARCH=..., W=1)
+modules:	## the module, for the running kernel (KDIR=..., ARCH=..., W=1, KUNIT=1: its tests too)
 	@test -n "$(release)" || { echo "$(KDIR): no kernel headers there: apt install linux-headers-$$(uname -r), or say KDIR=..." >&2; exit 1; }
 	@mkdir -p $(kbuild)/tests
 	@cp -ruT kmod $(kbuild)/kmod && cp -u Kbuild VERSION $(kbuild)/ && cp -ruT tests/kunit $(kbuild)/tests/kunit
 	@$(MAKE) --no-print-directory -C $(KDIR) M=$(kbuild) $(if $(ARCH),ARCH=$(ARCH)) $(nobtf) $(if $(W),W=$(W)) $(if $(C),C=$(C)) modules
 	@cp -u $(kbuild)/kmod/shmring.ko $(kbuild)/
 
-modules_install: modules	## the module and the udev rule, for KDIR's kernel
-	@$(MAKE) --no-print-directory -C $(KDIR) M=$(kbuild) modules_install
-	install -Dm644 kmod/60-shmring.rules $(DESTDIR)/etc/udev/rules.d/60-shmring.rules
+# Where systemd's tools and udev look for what a package brings.
+UDEVDIR ?= /usr/lib/udev/rules.d
+SYSUSERSDIR ?= /usr/lib/sysusers.d
+MODULESLOADDIR ?= /usr/lib/modules-load.d
+INSTALL_MOD_PATH ?= $(DESTDIR)
+module_folder = $(INSTALL_MOD_PATH)/lib/modules/$(release)/updates/kmod
+installed = 644:packaging/60-shmring.rules:$(UDEVDIR)/60-shmring.rules \
+	644:packaging/sysusers.conf:$(SYSUSERSDIR)/shmring.conf \
+	644:packaging/modules-load.conf:$(MODULESLOADDIR)/shmring.conf
+# A package's own scripts run depmod where the package is installed.
+depmod	= $(if $(INSTALL_MOD_PATH),,@PATH=$$PATH:/usr/sbin:/sbin; depmod $(release))
+
+modules_install: modules	## the module, its udev rule, group and load at boot (KDIR, DESTDIR)
+	@$(MAKE) --no-print-directory -C $(KDIR) M=$(kbuild) $(if $(ARCH),ARCH=$(ARCH)) \
+		INSTALL_MOD_PATH=$(INSTALL_MOD_PATH) INSTALL_MOD_DIR=updates DEPMOD=true modules_install
+	$(install_files)
+	$(depmod)
+
+modules_uninstall: folders = $(UDEVDIR) $(SYSUSERSDIR) $(MODULESLOADDIR)
+modules_uninstall:	## all that modules_install put there
+	@test -n "$(release)" || { echo "$(KDIR): no kernel headers there; say KDIR=..." >&2; exit 1; }
+	rm -f $(module_folder)/shmring.ko*
+	@cd $(INSTALL_MOD_PATH)/ && ! [ -d $(module_folder) ] || \
+		rmdir -p --ignore-fail-on-non-empty $(patsubst $(INSTALL_MOD_PATH)/%,%,$(module_folder))
+	$(uninstall_files)
+	$(if $(DESTDIR),$(uninstall_folders))
+	$(depmod)
 
 # What is built is installed; what is not is built.
 each	= @$(MAKE) --no-print-directory -C libuser O=$(BUILD)/libuser DESTDIR=$(DESTDIR) $(1) && \
@@ -93,4 +117,4 @@ uninstall:	## takes away what install has put there, given the same variables
 clean:		## what was built; the kernels in the cache stay
 	rm -rf $(BUILD)
 
-.PHONY: all help run bench test test-rt test-kcsan test-debug check-model mutants coverage torture fuzz check lib tools modules modules_install install uninstall clean
+.PHONY: all help run bench test test-rt test-kcsan test-debug check-model mutants coverage torture fuzz check lib tools modules modules_install modules_uninstall install uninstall clean

@@ -47,4 +47,3 @@ MODULE_DESCRIPTION("Message passing at shared-memory speed");
 MODULE_AUTHOR("The shmring authors");
 MODULE_LICENSE("GPL");
 MODULE_VERSION(SHMRING_MODULE_VERSION);
-MODULE_ALIAS("devname:shmring");

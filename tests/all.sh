@@ -10,6 +10,7 @@ set -u
 cd "$(dirname "$0")/.." || exit 1
 log=build/log
 export WERROR=1	# the library and the tools build without a warning
+export KUNIT=1	# with the module, its tests
 
 parts=(unit memfd bench docs model static harness kunit tool torture
 	system-uml system-debug system-6.1 system-6.12)

@@ -27,7 +27,7 @@ mkdir -p $out $log
 		build libuser O="$PWD/$out/libuser" &&
 		build tests/unit O="$PWD/$out/unit" &&
 		build tests/system O="$PWD/$out/system" LIB="$PWD/$out/libuser/libshmring.a" &&
-		make -s modules GCOV_PROFILE=y BUILD="$PWD/$out" KDIR="$KDIR" ARCH="$ARCH"
+		make -s modules KUNIT=1 GCOV_PROFILE=y BUILD="$PWD/$out" KDIR="$KDIR" ARCH="$ARCH"
 } || exit
 
 echo "--- $(uname -sr), memfd"

@@ -83,7 +83,7 @@ guest() {
 
 	vars=$(tests/vm/kernel.sh "$kernel" 2>/dev/null) || exit 99
 	eval "$vars"
-	build make -s modules KDIR="$KDIR" ARCH="$ARCH" BUILD="$PWD/build/$kernel"
+	build make -s modules KUNIT=1 KDIR="$KDIR" ARCH="$ARCH" BUILD="$PWD/build/$kernel"
 	ko=$PWD/build/$kernel/kmod-$RELEASE-$ARCH
 	tests/vm/boot.sh "${scan[@]}" -t "$time" -k "$kernel" -l "$log/kernel" -- \
 		"ko=$ko; $*"
@@ -138,7 +138,7 @@ build_kcsan() {
 
 	vars=$(tests/vm/kernel.sh kcsan 2>/dev/null) || exit 99
 	eval "$vars"
-	build make -s modules KDIR="$KDIR" ARCH="$ARCH" BUILD="$PWD/build/kcsan"
+	build make -s modules KUNIT=1 KDIR="$KDIR" ARCH="$ARCH" BUILD="$PWD/build/kcsan"
 	ko=build/kcsan/kmod-$RELEASE-$ARCH
 }
 
