@@ -267,15 +267,15 @@ static long do_query(struct shmring_file *sf, unsigned int cmd, void __user *uar
 }
 
 /*
- * A time of the caller's clock, which is that of its time namespace, on ours: as
- * do_timens_ktime_to_host(), which modules have only of late. Beyond what a clock can
- * show is the same as never.
+ * A deadline of user space (0: none) on our clock: the caller's is that of its time
+ * namespace. As do_timens_ktime_to_host(), which modules have only of late. Beyond what a
+ * clock can show is the same as never: KTIME_MAX.
  */
-static ktime_t on_our_clock(u64 ns)
+static ktime_t to_deadline(u64 ns)
 {
 	ktime_t offset = 0;
 
-	if (ns >= KTIME_MAX)
+	if (!ns || ns >= KTIME_MAX)
 		return KTIME_MAX;
 #ifdef CONFIG_TIME_NS
 	offset = timespec64_to_ktime(current->nsproxy->time_ns->offsets.monotonic);
@@ -283,17 +283,9 @@ static ktime_t on_our_clock(u64 ns)
 	return (s64)ns < offset ? 0 : min_t(u64, ns - offset, KTIME_MAX);
 }
 
-/* A deadline of user space, 0 for none, as a time or NULL. */
-static ktime_t *to_deadline(u64 ns, ktime_t *deadline)
-{
-	*deadline = on_our_clock(ns);
-	return ns && *deadline != KTIME_MAX ? deadline : NULL;
-}
-
 static long do_wait(struct shmring_file *sf, u32 role, unsigned int cmd, void __user *uarg)
 {
 	struct shmring_ioc_wait w;
-	ktime_t deadline;
 	int ret;
 
 	if (sf->role != role)
@@ -303,16 +295,17 @@ static long do_wait(struct shmring_file *sf, u32 role, unsigned int cmd, void __
 		return ret;
 	if (w.flags || w.reserved)
 		return -EINVAL;
+	if (!w.mark && role == SHMRING_ROLE_PRODUCER)
+		w.mark = sf->ring->capacity / 2;
 	ret = shmring_check_wait(sf, w.bytes, &w.mark);
 	if (ret)
 		return ret;
-	return shmring_wait(sf, w.bytes, w.mark, to_deadline(w.deadline, &deadline));
+	return shmring_wait(sf, w.bytes, w.mark, to_deadline(w.deadline));
 }
 
 static long do_wait_peer(struct shmring_file *sf, unsigned int cmd, void __user *uarg)
 {
 	struct shmring_ioc_wait_peer w;
-	ktime_t deadline;
 	int ret;
 
 	if (sf->role == SHMRING_ROLE_NONE)
@@ -322,7 +315,7 @@ static long do_wait_peer(struct shmring_file *sf, unsigned int cmd, void __user 
 		return ret;
 	if (w.flags || w.reserved)
 		return -EINVAL;
-	return shmring_wait_peer(sf, to_deadline(w.deadline, &deadline));
+	return shmring_wait_peer(sf, to_deadline(w.deadline));
 }
 
 static long do_set_lowat(struct shmring_file *sf, unsigned int cmd, void __user *uarg)

@@ -187,68 +187,63 @@ void shmring_disarm(struct shmring_side *side)
 	spin_unlock_irq(&side->wait.lock);
 }
 
-/*
- * Sleep until the @deadline or a WAKE: false, or true. A sleeper that is not @sure of
- * its WAKE naps, and looks again.
- */
-static bool sleep_until(ktime_t *deadline, bool sure)
+/* True: woken, or a signal; false: it is @until, CLOCK_MONOTONIC. KTIME_MAX: never. */
+static bool sleep_until(ktime_t until)
 {
-	ktime_t soon;
-
-	if (!sure) {
-		soon = ktime_add_ns(ktime_get(), NAP_NS);
-		if (!deadline || ktime_before(soon, *deadline)) {
-			schedule_hrtimeout_range(&soon, NAP_NS / 4, HRTIMER_MODE_ABS);
-			return true;
-		}
-	}
-	return schedule_hrtimeout_range(deadline, 0, HRTIMER_MODE_ABS);
+	return schedule_hrtimeout_range(until == KTIME_MAX ? NULL : &until, 0, HRTIMER_MODE_ABS);
 }
 
 /*
- * Sleep until @bytes are there, or a signal or the deadline. Who has been woken looks
- * before it arms again: it may be through.
+ * Sleep until @bytes are there, or a signal or the deadline; for the first millisecond, as
+ * long as @mark are not. A sleeper that has been woken looks before it arms again: it may
+ * be through. One that is not sure of its WAKE naps, and looks again.
  */
-static int sleep_for(struct shmring_file *sf, u64 bytes, ktime_t *deadline)
+static int sleep_for(struct shmring_file *sf, u64 bytes, u64 mark, ktime_t deadline)
 {
 	struct shmring_side *side = shmring_side(sf->ring, sf->role);
-	bool napped = false, sure;
+	ktime_t patience = mark > bytes ? ktime_add_ns(ktime_get(), SHMRING_PATIENCE_NS) :
+					  KTIME_MAX;
+	bool woken = true, sure;
+	ktime_t until;
 	DEFINE_WAIT(wait);
 	int ret;
 
 	do {
 		prepare_to_wait(&side->wait, &wait, TASK_INTERRUPTIBLE);
-		sure = shmring_arm(sf, bytes);
-		ret = shmring_ready(sf, bytes);
+		sure = shmring_arm(sf, mark);
+		ret = shmring_ready(sf, mark);
 		if (ret)
 			break;
 		if (signal_pending(current)) {
 			ret = -ERESTARTNOHAND;
 			break;
 		}
-		if (!napped)
+		if (woken)
 			atomic64_inc(&side->nr_sleeps);
-		if (!sleep_until(deadline, sure)) {
+		until = sure ? patience : min(patience, ktime_add_ns(ktime_get(), NAP_NS));
+		woken = sleep_until(min(until, deadline));
+		if (!woken && deadline <= until) {
 			ret = -ETIMEDOUT;
 			break;
 		}
-		napped = !sure;
-		ret = shmring_ready(sf, bytes);
+		if (!woken && until == patience) {
+			mark = bytes;
+			patience = KTIME_MAX;
+		}
+		ret = shmring_ready(sf, mark);
 	} while (!ret);
 	finish_wait(&side->wait, &wait);
 	shmring_disarm(side);
 	return ret;
 }
 
-/* Check what user space asks for, and fill in @mark. */
+/* Check what user space asks for. A @mark below @bytes is @bytes. */
 int shmring_check_wait(const struct shmring_file *sf, u64 bytes, u64 *mark)
 {
 	u64 capacity = sf->ring->capacity;
 
 	if (!bytes || bytes > capacity || *mark > capacity)
 		return -EINVAL;
-	if (!*mark && sf->role == SHMRING_ROLE_PRODUCER)
-		*mark = capacity / 2;
 	*mark = max(*mark, bytes);
 	return 0;
 }
@@ -257,18 +252,19 @@ int shmring_check_wait(const struct shmring_file *sf, u64 bytes, u64 *mark)
  * shmring_wait - WAIT_DATA and WAIT_SPACE
  * @sf: an endpoint
  * @bytes: return at once if these are there, 1 to the capacity
- * @mark: else sleep until these are, @bytes to the capacity
- * @deadline: CLOCK_MONOTONIC, or NULL
+ * @mark: else sleep until these are, @bytes to the capacity, but for @bytes after
+ *	SHMRING_PATIENCE_NS
+ * @deadline: CLOCK_MONOTONIC; KTIME_MAX: none
  *
  * Return: 0, or as in <linux/shmring.h>.
  */
-int shmring_wait(struct shmring_file *sf, u64 bytes, u64 mark, ktime_t *deadline)
+int shmring_wait(struct shmring_file *sf, u64 bytes, u64 mark, ktime_t deadline)
 {
 	int ret = shmring_ready(sf, bytes);
 	int now;
 
 	if (!ret)
-		ret = sleep_for(sf, mark, deadline);
+		ret = sleep_for(sf, bytes, mark, deadline);
 	if (ret == -ETIMEDOUT || ret == -ERESTARTNOHAND) {
 		now = shmring_ready(sf, bytes);
 		if (now)
@@ -291,14 +287,14 @@ static int peer_live(struct shmring_file *sf)
 /**
  * shmring_wait_peer - WAIT_PEER
  * @sf: an endpoint
- * @deadline: CLOCK_MONOTONIC, or NULL
+ * @deadline: CLOCK_MONOTONIC; KTIME_MAX: none
  *
  * Sleeps on the queue of its own side, which shmring_role_begin() of the other role and
  * the end of its own wake. Nothing is armed: no position is waited for.
  *
  * Return: 0, or as in <linux/shmring.h>.
  */
-int shmring_wait_peer(struct shmring_file *sf, ktime_t *deadline)
+int shmring_wait_peer(struct shmring_file *sf, ktime_t deadline)
 {
 	struct shmring_side *side = shmring_side(sf->ring, sf->role);
 	bool in_time = true;
@@ -314,7 +310,7 @@ int shmring_wait_peer(struct shmring_file *sf, ktime_t *deadline)
 			ret = -ERESTARTNOHAND;
 		if (ret)
 			break;
-		in_time = schedule_hrtimeout_range(deadline, 0, HRTIMER_MODE_ABS);
+		in_time = sleep_until(deadline);
 	}
 	finish_wait(&side->wait, &wait);
 	/* Another sleeper may have left before, and left its wake_at to this one. */

@@ -141,9 +141,8 @@ static inline int shmring_prep_wait_data(struct io_uring_sqe *sqe, struct shmrin
 }
 
 /*
- * Producer: wait until there is space for a message of @len bytes, or, if there is
- * not at once, until half the ring is free. Publishes what is staged. The
- * completion's shmring_cqe_result() is 0: look; or what shmring_wait_space() would
+ * Producer: wait until there is space for a message of @len bytes. Publishes what is
+ * staged. The completion's shmring_cqe_result() is 0: look; or what shmring_wait_space() would
  * say of it.
  *
  * Returns 0 or

@@ -258,10 +258,10 @@ static void wait_asks_only_to_sleep(struct kunit *test)
 
 	attach(test, ring, PRODUCER);
 	set_positions(ring, 16, 0);
-	KUNIT_EXPECT_EQ(test, shmring_wait(c, 8, 8, &past), 0);
+	KUNIT_EXPECT_EQ(test, shmring_wait(c, 8, 8, past), 0);
 	KUNIT_EXPECT_EQ(test, side->half->fence_until, 0);
 	set_positions(ring, 16, 16);
-	KUNIT_EXPECT_EQ(test, shmring_wait(c, 8, 8, &past), -ETIMEDOUT);
+	KUNIT_EXPECT_EQ(test, shmring_wait(c, 8, 8, past), -ETIMEDOUT);
 	KUNIT_EXPECT_EQ(test, side->half->fence_until, 16 + CREDIT);
 }
 

@@ -126,7 +126,7 @@ static int sleep_once(void *data)
 
 	allow_signal(SIGUSR1);
 	allow_signal(SIGKILL);
-	s->ret = shmring_wait(s->sf, s->bytes, s->mark, s->deadline ? &s->deadline : NULL);
+	s->ret = shmring_wait(s->sf, s->bytes, s->mark, s->deadline ?: KTIME_MAX);
 	complete_all(&s->done);
 	return 0;
 }

@@ -45,8 +45,8 @@ static void wait_returns_at_once_if_ready(struct kunit *test)
 {
 	struct pair p = make_pair(test, 64, 0);
 
-	KUNIT_EXPECT_EQ(test, shmring_wait(p.consumer, 64, 64, NULL), 0);
-	KUNIT_EXPECT_EQ(test, shmring_wait(p.producer, 8, CAPACITY, NULL), 0);
+	KUNIT_EXPECT_EQ(test, shmring_wait(p.consumer, 64, 64, KTIME_MAX), 0);
+	KUNIT_EXPECT_EQ(test, shmring_wait(p.producer, 8, CAPACITY, KTIME_MAX), 0);
 	KUNIT_EXPECT_EQ(test, atomic64_read(&shmring_side(p.ring, CONSUMER)->nr_sleeps), 0);
 	KUNIT_EXPECT_EQ(test, atomic64_read(&shmring_side(p.ring, PRODUCER)->nr_sleeps), 0);
 	KUNIT_EXPECT_EQ(test, wake_at(p.ring, CONSUMER), SHMRING_NO_WAKE);
@@ -68,23 +68,59 @@ static void consumer_sleeps_until_woken(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, nr_wakes(&p, CONSUMER), 1);
 }
 
-static void producer_sleeps_until_mark(struct kunit *test)
+/*
+ * In its first millisecond, a sleep is for the mark. That passes quickly: the case looks at
+ * what the sleeper arms for until it has caught one in time.
+ */
+static void sleep_is_for_the_mark_at_first(struct kunit *test)
+{
+	u64 first = SHMRING_NO_WAKE;
+	struct sleeper *s;
+	struct pair p;
+	int i;
+
+	for (i = 0; i < 1000 && first != 1000 + CAPACITY / 2; i++) {
+		p = make_pair(test, 1000 + CAPACITY, 1000);
+		s = start_sleeper(test, p.producer, 8, CAPACITY / 2, 0);
+		while ((first = wake_at(p.ring, PRODUCER)) == SHMRING_NO_WAKE)
+			cond_resched();
+		set_positions(p.ring, 1000 + CAPACITY, 1008);
+		wake(&p, PRODUCER);
+		KUNIT_ASSERT_EQ(test, result_of(test, s), 0);
+	}
+	KUNIT_EXPECT_EQ(test, first, 1000 + CAPACITY / 2);
+}
+
+/* After that, it ends as soon as the message fits; and it is still the same sleep. */
+static void sleep_ends_when_the_message_fits(struct kunit *test)
 {
 	struct pair p = make_pair(test, 1000 + CAPACITY, 1000);
-	struct sleeper *s = start_sleeper(test, p.producer, 8, CAPACITY / 2, 0);
+	struct sleeper *s = start_sleeper(test, p.producer, 16, CAPACITY / 2, 0);
+	int left = HANG_MS;
 
-	await_sleeps(test, p.producer, 1);
-	KUNIT_EXPECT_EQ(test, wake_at(p.ring, PRODUCER), 1000 + CAPACITY / 2);
-
-	/* Enough for it, but not what it was to sleep for. */
+	while (wake_at(p.ring, PRODUCER) != 1016 && left-- > 0)
+		msleep(1);
+	KUNIT_ASSERT_EQ(test, wake_at(p.ring, PRODUCER), 1016);
+	KUNIT_EXPECT_EQ(test, atomic64_read(&shmring_side(p.ring, PRODUCER)->nr_sleeps), 1);
 	set_positions(p.ring, 1000 + CAPACITY, 1008);
 	wake(&p, PRODUCER);
 	await_sleeps(test, p.producer, 2);
 	KUNIT_EXPECT_TRUE(test, sleeps(s));
-	KUNIT_EXPECT_EQ(test, wake_at(p.ring, PRODUCER), 1000 + CAPACITY / 2);
-
-	set_positions(p.ring, 1000 + CAPACITY, 1000 + CAPACITY / 2);
+	KUNIT_EXPECT_EQ(test, wake_at(p.ring, PRODUCER), 1016);
+	set_positions(p.ring, 1000 + CAPACITY, 1016);
 	wake(&p, PRODUCER);
+	KUNIT_EXPECT_EQ(test, result_of(test, s), 0);
+}
+
+/* The same for a consumer that has said so. */
+static void consumer_has_patience_for_its_mark(struct kunit *test)
+{
+	struct pair p = make_pair(test, 1000, 1000);
+	struct sleeper *s = start_sleeper(test, p.consumer, 64, 512, 0);
+
+	await_sleeps(test, p.consumer, 1);
+	set_positions(p.ring, 1064, 1000);
+	wake(&p, CONSUMER);
 	KUNIT_EXPECT_EQ(test, result_of(test, s), 0);
 }
 
@@ -245,12 +281,12 @@ static void deadline_passes(struct kunit *test)
 	struct pair p = make_pair(test, CAPACITY, CAPACITY);
 	ktime_t deadline = in_ms(20);
 
-	KUNIT_EXPECT_EQ(test, shmring_wait(p.consumer, 8, 8, &deadline), -ETIMEDOUT);
+	KUNIT_EXPECT_EQ(test, shmring_wait(p.consumer, 8, 8, deadline), -ETIMEDOUT);
 	KUNIT_EXPECT_GE(test, ktime_get(), deadline);
 	KUNIT_EXPECT_EQ(test, wake_at(p.ring, CONSUMER), SHMRING_NO_WAKE);
 
 	set_positions(p.ring, CAPACITY, 0);
-	KUNIT_EXPECT_EQ(test, shmring_wait(p.producer, 8, 8, &deadline), -ETIMEDOUT);
+	KUNIT_EXPECT_EQ(test, shmring_wait(p.producer, 8, 8, deadline), -ETIMEDOUT);
 	KUNIT_EXPECT_EQ(test, wake_at(p.ring, PRODUCER), SHMRING_NO_WAKE);
 }
 
@@ -259,9 +295,9 @@ static void deadline_passed_long_ago(struct kunit *test)
 	struct pair p = make_pair(test, 0, 0);
 	ktime_t deadline = 1;
 
-	KUNIT_EXPECT_EQ(test, shmring_wait(p.consumer, 8, 8, &deadline), -ETIMEDOUT);
+	KUNIT_EXPECT_EQ(test, shmring_wait(p.consumer, 8, 8, deadline), -ETIMEDOUT);
 	set_positions(p.ring, 8, 0);
-	KUNIT_EXPECT_EQ(test, shmring_wait(p.consumer, 8, 8, &deadline), 0);
+	KUNIT_EXPECT_EQ(test, shmring_wait(p.consumer, 8, 8, deadline), 0);
 }
 
 static void death_beats_deadline(struct kunit *test)
@@ -270,7 +306,7 @@ static void death_beats_deadline(struct kunit *test)
 	ktime_t deadline = 1;
 
 	detach(p.producer);
-	KUNIT_EXPECT_EQ(test, shmring_wait(p.consumer, 8, 8, &deadline), -ENODATA);
+	KUNIT_EXPECT_EQ(test, shmring_wait(p.consumer, 8, 8, deadline), -ENODATA);
 }
 
 /* Enough for it, if less than its mark, when the deadline passes. */
@@ -351,7 +387,7 @@ static void consumer_not_held_if_producer_waits(struct kunit *test)
 	struct sleeper *producer = start_sleeper(test, p.producer, CAPACITY, CAPACITY, 0);
 
 	await_sleeps(test, p.producer, 1);
-	KUNIT_EXPECT_EQ(test, shmring_wait(p.consumer, 1024, 1024, NULL), 0);
+	KUNIT_EXPECT_EQ(test, shmring_wait(p.consumer, 1024, 1024, KTIME_MAX), 0);
 	KUNIT_EXPECT_TRUE(test, sleeps(producer));
 }
 
@@ -362,7 +398,7 @@ static void empty_consumer_sleeps_though_producer_is_armed(struct kunit *test)
 	ktime_t deadline = 1;
 
 	WRITE_ONCE(p.ring->lane->space_wake_at, 8);
-	KUNIT_EXPECT_EQ(test, shmring_wait(p.consumer, 1024, 1024, &deadline), -ETIMEDOUT);
+	KUNIT_EXPECT_EQ(test, shmring_wait(p.consumer, 1024, 1024, deadline), -ETIMEDOUT);
 }
 
 static void want_space(struct pair *p, u64 tail)
@@ -380,18 +416,18 @@ static void consumer_is_content_while_space_is_wanted(struct kunit *test)
 	ktime_t deadline = 1;
 
 	want_space(&p, 1008);
-	KUNIT_EXPECT_EQ(test, shmring_wait(p.consumer, 1024, 1024, NULL), 0);
+	KUNIT_EXPECT_EQ(test, shmring_wait(p.consumer, 1024, 1024, KTIME_MAX), 0);
 	/* With nothing to take it waits, but for the next byte. */
 	set_positions(p.ring, 1000, 1000);
-	KUNIT_EXPECT_EQ(test, shmring_wait(p.consumer, 1024, 1024, &deadline), -ETIMEDOUT);
+	KUNIT_EXPECT_EQ(test, shmring_wait(p.consumer, 1024, 1024, deadline), -ETIMEDOUT);
 	/* Given back already; never asked for; where no tail can be. */
 	set_positions(p.ring, 1064, 1000);
 	want_space(&p, 1000);
-	KUNIT_EXPECT_EQ(test, shmring_wait(p.consumer, 1024, 1024, &deadline), -ETIMEDOUT);
+	KUNIT_EXPECT_EQ(test, shmring_wait(p.consumer, 1024, 1024, deadline), -ETIMEDOUT);
 	want_space(&p, 0);
-	KUNIT_EXPECT_EQ(test, shmring_wait(p.consumer, 1024, 1024, &deadline), -ETIMEDOUT);
+	KUNIT_EXPECT_EQ(test, shmring_wait(p.consumer, 1024, 1024, deadline), -ETIMEDOUT);
 	want_space(&p, SHMRING_POSITION_LIMIT);
-	KUNIT_EXPECT_EQ(test, shmring_wait(p.consumer, 1024, 1024, &deadline), -ETIMEDOUT);
+	KUNIT_EXPECT_EQ(test, shmring_wait(p.consumer, 1024, 1024, deadline), -ETIMEDOUT);
 }
 
 /* K, the producer's half: it stores what it wants, sees that the consumer has armed, WAKEs. */
@@ -428,7 +464,7 @@ static int wait_for_peer(void *data)
 
 	allow_signal(SIGUSR1);
 	allow_signal(SIGKILL);
-	s->ret = shmring_wait_peer(s->sf, s->deadline ? &s->deadline : NULL);
+	s->ret = shmring_wait_peer(s->sf, s->deadline ?: KTIME_MAX);
 	complete_all(&s->done);
 	return 0;
 }
@@ -450,14 +486,14 @@ static void peer_is_waited_for(struct kunit *test)
 	ktime_t deadline = 1;
 	struct sleeper *s;
 
-	KUNIT_EXPECT_EQ(test, shmring_wait_peer(consumer, &deadline), -ETIMEDOUT);
+	KUNIT_EXPECT_EQ(test, shmring_wait_peer(consumer, deadline), -ETIMEDOUT);
 	s = start_helper(test, wait_for_peer, consumer);
 	await_queued(test, consumer);
 	producer = attach(test, ring, PRODUCER);	/* the first */
 	KUNIT_EXPECT_EQ(test, result_of(test, s), 0);
-	KUNIT_EXPECT_EQ(test, shmring_wait_peer(consumer, &deadline), 0);
+	KUNIT_EXPECT_EQ(test, shmring_wait_peer(consumer, deadline), 0);
 	detach(producer);
-	KUNIT_EXPECT_EQ(test, shmring_wait_peer(consumer, &deadline), -ETIMEDOUT);
+	KUNIT_EXPECT_EQ(test, shmring_wait_peer(consumer, deadline), -ETIMEDOUT);
 	s = start_helper(test, wait_for_peer, consumer);
 	await_queued(test, consumer);
 	attach(test, ring, PRODUCER);			/* the next */
@@ -487,14 +523,14 @@ static void peer_gone(struct kunit *test)
 	detach(p.producer);
 	KUNIT_EXPECT_EQ(test, shmring_ready(p.producer, 1), -ESHUTDOWN);
 	/* What is left is all there will be, be it less than asked for. */
-	KUNIT_EXPECT_EQ(test, shmring_wait(p.consumer, 1024, 1024, NULL), 0);
+	KUNIT_EXPECT_EQ(test, shmring_wait(p.consumer, 1024, 1024, KTIME_MAX), 0);
 	set_positions(p.ring, 48, 48);
-	KUNIT_EXPECT_EQ(test, shmring_wait(p.consumer, 1, 1, NULL), -ENODATA);
+	KUNIT_EXPECT_EQ(test, shmring_wait(p.consumer, 1, 1, KTIME_MAX), -ENODATA);
 
 	p = make_pair(test, 0, 0);
 	detach(p.consumer);
 	KUNIT_EXPECT_EQ(test, shmring_ready(p.consumer, 1), -ESHUTDOWN);
-	KUNIT_EXPECT_EQ(test, shmring_wait(p.producer, 1, 1, NULL), -EPIPE);
+	KUNIT_EXPECT_EQ(test, shmring_wait(p.producer, 1, 1, KTIME_MAX), -EPIPE);
 }
 
 static void peer_not_there_yet_is_not_gone(struct kunit *test)
@@ -504,7 +540,7 @@ static void peer_not_there_yet_is_not_gone(struct kunit *test)
 	ktime_t deadline = 1;
 
 	KUNIT_EXPECT_EQ(test, shmring_ready(consumer, 1), 0);
-	KUNIT_EXPECT_EQ(test, shmring_wait(consumer, 1, 1, &deadline), -ETIMEDOUT);
+	KUNIT_EXPECT_EQ(test, shmring_wait(consumer, 1, 1, deadline), -ETIMEDOUT);
 }
 
 #define ROUNDS	20000
@@ -518,7 +554,7 @@ static int consume(void *data)
 
 	allow_signal(SIGKILL);
 	for (tail = 0; tail < 8 * ROUNDS && !s->ret; tail += 8) {
-		s->ret = shmring_wait(s->sf, 8, 8, NULL);
+		s->ret = shmring_wait(s->sf, 8, 8, KTIME_MAX);
 		smp_store_mb(*shmring_side(ring, CONSUMER)->position, tail + 8);
 		if (tail + 8 >= wake_at(ring, PRODUCER))
 			shmring_wake(shmring_side(ring, PRODUCER));
@@ -544,7 +580,7 @@ static void no_wakeup_lost(struct kunit *test)
 		smp_store_mb(*shmring_side(p.ring, PRODUCER)->position, head);
 		if (head >= wake_at(p.ring, CONSUMER))
 			wake(&p, CONSUMER);
-		ret = shmring_wait(p.producer, CAPACITY, CAPACITY, &deadline);
+		ret = shmring_wait(p.producer, CAPACITY, CAPACITY, deadline);
 	}
 	KUNIT_EXPECT_EQ_MSG(test, ret, 0, "at %llu: a lost wake-up", head);
 	KUNIT_ASSERT_EQ(test, ret, 0);
@@ -555,7 +591,9 @@ static void no_wakeup_lost(struct kunit *test)
 static struct kunit_case cases[] = {
 	KUNIT_CASE(wait_returns_at_once_if_ready),
 	KUNIT_CASE(consumer_sleeps_until_woken),
-	KUNIT_CASE(producer_sleeps_until_mark),
+	KUNIT_CASE(sleep_is_for_the_mark_at_first),
+	KUNIT_CASE(sleep_ends_when_the_message_fits),
+	KUNIT_CASE(consumer_has_patience_for_its_mark),
 	KUNIT_CASE(sleeper_survives_wake_below_position),
 	KUNIT_CASE(positions_beyond_32_and_63_bits),
 	KUNIT_CASE(wake_with_nobody_changes_nothing),

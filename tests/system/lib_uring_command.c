@@ -153,8 +153,14 @@ static void test_space(void)
 	EXPECT_EQ(run(pair.p, SHMRING_URING_WAIT_SPACE, page_size(), 0), 0);
 	for (i = 0; i < nr; i++)
 		send_number(pair.p, i);
-	begin(pair.p, SHMRING_URING_WAIT_SPACE, 16, 0);
-	for (i = 0; i < nr / 2; i++) {
+	/* No mark: for the message. */
+	begin(pair.p, SHMRING_URING_WAIT_SPACE, 32, 0);
+	EXPECT_EQ(receive_number(pair.c), 0);
+	EXPECT(pending());
+	EXPECT_EQ(receive_number(pair.c), 1);
+	EXPECT_EQ(next_result(ring, NULL), 0);
+	begin(pair.p, SHMRING_URING_WAIT_SPACE, 64, page_size() / 2);
+	for (i = 2; i < nr / 2; i++) {
 		if (i % (nr / 8) == 1)
 			EXPECT(pending());
 		EXPECT_EQ(receive_number(pair.c), i);

@@ -151,6 +151,7 @@
 #define SHMRING_ALIGN		8u		/* of every record and slot */
 #define SHMRING_CAPACITY_MAX	0x40000000ull	/* bytes: 1 GiB */
 #define SHMRING_NAME_MAX	64u		/* with the final NUL */
+#define SHMRING_PATIENCE_NS	1000000u	/* a sleep for mark, then for bytes */
 #define SHMRING_POSITION_LIMIT	0x4000000000000000ull /* head and tail are below this */
 
 /* Roles: what an endpoint is. */
@@ -351,8 +352,9 @@ struct shmring_ioc_query {
 /*
  * WAIT_DATA: return once there are @bytes of data, and earlier if there are
  * some and the producer waits for space (it would wait for ever). WAIT_SPACE:
- * return at once if @bytes are free; otherwise sleep until @mark bytes are, so
- * that a full ring costs one wake-up and not one a record.
+ * return once @bytes are free. Either returns at once if @bytes are there. Otherwise
+ * a sleep is for @mark bytes in its first millisecond (SHMRING_PATIENCE_NS), so that a
+ * full ring costs one wake-up and not one a record; from then on for @bytes.
  *
  * ETIMEDOUT	the deadline has passed; success beats it
  * EINTR	a signal handler has run, whatever its SA_RESTART (as for poll)
@@ -412,6 +414,8 @@ struct shmring_ioc_wait_peer {
  * URING_CANCEL (no argument): all waits through this endpoint's file that have not
  * come to an end do so now; success beats it.
  *
+ * A command has no timer: it waits until @mark bytes are there, and 0 means bytes.
+ *
  * ECANCELED	URING_CANCEL; or io_uring, or the process, goes
  * ENOTTY	no such command, or not for this kind of file
  * EINVAL	as for the request; or a field of the sqe that has no meaning here
@@ -420,7 +424,7 @@ struct shmring_ioc_wait_peer {
  */
 struct shmring_uring_wait {
 	__aligned_u64 bytes;	/* as in shmring_ioc_wait */
-	__aligned_u64 mark;
+	__aligned_u64 mark;	/* 0: bytes */
 };
 
 #define SHMRING_IOC_TYPE	0xB5
