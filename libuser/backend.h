@@ -58,11 +58,13 @@ struct shmring_private {
 	uint64_t fenced_until;	/* memfd: the peer is known to fence below this position */
 	void *base;		/* the mapping */
 	size_t size;		/* and its bytes */
-	size_t lowat;
+	size_t lowat;		/* bytes; see shmring_set_lowat() */
+	uint64_t linger;	/* ns; see shmring_set_linger() */
 	enum shmring_policy policy;
 	struct shmring_spin spin;
 	uint64_t sleeps;	/* times this endpoint slept */
 	uint64_t wakes;		/* wake-up system calls it made */
+	bool crowded;		/* the peer last waited on this CPU: do not spin */
 	bool refused;		/* has counted that the peer lied */
 	char name[SHMRING_NAME_MAX];	/* memfd: of the file in /dev/shm */
 	bool persists;		/* memfd: the name stays when the last holder goes */
@@ -96,8 +98,11 @@ struct shmring_backend {
 	/* See whether the other side has died without a word; NULL: it cannot. */
 	void (*check_peer)(struct shmring *r);
 
-	/* About to say -EAGAIN: have the poll descriptor tell what comes next. */
-	void (*arm_poll)(struct shmring *r, uint64_t bytes);	/* NULL: it does */
+	/*
+	 * About to say -EAGAIN: have the poll descriptor ready once there are @bytes, counted
+	 * from what the other side has been told. NULL: there is none.
+	 */
+	void (*arm_poll)(struct shmring *r, uint64_t bytes);
 	int (*poll_fd)(struct shmring *r);			/* a descriptor */
 	int (*grant)(const struct shmring_private *p, enum shmring_role role);	/* a descriptor */
 	int (*info)(const struct shmring *r, struct shmring_info *info);

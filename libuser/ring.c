@@ -248,12 +248,25 @@ static int new_object(struct shmring **out)
 	return 0;
 }
 
+/* A forked child, whose copy this may be, has no part in the ring. */
+static void linger(struct shmring *r)
+{
+	struct shmring_wait wait = { .policy = SHMRING_DEFAULT };
+
+	if (r->role != SHMRING_PRODUCER || !r->priv->linger || !shmring_is_ours(r->priv))
+		return;
+	wait.deadline = shmring_deadline(r->priv->linger);
+	while (shmring_drain(r, &wait) == -EINTR)
+		;
+}
+
 void shmring_close(struct shmring *r)
 {
 	SHMRING_NO_CANCEL;
 
 	if (!r)
 		return;
+	linger(r);
 	if (r->priv->backend)
 		r->priv->backend->close(r);
 	unmap(r->priv);
@@ -324,6 +337,7 @@ int shmring_create(struct shmring **out, const char *name, const struct shmring_
 	if (o.policy)
 		r->priv->policy = o.policy;
 	r->priv->lowat = o.lowat;
+	r->priv->linger = o.linger;
 	ret = create(r->priv, &choice, clean, &o);
 	made = !ret;
 	ret = finish(out, r, &choice, o.role, ret);
@@ -414,6 +428,24 @@ int shmring_set_policy(struct shmring *r, enum shmring_policy policy)
 	if ((unsigned int)policy > SHMRING_SPIN)
 		return -EINVAL;
 	r->priv->policy = policy ? policy : SHMRING_ADAPTIVE;
+	return 0;
+}
+
+int shmring_set_lowat(struct shmring *r, size_t bytes)
+{
+	if (r->role == SHMRING_HANDLE)
+		return -EBADF;
+	if (bytes > r->capacity)
+		return -EINVAL;
+	r->priv->lowat = bytes;
+	return 0;
+}
+
+int shmring_set_linger(struct shmring *r, uint64_t ns)
+{
+	if (r->role != SHMRING_PRODUCER)
+		return -EBADF;
+	r->priv->linger = ns;
 	return 0;
 }
 

@@ -1,13 +1,20 @@
 // SPDX-License-Identifier: MIT
 /*
- * The slow path: look, spin, sleep, look again. What there is to wait for is
- * decided here, from the positions; a backend only knows how to sleep.
+ * The slow path: look, spin, sleep, look again. look.c decides what there is; a
+ * backend only knows how to sleep.
  */
 #define _GNU_SOURCE 1
+#include <poll.h>
 #include <sched.h>
+#include <signal.h>
 #include <string.h>
+#include <time.h>
 
-#include "backend.h"
+#include "cancel.h"
+#include "wait.h"
+
+#define IN_VAIN_MAX	16		/* sleeps of a wait that end with nothing there */
+#define PAUSE_NS	1000000		/* between two looks, after so many */
 
 uint64_t shmring_deadline(uint64_t ns)
 {
@@ -25,77 +32,6 @@ static inline void cpu_relax(void)
 #endif
 }
 
-/* ---------------------------------------------------------------- looking */
-
-/* What is waited for: bytes beyond this side's own position. */
-struct want {
-	uint64_t bytes;
-	uint64_t mark;
-};
-
-static bool gone(const uint32_t *state)
-{
-	/* Acquire: what the peer did before it went is to be seen. */
-	return __atomic_load_n(state, __ATOMIC_ACQUIRE) == SHMRING_PEER_GONE;
-}
-
-/* 1: there is data; 0: not yet; or why there will be none. */
-static int look_for_data(struct shmring *r, const struct want *want)
-{
-	bool ended = gone(&r->lane->producer_state);
-	uint64_t avail, wake_at, told;
-
-	__shmring_refresh_data(r);
-	if (r->error)
-		return r->error;
-	avail = r->c.limit - r->c.tail;
-	if (avail >= want->bytes)
-		return 1;
-	if (ended)
-		return avail ? 1 : -ENODATA;
-	/*
-	 * Does the producer wait for space that it has not been given yet? Signed:
-	 * "no" is -1, and space that was there from the start is below zero.
-	 */
-	wake_at = __atomic_load_n(&r->lane->space_wake_at, __ATOMIC_ACQUIRE);
-	told = r->c.tail - r->c.held;
-	if ((int64_t)(wake_at - told) <= 0) {
-		/*
-		 * It armed for what it was given meanwhile, and has seen that. Edge-
-		 * triggered, it may have used that up, and arms again only if woken.
-		 */
-		if (told >= wake_at)
-			__shmring_wake(r);
-		return 0;
-	}
-	/* Then no more will come: make do with what there is, or give back. */
-	if (avail)
-		return 1;
-	if (!r->c.held)
-		return 0;
-	/* Unless it came since we looked: what it waits behind, it had told us before. */
-	__shmring_refresh_data(r);
-	if (r->error)
-		return r->error;
-	return r->c.limit != r->c.tail ? 1 : -EDEADLK;
-}
-
-/* 1: there is space; 0: not yet; or why there will be none. */
-static int look_for_space(struct shmring *r, const struct want *want)
-{
-	if (gone(&r->lane->consumer_state))
-		return -EPIPE;
-	__shmring_refresh_space(r);
-	if (r->error)
-		return r->error;
-	return want->bytes <= r->p.limit - r->p.head;
-}
-
-static int look(struct shmring *r, const struct want *want)
-{
-	return r->role == SHMRING_CONSUMER ? look_for_data(r, want) : look_for_space(r, want);
-}
-
 /* --------------------------------------------------------------- spinning */
 
 /* Where nobody tells of a death: look now and then whether the peer lives. */
@@ -109,9 +45,15 @@ static void check_peer(struct shmring *r, uint64_t now)
 	p->backend->check_peer(r);
 }
 
-static uint64_t found(const struct shmring *r)
+/*
+ * Does the other side need this CPU to go on? The shared words are looked at only if they
+ * said so last time: in a stream, each look takes a cache line from the other side.
+ */
+static bool is_crowded(struct shmring *r)
 {
-	return r->role == SHMRING_CONSUMER ? r->c.limit - r->c.tail : r->p.limit - r->p.head;
+	if (r->priv->crowded)
+		shmring_note_cpu(r);
+	return r->priv->spin.alone || r->priv->crowded;
 }
 
 static void pause_for(unsigned int pauses)
@@ -133,41 +75,48 @@ static void fetch_message_to_come(const struct shmring *r)
 
 /*
  * Look until there is something, for @budget ns or until @deadline (0: none), once at
- * least. The clock is read only after some looks, and @spun counts from then.
+ * least. The clock is read only after some looks, and @spun counts from then. On a CPU
+ * that the other side needs, too, each look in vain yields it (SPIN), or ends this.
  */
-static int spin_for(struct shmring *r, const struct want *want, uint64_t budget,
+static int spin_for(struct shmring *r, struct shmring_want *want, uint64_t budget,
 		    uint64_t deadline, uint64_t *spun)
 {
 	struct shmring_spin *spin = &r->priv->spin;
+	bool yields = budget == UINT64_MAX && is_crowded(r);
 	uint64_t now, start = 0;
 	unsigned int looks = 0;
 	int ret;
 
 	*spun = 0;
 	pause_for(spin->pauses);
-	while (!(ret = look(r, want))) {
+	while (!(ret = shmring_look(r, want))) {
 		fetch_message_to_come(r);
 		cpu_relax();
-		if (++looks % spin->looks)
+		if (++looks % spin->looks && !yields)
 			continue;
-		if (spin->alone)
-			sched_yield();
 		now = shmring_now();
 		check_peer(r, now);
+		shmring_announce(r, want);
+		shmring_note_cpu(r);
+		yields = spin->alone || r->priv->crowded;
 		if (!start)
 			start = now;
 		*spun = now - start;
 		if (*spun >= budget || (deadline && now >= deadline))
 			break;
+		if (yields && budget != UINT64_MAX)
+			break;
+		if (yields)
+			sched_yield();
 	}
 	if (ret >= 0)
-		shmring_pauses_learn(spin, looks + 1, found(r), r->capacity);
+		shmring_pauses_learn(spin, looks + 1, shmring_available(r), r->capacity);
 	return ret;
 }
 
 /* ---------------------------------------------------------------- waiting */
 
-static int only_spin(struct shmring *r, const struct want *want, uint64_t deadline)
+static int only_spin(struct shmring *r, struct shmring_want *want, uint64_t deadline)
 {
 	uint64_t spun;
 	int ret = spin_for(r, want, UINT64_MAX, deadline, &spun);
@@ -179,13 +128,13 @@ static int only_spin(struct shmring *r, const struct want *want, uint64_t deadli
  * Look for as long as the fastest sleep takes; or once, if that was in vain lately. What
  * is there already needs no pause, and says nothing about what comes.
  */
-static int look_briefly(struct shmring *r, const struct want *want, uint64_t deadline)
+static int look_briefly(struct shmring *r, struct shmring_want *want, uint64_t deadline)
 {
 	struct shmring_spin *spin = &r->priv->spin;
-	int ret = look(r, want);
+	int ret = shmring_look(r, want);
 	uint64_t spun;
 
-	if (ret || spin->alone || shmring_brief_rests(spin))
+	if (ret || shmring_brief_rests(spin))
 		return ret;
 	ret = spin_for(r, want, SHMRING_BRIEF_NS, deadline, &spun);
 	if (ret >= 0)
@@ -193,34 +142,28 @@ static int look_briefly(struct shmring *r, const struct want *want, uint64_t dea
 	return ret;
 }
 
-/* Spin for as long as that is worth it. */
-static int spin_a_little(struct shmring *r, const struct want *want, uint64_t deadline)
+/* Spin for as long as that is worth it. A spin that met the peer's CPU says nothing. */
+static int spin_a_little(struct shmring *r, struct shmring_want *want, uint64_t deadline)
 {
 	struct shmring_spin *spin = &r->priv->spin;
 	uint64_t spun;
 	int ret;
 
-	if (!spin->budget || spin->alone)
+	if (!spin->budget)
 		return look_briefly(r, want, deadline);
 	ret = spin_for(r, want, spin->budget, deadline, &spun);
-	if (ret >= 0)
+	if (ret > 0 || (!ret && !r->priv->crowded))
 		shmring_spin_learn(spin, spun, ret);
 	return ret;
 }
 
-/* What the backend is asked for counts from what the other side has been told. */
-static uint64_t beyond_told(const struct shmring *r, const struct want *want)
-{
-	uint64_t bytes = want->bytes + r->c.held;	/* of a producer: 0 */
-
-	return bytes < r->capacity ? bytes : r->capacity;
-}
-
-/* Who will not spin for long does not ask what a sleep takes: a clock may be a system call. */
-static int sleep_once(struct shmring *r, const struct want *want, uint64_t deadline, bool learn)
+/* @learn: time the sleep, to tune spinning. Reading the clock may be a system call. */
+static int sleep_once(struct shmring *r, const struct shmring_want *want, uint64_t deadline,
+		      bool learn)
 {
 	uint64_t start = learn ? shmring_now() : 0;
-	int ret = r->priv->backend->wait(r, beyond_told(r, want), want->mark, deadline);
+	int ret = r->priv->backend->wait(r, shmring_beyond_told(r, want->bytes), want->mark,
+					 deadline);
 
 	r->priv->sleeps++;
 	if (learn)
@@ -229,56 +172,93 @@ static int sleep_once(struct shmring *r, const struct want *want, uint64_t deadl
 }
 
 /*
- * Success beats what ended the sleep. The deadline is looked at here, too: a peer that
- * makes each sleep end at once, and nothing of it, is not to keep the caller.
+ * The other side has ended many sleeps at once and has published nothing. Look once a
+ * millisecond instead, which costs next to no CPU. Signals are let in during the pauses
+ * alone: one that came between two would not end the wait.
  */
-static int sleep_on(struct shmring *r, const struct want *want, uint64_t deadline, bool learn)
+static int look_now_and_then(struct shmring *r, struct shmring_want *want, uint64_t deadline)
 {
+	const struct timespec pause = { .tv_nsec = PAUSE_NS };
+	sigset_t all, before;
+	int ret, paused;
+	SHMRING_NO_CANCEL;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_BLOCK, &all, &before);
+	do {
+		paused = ppoll(NULL, 0, &pause, &before) < 0 ? -EINTR : 0;
+		check_peer(r, shmring_now());
+		ret = shmring_look(r, want);
+		if (!ret)
+			ret = paused;
+		if (!ret && deadline && shmring_now() >= deadline)
+			ret = -ETIMEDOUT;
+	} while (!ret);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return ret;
+}
+
+/* Success beats what ended the sleep. The deadline holds however sleeps end. */
+static int sleep_on(struct shmring *r, struct shmring_want *want, uint64_t deadline, bool learn)
+{
+	unsigned int in_vain = 0;
 	int ret, slept;
 
+	shmring_note_cpu(r);
+	shmring_announce(r, want);
 	do {
 		slept = sleep_once(r, want, deadline, learn);
-		ret = look(r, want);
+		ret = shmring_look(r, want);
 		if (!ret)
 			ret = slept;
 		if (!ret && deadline && shmring_now() >= deadline)
 			ret = -ETIMEDOUT;
+		if (!ret && ++in_vain == IN_VAIN_MAX)
+			return look_now_and_then(r, want, deadline);
 	} while (!ret);
 	return ret;
 }
 
-/* The caller will not wait. If nothing is there, tell poll what it would be for. */
-static int refuse_to_wait(struct shmring *r, const struct want *want)
+/* The caller will not wait. Tell the other side, and poll, what would be waited for. */
+static int refuse_to_wait(struct shmring *r, struct shmring_want *want)
 {
-	int ret = look(r, want);
+	uint64_t lowat = r->priv->lowat;
+	int ret = shmring_look(r, want);
 
 	if (ret)
 		return ret;
 	check_peer(r, shmring_now());
+	shmring_announce(r, want);
 	if (r->priv->backend->arm_poll)
-		r->priv->backend->arm_poll(r, beyond_told(r, want));
-	ret = look(r, want);
+		r->priv->backend->arm_poll(r, shmring_beyond_told(r, lowat > want->bytes ?
+								  lowat : want->bytes));
+	ret = shmring_look(r, want);
 	return ret ? ret : -EAGAIN;
 }
 
-static int wait_for(struct shmring *r, const struct want *want, const struct shmring_wait *w)
+static int wait_for(struct shmring *r, struct shmring_want *want, const struct shmring_wait *w)
 {
 	enum shmring_policy policy = w ? w->policy : SHMRING_DEFAULT;
 	uint64_t deadline = w ? w->deadline : 0;
+	bool learn = false;
 	int ret;
 
 	if (policy == SHMRING_DEFAULT)
 		policy = r->priv->policy;
-	if (w && (w->flags & SHMRING_NOWAIT))
+	if (w && (w->flags & SHMRING_NOWAIT)) {
 		ret = refuse_to_wait(r, want);
-	else if (policy == SHMRING_SPIN)
+	} else if (policy == SHMRING_SPIN) {
 		ret = only_spin(r, want, deadline);
-	else if (policy == SHMRING_BLOCK)
+	} else if (is_crowded(r)) {
+		ret = shmring_look(r, want);
+	} else if (policy == SHMRING_BLOCK) {
 		ret = look_briefly(r, want, deadline);
-	else
+	} else {
 		ret = spin_a_little(r, want, deadline);
+		learn = true;
+	}
 	if (!ret)
-		ret = sleep_on(r, want, deadline, policy != SHMRING_BLOCK);
+		ret = sleep_on(r, want, deadline, learn);
 	return ret < 0 ? ret : 0;
 }
 
@@ -288,8 +268,8 @@ static bool bad_wait(const struct shmring *r, const struct shmring_wait *w)
 		     w->min_bytes > r->capacity);
 }
 
-/* The peer has lied: count it once, where both sides and the kernel see it. */
-static int tell(struct shmring *r, int ret)
+/* Count an -EBADMSG once an endpoint, where both sides and the kernel see it. */
+static int count_refusal(struct shmring *r, int ret)
 {
 	__shmring_word *refused = r->role == SHMRING_CONSUMER ? &r->consumer->refused :
 								&r->producer->refused;
@@ -304,18 +284,18 @@ static int tell(struct shmring *r, int ret)
 
 int shmring_wait_data(struct shmring *r, const struct shmring_wait *w)
 {
-	struct want want = { .bytes = w && w->min_bytes ? w->min_bytes : 1 };
+	struct shmring_want want = { .bytes = w && w->min_bytes ? w->min_bytes : 1 };
 
 	if (r->role != SHMRING_CONSUMER)
 		return -EBADF;
 	if (bad_wait(r, w))
 		return -EINVAL;
-	return tell(r, r->error ? r->error : wait_for(r, &want, w));
+	return count_refusal(r, r->error ? r->error : wait_for(r, &want, w));
 }
 
 int shmring_wait_space(struct shmring *r, size_t len, const struct shmring_wait *w)
 {
-	struct want want;
+	struct shmring_want want = { 0 };
 
 	if (r->role != SHMRING_PRODUCER)
 		return -EBADF;
@@ -324,11 +304,25 @@ int shmring_wait_space(struct shmring *r, size_t len, const struct shmring_wait 
 	if (len > shmring_max_len(r) || (r->slot_size && len != r->slot_size))
 		return -EMSGSIZE;
 	if (r->error)
-		return tell(r, r->error);
+		return count_refusal(r, r->error);
 	shmring_publish(r);
 	want.bytes = __shmring_footprint(r, len);
 	want.mark = want.bytes > r->capacity / 2 ? want.bytes : r->capacity / 2;
-	return tell(r, wait_for(r, &want, w));
+	return count_refusal(r, wait_for(r, &want, w));
+}
+
+int shmring_drain(struct shmring *r, const struct shmring_wait *w)
+{
+	struct shmring_want want = { .bytes = r->capacity, .mark = r->capacity, .drain = true };
+
+	if (r->role != SHMRING_PRODUCER)
+		return -EBADF;
+	if (bad_wait(r, w))
+		return -EINVAL;
+	if (r->error)
+		return count_refusal(r, r->error);
+	shmring_publish(r);
+	return count_refusal(r, wait_for(r, &want, w));
 }
 
 /* ---------------------------------------------------------------- copying */
@@ -377,5 +371,7 @@ ssize_t shmring_recv(struct shmring *r, void *buf, size_t size,
 void __shmring_wake(struct shmring *r)
 {
 	r->priv->wakes++;
+	/* A producer that never waits says here where it runs. */
+	shmring_note_cpu(r);
 	r->priv->backend->wake(r);
 }

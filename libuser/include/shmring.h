@@ -83,7 +83,8 @@ enum shmring_backend_id {
 struct shmring_options {
 	size_t capacity;	/* rounded up to a power of two, whole pages */
 	size_t slot_size;	/* fixed-size messages without a header; 0: records */
-	size_t lowat;		/* shmring_poll_fd(): ready at; 0: any data, half the space */
+	size_t lowat;		/* see shmring_set_lowat(); 0: whatever the last call lacked */
+	uint64_t linger;	/* see shmring_set_linger(), ns; 0: do not wait */
 	unsigned int mode;	/* of a name: r consumes, w produces; 0: 0600 */
 	unsigned int flags;	/* SHMRING_PERSIST */
 	enum shmring_role role;	/* take this role at once */
@@ -215,9 +216,21 @@ int shmring_unlink(const char *name);
 /*
  * Give up the role and free the object. What was committed stays in the ring
  * for the consumer; what was staged and not published, or peeked and not
- * released, counts as never written or read. NULL is ignored.
+ * released, counts as never written or read. NULL is ignored. Waits for nobody, but
+ * for a producer with a linger: see shmring_set_linger().
  */
 void shmring_close(struct shmring *r);
+
+/*
+ * Producer: how long shmring_close() waits, in nanoseconds, until everything that was
+ * committed has been taken; 0, the default: not at all. A ring without a name, and one
+ * without SHMRING_PERSIST, goes with its last holder and what is in it. What is staged
+ * is published first. The wait ends at once if the consumer is gone; it goes on after
+ * a signal handler has run.
+ *
+ * Returns 0, or -EBADF: not a producer.
+ */
+int shmring_set_linger(struct shmring *r, uint64_t ns);
 
 /*
  * The descriptor to pass on. It is close-on-exec, and carries every right that
@@ -237,7 +250,8 @@ int shmring_grant(const struct shmring *r, enum shmring_role role);
 /*
  * The descriptor to poll: POLLIN when a consumer has data, POLLOUT when a
  * producer has space, POLLHUP when the other side is gone. Poll it after a call
- * has said -EAGAIN. It belongs to the object. With the module it is
+ * has said -EAGAIN: it is ready for what that call lacked, or for shmring_set_lowat()
+ * if that is more. It belongs to the object. With the module it is
  * shmring_fd(), and works with poll, select, epoll in every mode, and io_uring;
  * with memfd it is an inotify descriptor that becomes readable (POLLIN, for
  * both sides) when it is time to try again, or when the other side closes.
@@ -253,12 +267,24 @@ int shmring_poll_fd(struct shmring *r);
  */
 int shmring_set_policy(struct shmring *r, enum shmring_policy policy);
 
+/*
+ * shmring_poll_fd() is ready at @bytes of data, or of space, and not before, though the
+ * call that said -EAGAIN would do with less; 0: whatever that call lacked. Counts from
+ * the next -EAGAIN. A producer that asks for more than its message takes waits for a
+ * consumer that may be waiting for that message.
+ *
+ * Returns 0 or
+ *   -EBADF	a handle
+ *   -EINVAL	bytes above the capacity
+ */
+int shmring_set_lowat(struct shmring *r, size_t bytes);
+
 /* -------------------------------------------------------------- slow path */
 
 /*
  * Sleep (or spin: the policy) until the consumer has a record, or
- * w->min_bytes of them. Earlier too if the producer waits for space, or has
- * gone and left something.
+ * w->min_bytes of them. Earlier too, with what is there, if the producer waits for
+ * space, no further record fits, or the producer has gone.
  *
  * Returns 0 or
  *   -EAGAIN	SHMRING_NOWAIT and nothing there
@@ -266,8 +292,8 @@ int shmring_set_policy(struct shmring *r, enum shmring_policy policy);
  *   -EINTR	a signal handler ran
  *   -ENODATA	end of stream: the producer is gone, and everything it committed
  *		has been taken
- *   -EDEADLK	the producer waits for space that this side holds: everything in
- *		the ring has been advanced past and not released
+ *   -EDEADLK	no more will come: everything in the ring has been advanced past and
+ *		not released, and it is full, or the producer waits for that space
  *   -EBADMSG	the producer wrote what no producer may; the ring cannot be used
  *   -EBADF	not a consumer
  *   -EINVAL	bad policy or flag, or min_bytes above the capacity
@@ -275,9 +301,10 @@ int shmring_set_policy(struct shmring *r, enum shmring_policy policy);
 int shmring_wait_data(struct shmring *r, const struct shmring_wait *w);
 
 /*
- * Sleep (or spin) until the producer has space for a message of @len bytes. A
- * sleep goes on until half the ring is free (or @len, if more), so that a full
- * ring costs one wake-up and not one a message. Publishes what is staged.
+ * Sleep (or spin) until the producer has space for a message of @len bytes. For the
+ * first millisecond a sleep goes on until half the ring is free (or @len, if more), so
+ * that a full ring costs one wake-up and not one a message; after that it ends as soon
+ * as the message fits. Publishes what is staged.
  *
  * Returns 0, -EAGAIN, -ETIMEDOUT, -EINTR, -EBADMSG (the consumer wrote what no
  * consumer may), -EINVAL as above, or
@@ -287,6 +314,22 @@ int shmring_wait_data(struct shmring *r, const struct shmring_wait *w);
  *   -EBADF	not a producer
  */
 int shmring_wait_space(struct shmring *r, size_t len, const struct shmring_wait *w);
+
+/*
+ * Producer: sleep (or spin) until the consumer has taken and released everything that
+ * was committed. Publishes what is staged first. A consumer that waits for more than
+ * there is gets what is there. Waits for a consumer that has not attached yet, too.
+ *
+ * Returns 0 or
+ *   -EAGAIN	SHMRING_NOWAIT, and something is left in the ring
+ *   -ETIMEDOUT	the deadline passed first
+ *   -EINTR	a signal handler ran
+ *   -EPIPE	the consumer is gone, and something is left in the ring
+ *   -EBADMSG	the consumer wrote what no consumer may; the ring cannot be used
+ *   -EBADF	not a producer
+ *   -EINVAL	bad policy or flag, or min_bytes above the capacity
+ */
+int shmring_drain(struct shmring *r, const struct shmring_wait *w);
 
 /*
  * Copy a message in and publish it, waiting for space. Returns @len, or an

@@ -9,11 +9,9 @@
  * shmring_reserve() does, then wait again. Completions may come for nothing, so
  * look, and believe what the ring says.
  *
- * With the module and Linux 6.10 or newer a wait is a command of io_uring, which
- * knows how much is waited for. Elsewhere it is a poll of shmring_poll_fd(), which
- * goes by the endpoint's lowat, and by all that was not given back: so wait for no
- * more than lowat, and with nothing advanced past that is not released, or the poll
- * ends too early, again and again.
+ * With the module and Linux 6.10 or newer a wait is a command of io_uring. Elsewhere it
+ * is a poll of shmring_poll_fd(), which then waits for the same; or for what
+ * shmring_set_lowat() says, if that is more.
  *
  * As for all of struct shmring, one thread at a time; the submission queue's rules
  * are liburing's. Not for an io_uring with IORING_SETUP_IOPOLL, which neither polls
@@ -116,7 +114,7 @@ static inline int __shmring_prep_poll(struct io_uring_sqe *sqe, int fd, int ret)
 static inline int shmring_prep_wait_data(struct io_uring_sqe *sqe, struct shmring *r, size_t bytes)
 {
 	struct shmring_wait w = { 0, 0, SHMRING_DEFAULT, SHMRING_NOWAIT };
-	uint64_t held = r->c.held;
+	uint64_t held = r->c.held, most;
 	int fd;
 
 	io_uring_prep_nop(sqe);
@@ -127,9 +125,13 @@ static inline int shmring_prep_wait_data(struct io_uring_sqe *sqe, struct shmrin
 	if (!bytes)
 		bytes = 1;
 	if (shmring_uring_native(r)) {
-		/* The kernel counts from what the producer has been given back. */
-		if (bytes > r->capacity - held)
-			bytes = (size_t)(r->capacity - held);
+		/*
+		 * The kernel counts from what the producer has been given back. No more than
+		 * can be there: slots may leave a rest.
+		 */
+		most = r->capacity - r->capacity % shmring_slot_stride(r);
+		if (bytes > most - held)
+			bytes = (size_t)(most - held);
 		__shmring_prep_command(sqe, r, SHMRING_URING_WAIT_DATA, bytes + held, 0);
 		return 0;
 	}
@@ -142,8 +144,8 @@ static inline int shmring_prep_wait_data(struct io_uring_sqe *sqe, struct shmrin
 
 /*
  * Producer: wait until there is space for a message of @len bytes. Publishes what is
- * staged. The completion's shmring_cqe_result() is 0: look; or what shmring_wait_space() would
- * say of it.
+ * staged. The completion's shmring_cqe_result() is 0: look; or what
+ * shmring_wait_space() would say of it.
  *
  * Returns 0 or
  *   -EBADF	not a producer
@@ -165,7 +167,10 @@ static inline int shmring_prep_wait_space(struct io_uring_sqe *sqe, struct shmri
 		uint64_t need = __shmring_footprint(r, len);
 
 		shmring_publish(r);
-		__shmring_prep_command(sqe, r, SHMRING_URING_WAIT_SPACE, need ? need : 1, 0);
+		/* As shmring_wait_space() does; (D) in the kernel orders it. */
+		__atomic_store_n(&r->producer->space_wanted, r->p.head + need - r->capacity,
+				 __ATOMIC_RELEASE);
+		__shmring_prep_command(sqe, r, SHMRING_URING_WAIT_SPACE, need, need);
 		return 0;
 	}
 	fd = shmring_poll_fd(r);

@@ -13,6 +13,7 @@ cbmc_right() {
 		slow recv_message
 		slow wait_data
 		slow wait_space
+		slow drain
 		bind bind_producer
 		bind bind_consumer
 		fast reserve_slots
@@ -82,7 +83,7 @@ cbmc_one() {
 	local checks=(--bounds-check --pointer-check --pointer-overflow-check
 		--signed-overflow-check --div-by-zero-check --undefined-shift-check)
 
-	# wait.c compares positions by their signed distance.
+	# look.c compares positions by their signed distance.
 	[ "$file" = slow ] || checks+=(--conversion-check)
 	rm -rf "$dir"
 	mkdir -p "$dir"

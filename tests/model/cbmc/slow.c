@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
 /*
- * The slow path: wait.c. The backend comes back at any
+ * The slow path: wait.c and look.c. The backend comes back at any
  * time and for any reason; after the second time it says why for good. One more time
  * would start from a state that the first has started from, too.
  */
 #include "hostile.h"
+#include "look.c"
 #include "wait.c"
 
 static int sleeps;
@@ -37,6 +38,14 @@ int clock_gettime(clockid_t clock, struct timespec *ts)
 	assume(now.tv_nsec >= 0 && now.tv_nsec < 1000000000);
 	*ts = now;
 	return 0;
+}
+
+int sched_getcpu(void)
+{
+	int cpu;
+
+	assume(cpu >= -1 && cpu < 65536);
+	return cpu;
 }
 
 /* What is learned is of no account here. */
@@ -122,4 +131,13 @@ void wait_data(void)
 
 	shmring_wait_data(&r, &w);
 	check_consumer(&r);
+}
+
+void drain(void)
+{
+	struct shmring r = any_producer();
+	struct shmring_wait w = any_way_to_wait(&r);
+
+	shmring_drain(&r, &w);
+	check_producer(&r);
 }

@@ -1,0 +1,470 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Two sides that would wait for each other, and waits that the other side could keep from
+ * ending: over a backend whose sleep does what the test says.
+ */
+#include <sched.h>
+#include <signal.h>
+#include <sys/time.h>
+
+#include "rig.h"
+
+static struct {
+	int (*meanwhile)(struct rig *rig);
+	struct rig *rig;
+	int nr, wakes;
+	uint64_t bytes, armed;
+} backend_;
+
+static int sleeps(struct shmring *r, uint64_t bytes, uint64_t mark, uint64_t deadline)
+{
+	(void)r;
+	(void)mark;
+	(void)deadline;
+	backend_.nr++;
+	backend_.bytes = bytes;
+	return backend_.meanwhile(backend_.rig);
+}
+
+static void wakes(struct shmring *r)
+{
+	(void)r;
+	backend_.wakes++;
+}
+
+static void arms(struct shmring *r, uint64_t bytes)
+{
+	(void)r;
+	backend_.armed = bytes;
+}
+
+static const struct shmring_backend scripted = { .name = "scripted", .wait = sleeps,
+						 .wake = wakes, .arm_poll = arms };
+
+static void use(struct rig *rig, int (*meanwhile)(struct rig *rig))
+{
+	backend_.meanwhile = meanwhile;
+	backend_.rig = rig;
+	backend_.nr = 0;
+	backend_.wakes = 0;
+	backend_.armed = 0;
+	rig->priv_p.backend = &scripted;
+	rig->priv_c.backend = &scripted;
+}
+
+static int nobody_sleeps(struct rig *rig)
+{
+	(void)rig;
+	fail_msg("nobody was to sleep");
+	return 0;
+}
+
+static int time_is_over(struct rig *rig)
+{
+	(void)rig;
+	return -ETIMEDOUT;
+}
+
+static void fill(struct rig *rig, size_t len)
+{
+	uint64_t i;
+
+	for (i = 0; shmring_reserve(&rig->p, len); i++)
+		put(&rig->p, len, i);
+}
+
+static void advance(struct rig *rig, unsigned int n)
+{
+	size_t len;
+
+	while (n--) {
+		assert_non_null(shmring_peek(&rig->c, &len));
+		assert_int_equal(shmring_advance(&rig->c), 0);
+	}
+}
+
+static const enum shmring_policy policies[] = { SHMRING_ADAPTIVE, SHMRING_BLOCK, SHMRING_SPIN };
+
+/* ------------------------------------------------------------- no more can come */
+
+static void wait_for_more_than_fits(struct rig *rig, size_t len, unsigned int nr)
+{
+	struct shmring_wait wait = { .min_bytes = rig->capacity };
+	size_t i;
+
+	fill(rig, len);
+	advance(rig, nr / 2);
+	for (i = 0; i < ARRAY_SIZE(policies); i++) {
+		wait.policy = policies[i];
+		assert_int_equal(shmring_wait_data(&rig->c, &wait), 0);
+	}
+	advance(rig, nr - nr / 2);
+	for (i = 0; i < ARRAY_SIZE(policies); i++) {
+		wait.policy = policies[i];
+		assert_int_equal(shmring_wait_data(&rig->c, &wait), -EDEADLK);
+	}
+	wait.flags = SHMRING_NOWAIT;
+	assert_int_equal(shmring_wait_data(&rig->c, &wait), -EDEADLK);
+	assert_int_equal(shmring_release(&rig->c), 0);
+	assert_int_equal(shmring_wait_data(&rig->c, &nowait), -EAGAIN);
+}
+
+static void full_ring_ends_a_wait_for_more(void **state)
+{
+	struct rig *rig = *state;
+
+	use(rig, nobody_sleeps);
+	wait_for_more_than_fits(rig, 8, (unsigned int)rig->capacity / 16);
+}
+
+/* The rest of the ring is too small for another slot, and is never filled. */
+static void ring_full_of_slots_ends_a_wait_for_more(void **state)
+{
+	struct rig *rig = *state, *slots = rig_new(rig->start, 1000);
+
+	use(slots, nobody_sleeps);
+	wait_for_more_than_fits(slots, 1000, (unsigned int)slots->capacity / 1000);
+	rig_free(slots);
+}
+
+static void sleep_asks_for_no_more_than_slots_can_fill(void **state)
+{
+	struct rig *rig = *state, *slots = rig_new(rig->start, 1000);
+	struct shmring_wait wait = { .min_bytes = slots->capacity };
+
+	use(slots, time_is_over);
+	assert_int_equal(shmring_wait_data(&slots->c, &wait), -ETIMEDOUT);
+	assert_int_equal(backend_.bytes, slots->capacity / 1000 * 1000);
+	rig_free(slots);
+}
+
+/* ---------------------------------------------------------- who wants what is seen */
+
+static void producer_that_is_refused_says_what_it_wants(void **state)
+{
+	struct rig *rig = *state;
+
+	use(rig, nobody_sleeps);
+	assert_int_equal(shmring_wait_space(&rig->p, 8, &nowait), 0);
+	assert_int_equal(rig->producer->space_wanted, 0);
+	fill(rig, 8);
+	assert_int_equal(shmring_wait_space(&rig->p, 24, &nowait), -EAGAIN);
+	assert_int_equal(rig->producer->space_wanted, rig->start + 32);
+	assert_int_equal(backend_.wakes, 0);
+	/* A consumer that has armed is woken: it is content with less now. */
+	rig->lane->data_wake_at = rig->start + 2 * rig->capacity;
+	assert_int_equal(shmring_wait_space(&rig->p, 24, &nowait), -EAGAIN);
+	assert_int_equal(backend_.wakes, 1);
+}
+
+static void producer_that_spins_says_what_it_wants(void **state)
+{
+	struct rig *rig = *state;
+	const struct shmring_wait wait = { .policy = SHMRING_SPIN,
+					   .deadline = shmring_deadline(1000000) };
+
+	use(rig, nobody_sleeps);
+	fill(rig, 8);
+	rig->lane->data_wake_at = rig->start + 2 * rig->capacity;
+	assert_int_equal(shmring_wait_space(&rig->p, 8, &wait), -ETIMEDOUT);
+	assert_int_equal(rig->producer->space_wanted, rig->start + 16);
+	assert_int_equal(backend_.wakes, 1);	/* once a wait */
+}
+
+static void producer_that_sleeps_says_what_it_wants(void **state)
+{
+	struct rig *rig = *state;
+
+	use(rig, time_is_over);
+	fill(rig, 8);
+	assert_int_equal(shmring_wait_space(&rig->p, 8, NULL), -ETIMEDOUT);
+	assert_int_equal(rig->producer->space_wanted, rig->start + 16);
+}
+
+static void consumer_settles_for_less_if_space_is_wanted(void **state)
+{
+	struct rig *rig = *state;
+	struct shmring_wait wait = { .min_bytes = rig->capacity };
+	size_t i;
+
+	use(rig, nobody_sleeps);
+	put(&rig->p, 8, 1);
+	rig->producer->space_wanted = rig->start + 16;
+	for (i = 0; i < ARRAY_SIZE(policies); i++) {
+		wait.policy = policies[i];
+		assert_int_equal(shmring_wait_data(&rig->c, &wait), 0);
+	}
+	advance(rig, 1);
+	for (i = 0; i < ARRAY_SIZE(policies); i++) {
+		wait.policy = policies[i];
+		assert_int_equal(shmring_wait_data(&rig->c, &wait), -EDEADLK);
+	}
+	assert_int_equal(shmring_release(&rig->c), 0);
+}
+
+/* What was wanted is a position: once it is given back, nothing is wanted. */
+static void consumer_waits_on_if_what_was_wanted_is_free(void **state)
+{
+	struct rig *rig = *state;
+	const struct shmring_wait wait = { .min_bytes = 100 };
+
+	use(rig, time_is_over);
+	put(&rig->p, 8, 1);
+	rig->producer->space_wanted = rig->start + 16;
+	take(&rig->c, 8, 1);
+	put(&rig->p, 8, 2);
+	assert_int_equal(shmring_wait_data(&rig->c, &wait), -ETIMEDOUT);
+	assert_int_equal(backend_.nr, 1);
+}
+
+/* Asleep until half the ring is free, though its message fits: no deadlock. */
+static void producer_whose_message_fits_is_no_deadlock(void **state)
+{
+	struct rig *rig = *state;
+
+	use(rig, time_is_over);
+	put(&rig->p, 8, 1);
+	put(&rig->p, 8, 2);
+	take(&rig->c, 8, 1);
+	advance(rig, 1);
+	rig->producer->space_wanted = rig->start + 16;
+	rig->lane->space_wake_at = rig->start + rig->capacity / 2;
+	assert_int_equal(shmring_wait_data(&rig->c, NULL), -ETIMEDOUT);
+	assert_true(backend_.wakes >= 1);
+	rig->producer->space_wanted = rig->start + 32;
+	assert_int_equal(shmring_wait_data(&rig->c, NULL), -EDEADLK);
+}
+
+/* --------------------------------------------------------------------- draining */
+
+static int everything_is_taken(struct rig *rig)
+{
+	uint64_t id = 1;
+	size_t len;
+
+	while (shmring_peek(&rig->c, &len))
+		take(&rig->c, 8, id++);
+	return 0;
+}
+
+static int the_consumer_goes(struct rig *rig)
+{
+	__atomic_store_n(&rig->lane->consumer_state, SHMRING_PEER_GONE, __ATOMIC_RELEASE);
+	return 0;
+}
+
+static int the_consumer_takes_all_and_goes(struct rig *rig)
+{
+	everything_is_taken(rig);
+	return the_consumer_goes(rig);
+}
+
+static void drain_waits_until_all_is_taken(void **state)
+{
+	struct rig *rig = *state;
+
+	use(rig, everything_is_taken);
+	assert_int_equal(shmring_drain(&rig->p, NULL), 0);
+	assert_int_equal(backend_.nr, 0);
+	put(&rig->p, 8, 1);
+	write_message(shmring_reserve(&rig->p, 8), 8, 2);
+	assert_int_equal(shmring_stage(&rig->p, 8), 0);
+	assert_int_equal(shmring_drain(&rig->p, &nowait), -EAGAIN);
+	assert_int_equal(backend_.armed, rig->capacity);
+	assert_int_equal(shmring_drain(&rig->p, NULL), 0);
+	assert_int_equal(backend_.nr, 1);
+	assert_int_equal(backend_.bytes, rig->capacity);
+	assert_int_equal(rig->consumer->tail, rig->start + 32);
+}
+
+static void drain_says_why_it_ended(void **state)
+{
+	struct rig *rig = *state;
+	const struct shmring_wait bad = { .flags = ~0u };
+
+	use(rig, time_is_over);
+	assert_int_equal(shmring_drain(&rig->c, NULL), -EBADF);
+	assert_int_equal(shmring_drain(&rig->p, &bad), -EINVAL);
+	put(&rig->p, 8, 1);
+	assert_int_equal(shmring_drain(&rig->p, NULL), -ETIMEDOUT);
+	backend_.meanwhile = the_consumer_goes;
+	assert_int_equal(shmring_drain(&rig->p, NULL), -EPIPE);
+	rig->consumer->tail = rig->start - 8;
+	assert_int_equal(shmring_drain(&rig->p, NULL), -EBADMSG);
+}
+
+static void drain_succeeds_though_the_consumer_has_gone(void **state)
+{
+	struct rig *rig = *state;
+
+	use(rig, the_consumer_takes_all_and_goes);
+	put(&rig->p, 8, 1);
+	assert_int_equal(shmring_drain(&rig->p, NULL), 0);
+	assert_int_equal(shmring_drain(&rig->p, NULL), 0);
+	assert_int_equal(backend_.nr, 1);
+}
+
+/* ------------------------------------------------------------------------ poll */
+
+/* The most of what the call lacks and the lowat, from what the producer was told. */
+static void poll_is_for_what_is_lacked(void **state)
+{
+	struct rig *rig = *state;
+	const struct shmring_wait more = { .flags = SHMRING_NOWAIT, .min_bytes = 300 };
+
+	use(rig, nobody_sleeps);
+	assert_int_equal(shmring_wait_data(&rig->c, &nowait), -EAGAIN);
+	assert_int_equal(backend_.armed, 1);
+	assert_int_equal(shmring_set_lowat(&rig->c, 200), 0);
+	assert_int_equal(shmring_wait_data(&rig->c, &nowait), -EAGAIN);
+	assert_int_equal(backend_.armed, 200);
+	put(&rig->p, 8, 1);
+	advance(rig, 1);
+	assert_int_equal(shmring_wait_data(&rig->c, &nowait), -EAGAIN);
+	assert_int_equal(backend_.armed, 216);
+	assert_int_equal(shmring_wait_data(&rig->c, &more), -EAGAIN);
+	assert_int_equal(backend_.armed, 316);
+	assert_int_equal(shmring_release(&rig->c), 0);
+	fill(rig, 8);
+	assert_int_equal(shmring_wait_space(&rig->p, 3000, &nowait), -EAGAIN);
+	assert_int_equal(backend_.armed, 3008);
+	assert_int_equal(shmring_set_lowat(&rig->p, rig->capacity), 0);
+	assert_int_equal(shmring_wait_space(&rig->p, 3000, &nowait), -EAGAIN);
+	assert_int_equal(backend_.armed, rig->capacity);
+	assert_int_equal(shmring_set_lowat(&rig->p, rig->capacity + 1), -EINVAL);
+}
+
+/* ------------------------------------------------------------- one CPU for two */
+
+static uint32_t here(void)
+{
+	return (uint32_t)sched_getcpu() + 1;
+}
+
+/* One CPU for the test: which one it is does not change meanwhile. */
+static void stay_here(void)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(sched_getcpu(), &set);
+	assert_int_equal(sched_setaffinity(0, sizeof(set), &set), 0);
+}
+
+static void sides_say_where_they_wait(void **state)
+{
+	struct rig *rig = *state;
+
+	stay_here();
+	use(rig, time_is_over);
+	assert_int_equal(shmring_wait_data(&rig->c, NULL), -ETIMEDOUT);
+	assert_int_equal(rig->consumer->cpu, here());
+	fill(rig, 8);
+	assert_int_equal(rig->producer->cpu, 0);
+	assert_int_equal(shmring_wait_space(&rig->p, 8, NULL), -ETIMEDOUT);
+	assert_int_equal(rig->producer->cpu, here());
+}
+
+/* The consumer's policy, with the whole of a second to spin, and how often it slept. */
+static int sleeps_of(struct rig *rig, enum shmring_policy policy, uint32_t peer)
+{
+	const struct shmring_wait wait = { .policy = policy };
+	struct shmring_spin *spin = &rig->priv_c.spin;
+
+	*spin = (struct shmring_spin){ .looks = 32, .pauses = 1, .budget = 1000000000,
+				       .cost = 500000000 };
+	rig->producer->cpu = peer;
+	backend_.nr = 0;
+	assert_int_equal(shmring_wait_data(&rig->c, &wait), -ETIMEDOUT);
+	return backend_.nr;
+}
+
+static void nobody_spins_on_the_cpu_of_the_other_side(void **state)
+{
+	struct rig *rig = *state;
+	uint64_t start;
+
+	stay_here();
+	use(rig, time_is_over);
+	start = shmring_now();
+	/* The first time it may look for as long as it takes to read the clock. */
+	assert_int_equal(sleeps_of(rig, SHMRING_ADAPTIVE, here()), 1);
+	assert_int_equal(sleeps_of(rig, SHMRING_ADAPTIVE, here()), 1);
+	assert_int_equal(rig->priv_c.spin.budget, 1000000000);
+	assert_int_equal(sleeps_of(rig, SHMRING_BLOCK, here()), 1);
+	assert_int_equal(rig->priv_c.spin.brief_left, 0);
+	assert_true(shmring_now() - start < 900000000);
+	/* The other side has moved. */
+	assert_int_equal(sleeps_of(rig, SHMRING_BLOCK, here() + 1), 1);
+	assert_int_equal(rig->priv_c.spin.brief_left, 2);
+	assert_false(rig->priv_c.crowded);
+}
+
+/* ------------------------------------------------------- a wait that always returns */
+
+static int nothing_comes(struct rig *rig)
+{
+	(void)rig;
+	return 0;
+}
+
+static void note_signal(int signal)
+{
+	(void)signal;
+}
+
+static void wait_in_vain_costs_little_and_hears_signals(void **state)
+{
+	const struct itimerval soon = { .it_value.tv_usec = 50000 };
+	struct sigaction action = { .sa_handler = note_signal }, old;
+	struct rig *rig = *state;
+	size_t i;
+
+	use(rig, nothing_comes);
+	assert_int_equal(sigaction(SIGALRM, &action, &old), 0);
+	for (i = 0; i < 2; i++) {	/* not SPIN, which never says -EINTR */
+		const struct shmring_wait wait = { .policy = policies[i] };
+
+		backend_.nr = 0;
+		assert_int_equal(setitimer(ITIMER_REAL, &soon, NULL), 0);
+		assert_int_equal(shmring_wait_data(&rig->c, &wait), -EINTR);
+		assert_in_range(backend_.nr, 1, 16);
+	}
+	assert_int_equal(sigaction(SIGALRM, &old, NULL), 0);
+}
+
+static void wait_in_vain_ends_at_its_deadline(void **state)
+{
+	struct rig *rig = *state;
+	const struct shmring_wait wait = { .policy = SHMRING_BLOCK,
+					   .deadline = shmring_deadline(20000000) };
+
+	use(rig, nothing_comes);
+	assert_int_equal(shmring_wait_data(&rig->c, &wait), -ETIMEDOUT);
+	assert_in_range(backend_.nr, 1, 16);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(full_ring_ends_a_wait_for_more),
+		cmocka_unit_test(ring_full_of_slots_ends_a_wait_for_more),
+		cmocka_unit_test(sleep_asks_for_no_more_than_slots_can_fill),
+		cmocka_unit_test(producer_that_is_refused_says_what_it_wants),
+		cmocka_unit_test(producer_that_spins_says_what_it_wants),
+		cmocka_unit_test(producer_that_sleeps_says_what_it_wants),
+		cmocka_unit_test(consumer_settles_for_less_if_space_is_wanted),
+		cmocka_unit_test(consumer_waits_on_if_what_was_wanted_is_free),
+		cmocka_unit_test(producer_whose_message_fits_is_no_deadlock),
+		cmocka_unit_test(drain_waits_until_all_is_taken),
+		cmocka_unit_test(drain_says_why_it_ended),
+		cmocka_unit_test(drain_succeeds_though_the_consumer_has_gone),
+		cmocka_unit_test(poll_is_for_what_is_lacked),
+		cmocka_unit_test(sides_say_where_they_wait),
+		cmocka_unit_test(nobody_spins_on_the_cpu_of_the_other_side),
+		cmocka_unit_test(wait_in_vain_costs_little_and_hears_signals),
+		cmocka_unit_test(wait_in_vain_ends_at_its_deadline),
+	};
+
+	return run_at_every_start("meet", tests, ARRAY_SIZE(tests));
+}
