@@ -51,9 +51,14 @@ struct shmring_private {
 	uint32_t *ours;		/* not zero in the process that attached, and may unmap */
 	int fd;			/* the ring's file */
 	int poll_fd;		/* -1: none of its own */
-	int lock_fd;		/* memfd: a description for the locks; else -1 */
+	int lock_fd;		/* memfd: a description for the locks; -1: none may be had */
 	uint64_t pid_ns;	/* memfd: where our pid means something; 0: nowhere */
+	uint64_t started;	/* memfd: when this process was, ticks since boot; 0: unknown */
 	uint64_t checked;	/* when the peer was last seen alive, ns */
+	uint64_t watched;	/* when a send last read the clock for that, ns */
+	bool polls_by_timer;	/* memfd: poll_fd is a timer ... */
+	uint64_t timer_ns;	/* ... that has been set for so long */
+	uint64_t timer_seen;	/* ... after a look that found the peer there */
 	uint64_t closed;	/* memfd: when poll last heard of a close, ns; 0: long ago */
 	uint64_t fenced_until;	/* memfd: the peer is known to fence below this position */
 	void *base;		/* the mapping */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* Descriptors that the library keeps. */
-#define _GNU_SOURCE
+#define _GNU_SOURCE 1
 #include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>

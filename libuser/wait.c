@@ -39,7 +39,8 @@ static void check_peer(struct shmring *r, uint64_t now)
 {
 	struct shmring_private *p = r->priv;
 
-	if (!p->backend->check_peer || now - p->checked < SHMRING_CHECK_NS)
+	/* Signed: a coarse clock may be behind the last look. */
+	if (!p->backend->check_peer || (int64_t)(now - p->checked) < SHMRING_CHECK_NS)
 		return;
 	p->checked = now;
 	p->backend->check_peer(r);
@@ -259,6 +260,9 @@ static int wait_for(struct shmring *r, struct shmring_want *want, const struct s
 	}
 	if (!ret)
 		ret = sleep_on(r, want, deadline, learn);
+	/* An event loop that polls on is to sleep until there is a peer again. */
+	if ((ret == -ENODATA || ret == -EPIPE) && r->priv->backend->arm_poll)
+		r->priv->backend->arm_poll(r, shmring_beyond_told(r, want->bytes));
 	return ret < 0 ? ret : 0;
 }
 
@@ -327,6 +331,30 @@ int shmring_drain(struct shmring *r, const struct shmring_wait *w)
 
 /* ---------------------------------------------------------------- copying */
 
+#define WATCH_SENDS	16
+
+/*
+ * A producer that always finds space never waits, and so never hears of a consumer that was
+ * killed, where no kernel tells. A coarse clock is cheap to read, at most every 16th send;
+ * one that sends seldom reads it each time.
+ */
+static void watch(struct shmring *r)
+{
+	struct shmring_private *p = r->priv;
+	struct timespec ts;
+	uint64_t now;
+
+	r->p.unwatched = 0;
+	if (!p->backend->check_peer)
+		return;
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &ts);
+	now = (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+	if (now - p->watched >= SHMRING_CHECK_NS / WATCH_SENDS)
+		r->p.unwatched = WATCH_SENDS - 1;
+	p->watched = now;
+	check_peer(r, now);
+}
+
 ssize_t shmring_send(struct shmring *r, const void *buf, size_t len,
 		     const struct shmring_wait *w)
 {
@@ -335,6 +363,8 @@ ssize_t shmring_send(struct shmring *r, const void *buf, size_t len,
 
 	if (bad_wait(r, w))
 		return -EINVAL;
+	if (__shmring_unlikely(++r->p.unwatched >= WATCH_SENDS))
+		watch(r);
 	while (!(to = shmring_reserve(r, len))) {
 		ret = shmring_wait_space(r, len, w);
 		if (ret)

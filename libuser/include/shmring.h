@@ -132,6 +132,7 @@ struct shmring {
 		uint64_t limit;		/* space known to be free ends here */
 		uint64_t staged;	/* bytes before head, the consumer not told yet */
 		uint64_t len_end;	/* longest message, plus one */
+		uint64_t unwatched;	/* sends since the consumer was last looked for */
 	} p __attribute__((aligned(64)));
 	struct {
 		uint64_t tail;		/* where the next record is */
@@ -171,7 +172,9 @@ struct shmring {
  *		it is asked for or there is no /dev/shmring
  *   -ENODEV	backend is SHMRING_KMOD and the module is not loaded
  *   -EPROTO	the kernel speaks another version of the ABI
- *   -EOPNOTSUPP	SHMRING_PERSIST where it cannot be had; no MADV_WIPEONFORK
+ *   -EOPNOTSUPP	SHMRING_PERSIST where it cannot be had; no MADV_WIPEONFORK; memfd:
+ *		no /proc, and no name
+ *   -ETIMEDOUT	memfd: another process has locked the ring's file for a second
  *   -EMFILE, -ENFILE	no file descriptor
  */
 int shmring_create(struct shmring **r, const char *name,
@@ -190,6 +193,7 @@ int shmring_create(struct shmring **r, const char *name,
  *   -EBUSY	the role is taken
  *   -EINVAL	bad name or role
  *   -EPROTO	not a ring this library understands
+ *   -ETIMEDOUT	memfd: another process has locked the ring's file for a second
  *   -ENODEV, -ENOMEM, -EMFILE, -ENFILE	as above
  */
 int shmring_attach(struct shmring **r, const char *name, enum shmring_role role);
@@ -202,14 +206,18 @@ int shmring_attach(struct shmring **r, const char *name, enum shmring_role role)
  *   -EBADF	fd is not open
  *   -EINVAL	fd is not a ring's: nothing that is in a file system is taken for one of the
  *		module, whatever it answers
+ *   -EPROTO	also, memfd: a peer could shrink the file, and each access would be a
+ *		SIGBUS: it is not sealed, nor a named ring's of this user's or root's
+ *   -EOPNOTSUPP	memfd: no /proc, and the ring has no name
  */
 int shmring_attach_fd(struct shmring **r, int fd, enum shmring_role role);
 
 /*
- * Remove a name. Whoever has the ring keeps it.
+ * Remove a name. Processes that have the ring keep it.
  *
  * Returns 0, -ENOENT (no such name), -EPERM or -EACCES (not the caller's),
- * -EINVAL (bad name) or -ENODEV (SHMRING_BACKEND=kmod, and no module).
+ * -EINVAL (bad name), -ENODEV (SHMRING_BACKEND=kmod, and no module) or -ETIMEDOUT
+ * (memfd: another process has locked the ring's file for a second).
  */
 int shmring_unlink(const char *name);
 
@@ -251,13 +259,14 @@ int shmring_grant(const struct shmring *r, enum shmring_role role);
  * The descriptor to poll: POLLIN when a consumer has data, POLLOUT when a
  * producer has space, POLLHUP when the other side is gone. Poll it after a call
  * has said -EAGAIN: it is ready for what that call lacked, or for shmring_set_lowat()
- * if that is more. It belongs to the object. With the module it is
+ * if that is more; or -ENODATA, -EPIPE: until another one comes. It belongs to the
+ * object. With the module it is
  * shmring_fd(), and works with poll, select, epoll in every mode, and io_uring;
  * with memfd it is an inotify descriptor that becomes readable (POLLIN, for
- * both sides) when it is time to try again, or when the other side closes.
+ * both sides) when it is time to try again, or when the other side closes, and no
+ * more once a call has said so; or a timer, if the file cannot be watched.
  *
- * Returns it or -EBADF (a handle), -EMFILE, -ENFILE, or with memfd -ENOSPC (the
- * limit on inotify watches) or -ENOMEM.
+ * Returns it or -EBADF (a handle), -EMFILE, -ENFILE, or with memfd -ENOMEM.
  */
 int shmring_poll_fd(struct shmring *r);
 

@@ -9,6 +9,8 @@
 
 #include "memfd.h"
 
+#define SNAPSHOT_TRIES	100
+
 static int map_all(struct shmring_private *p, enum shmring_role role, size_t capacity)
 {
 	int data = role == SHMRING_PRODUCER ? PROT_READ | PROT_WRITE : PROT_READ;
@@ -48,11 +50,7 @@ static int memfd_attach(struct shmring *r, enum shmring_role role)
 	r->consumer = (void *)(base + page_size());
 	r->producer = (void *)(base + 2 * page_size());
 	r->capacity = capacity;
-	ret = shmring_memfd_lock(p->lock_fd, LOCK_CHANGE, F_WRLCK, F_OFD_SETLKW);
-	if (!ret) {
-		ret = shmring_memfd_take_role(r, role);
-		shmring_memfd_lock(p->lock_fd, LOCK_CHANGE, F_UNLCK, F_OFD_SETLK);
-	}
+	ret = shmring_memfd_take_role(r, role);
 	if (!ret)
 		ret = shmring_bind(r, role, status, r->consumer, r->producer,
 				   (unsigned char *)base + data_offset(), capacity, slot_size);
@@ -69,7 +67,8 @@ static void memfd_close(struct shmring *r)
 			shmring_memfd_give_up_role(r);
 		shmring_memfd_remove_name(p);
 	}
-	close(p->lock_fd);
+	if (p->lock_fd >= 0)
+		close(p->lock_fd);
 	p->lock_fd = -1;
 }
 
@@ -80,25 +79,78 @@ static int memfd_grant(const struct shmring_private *p, enum shmring_role role)
 	return -EOPNOTSUPP;
 }
 
+/* What a handle, which maps nothing, reads of a ring. */
+struct snapshot {
+	struct shmring_lane lane;
+	struct shmring_consumer consumer;
+	struct shmring_producer producer;
+};
+
+static int read_consumer(int fd, struct shmring_consumer *to)
+{
+	return pread(fd, to, sizeof(*to), (off_t)page_size()) == sizeof(*to) ? 0 : -EIO;
+}
+
+/* Head and tail of one moment: of that in which the tail stood still. */
+static int read_snapshot(int fd, struct snapshot *s)
+{
+	struct shmring_consumer before;
+	int ret, tries = 0;
+
+	if (pread(fd, &s->lane, sizeof(s->lane), SHMRING_LANE_OFFSET) != sizeof(s->lane))
+		return -EIO;
+	ret = read_consumer(fd, &s->consumer);
+	do {
+		before = s->consumer;
+		if (pread(fd, &s->producer, sizeof(s->producer), 2 * (off_t)page_size()) !=
+		    sizeof(s->producer))
+			return -EIO;
+		if (!ret)
+			ret = read_consumer(fd, &s->consumer);
+	} while (!ret && s->consumer.tail != before.tail && ++tries < SNAPSHOT_TRIES);
+	return ret;
+}
+
+/* A consumer that does not stand still long enough leaves an estimate. */
+static uint64_t used(const struct snapshot *s, uint64_t capacity)
+{
+	uint64_t bytes = s->producer.head - s->consumer.tail;
+
+	if ((int64_t)bytes < 0)
+		return 0;
+	return bytes < capacity ? bytes : capacity;
+}
+
+/* An owner that was killed may not have been missed by the other side yet. */
+static uint32_t state(const struct shmring *r, enum shmring_role role, const struct snapshot *s)
+{
+	bool consumes = role == SHMRING_CONSUMER;
+	uint32_t said = consumes ? s->lane.consumer_state : s->lane.producer_state;
+	uint32_t epoch = consumes ? s->lane.consumer_epoch : s->lane.producer_epoch;
+	struct owner owner;
+
+	memcpy(&owner, consumes ? s->consumer.reserved : s->producer.reserved, sizeof(owner));
+	if (said != SHMRING_PEER_LIVE || role == r->role ||
+	    shmring_memfd_alive(r->priv, role, epoch, &owner))
+		return said;
+	return SHMRING_PEER_GONE;
+}
+
 static int memfd_info(const struct shmring *r, struct shmring_info *info)
 {
 	const struct shmring_private *p = r->priv;
-	struct shmring_consumer consumer;
-	struct shmring_producer producer;
-	struct shmring_lane lane;
+	struct snapshot s;
 	struct stat st;
 	int ret = shmring_memfd_geometry(p, &info->capacity, &info->slot_size);
 
+	if (!ret)
+		ret = read_snapshot(p->fd, &s);
 	if (ret)
 		return ret;
-	if (pread(p->fd, &lane, sizeof(lane), SHMRING_LANE_OFFSET) != sizeof(lane) ||
-	    pread(p->fd, &consumer, sizeof(consumer), (off_t)page_size()) != sizeof(consumer) ||
-	    pread(p->fd, &producer, sizeof(producer), 2 * (off_t)page_size()) != sizeof(producer))
-		return -EIO;
-	info->used = producer.head - consumer.tail;
-	info->producer_state = lane.producer_state;
-	info->consumer_state = lane.consumer_state;
-	info->refused = consumer.refused + producer.refused;
+	info->used = used(&s, info->capacity);
+	info->producer_state = state(r, SHMRING_PRODUCER, &s);
+	info->consumer_state = state(r, SHMRING_CONSUMER, &s);
+	info->refused = s.consumer.refused + s.producer.refused;
 	if (!fstat(p->fd, &st) && st.st_nlink)
 		strcpy(info->name, p->name);
 	return 0;

@@ -24,23 +24,55 @@ static int open_file(const char *path)
 	return kept_fd(open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
 }
 
-/* A description of our own: locks belong to it. */
-static int reopen(int fd)
+static bool is_same_file(const struct stat *a, const struct stat *b)
 {
-	char path[PATH_SIZE];
-
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	return kept_fd(open(path, O_RDWR | O_CLOEXEC));
+	return a->st_ino == b->st_ino && a->st_dev == b->st_dev;
 }
 
-/* One of those who have the ring; waits while one who takes its name away. */
-static int become_holder(struct shmring_private *p)
+static bool is_name_of(int fd, const char *path)
 {
-	p->lock_fd = reopen(p->fd);
-	if (p->lock_fd < 0)
-		return p->lock_fd;
-	p->pid_ns = shmring_memfd_pid_namespace();
-	return shmring_memfd_lock(p->lock_fd, LOCK_HOLDERS, F_RDLCK, F_OFD_SETLKW);
+	struct stat ours, named;
+
+	return !fstat(fd, &ours) && !lstat(path, &named) && is_same_file(&ours, &named);
+}
+
+/* A description of our own: locks belong to it. @name: the file's, if it has one. */
+static int reopen(int fd, const char *name)
+{
+	struct stat ours, opened;
+	char path[PATH_SIZE];
+	int copy;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	copy = kept_fd(open(path, O_RDWR | O_CLOEXEC));
+	if (copy != -ENOENT || !*name)
+		return copy;
+	/* No /proc. */
+	copy = open_file(name);
+	if (copy >= 0 && (fstat(fd, &ours) || fstat(copy, &opened) ||
+			  !is_same_file(&ours, &opened))) {
+		close(copy);
+		copy = -ENOENT;
+	}
+	return copy;
+}
+
+/*
+ * One of those who have the ring; waits while one who takes its name away. A process that
+ * may not open the file again, as it got a descriptor from another user or has become one
+ * since, is known by its pid alone.
+ */
+static int become_holder(struct shmring_private *p, const char *name)
+{
+	int fd = reopen(p->fd, name);
+
+	shmring_memfd_know_oneself(p);
+	if ((fd == -EACCES || fd == -EPERM) && p->pid_ns && p->started)
+		return 0;
+	if (fd < 0)
+		return fd == -ENOENT ? -EOPNOTSUPP : fd;
+	p->lock_fd = fd;
+	return shmring_memfd_lock_within(SETUP_PATIENCE, fd, LOCK_HOLDERS, F_RDLCK);
 }
 
 static int write_status(int fd, const struct shmring_options *opt)
@@ -107,7 +139,7 @@ static int create_anonymous(struct shmring_private *p, const struct shmring_opti
 	ret = fill(p->fd, "", opt);
 	if (!ret && fcntl(p->fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL))
 		ret = -errno;
-	return ret ? ret : become_holder(p);
+	return ret ? ret : become_holder(p, "");
 }
 
 /* Other files are not ours to lock, to write to, or to clean up after. */
@@ -134,22 +166,14 @@ static bool is_debris(int fd)
 	       !shmring_memfd_lock(fd, LOCK_HOLDERS, F_WRLCK, F_OFD_SETLK);
 }
 
-static bool is_name_of(int fd, const char *path)
-{
-	struct stat ours, named;
-
-	return !fstat(fd, &ours) && !lstat(path, &named) && ours.st_ino == named.st_ino &&
-	       ours.st_dev == named.st_dev;
-}
-
 /*
  * Take the name away, if the file still has it, and another ring does not by now. All who
  * would do so have the file's lock, or the name could change hands after the look. Gives
  * up LOCK_HOLDERS, too: a forked child may have the description for longer than us.
  */
-static int remove_name_of(int fd, const char *path)
+static int remove_name_of(uint64_t patience, int fd, const char *path)
 {
-	int ret = shmring_memfd_lock(fd, LOCK_NAME, F_WRLCK, F_OFD_SETLKW);
+	int ret = shmring_memfd_lock_within(patience, fd, LOCK_NAME, F_WRLCK);
 
 	if (ret)
 		return ret;
@@ -166,7 +190,7 @@ static int remove_name_of(int fd, const char *path)
 static bool has_lost_its_name(int fd, const char *path)
 {
 	if (shmring_memfd_lock(fd, LOCK_HOLDERS, F_RDLCK, F_OFD_GETLK) > 0)
-		shmring_memfd_lock(fd, LOCK_HOLDERS, F_RDLCK, F_OFD_SETLKW);
+		shmring_memfd_lock_within(SETUP_PATIENCE, fd, LOCK_HOLDERS, F_RDLCK);
 	return !is_name_of(fd, path);
 }
 
@@ -179,24 +203,52 @@ static int remove_debris(const char *path)
 	if (fd < 0)
 		return fd == -ENOENT ? 0 : -EEXIST;
 	if (is_debris(fd))
-		ret = remove_name_of(fd, path);
+		ret = remove_name_of(SETUP_PATIENCE, fd, path);
 	else
 		ret = is_ring(fd) && has_lost_its_name(fd, path) ? 0 : -EEXIST;
 	close(fd);
 	return !ret || ret == -ENOENT ? 0 : -EEXIST;
 }
 
+static int link_file(const char *from, const char *path)
+{
+	int ret = 0;
+
+	while (!ret && linkat(AT_FDCWD, from, AT_FDCWD, path, AT_SYMLINK_FOLLOW))
+		ret = errno == EEXIST ? remove_debris(path) : -errno;
+	return ret;
+}
+
+/*
+ * A file without a name; or, as it takes /proc to open that again and to give it one, with
+ * a name of its own. @self is a path to it.
+ */
+static int open_new(char self[PATH_SIZE], bool *temporary, unsigned int mode)
+{
+	int fd;
+
+	*temporary = access("/proc/self/fd", F_OK);
+	if (*temporary) {
+		snprintf(self, PATH_SIZE, "/dev/shm/.shmring.%d.%llx", getpid(),
+			 (unsigned long long)shmring_now());
+		return kept_fd(open(self, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, mode));
+	}
+	fd = kept_fd(open("/dev/shm", O_TMPFILE | O_RDWR | O_CLOEXEC, mode));
+	snprintf(self, PATH_SIZE, "/proc/self/fd/%d", fd);
+	return fd;
+}
+
 /* The file gets its name last, when all is there and the lock is held. */
 static int create_named(struct shmring_private *p, const char *name,
 			const struct shmring_options *opt)
 {
-	bool persist = opt->flags & SHMRING_PERSIST;
+	bool persist = opt->flags & SHMRING_PERSIST, temporary;
 	char path[PATH_SIZE], self[PATH_SIZE];
 	struct stat st;
 	int ret;
 
 	path_of(path, name);
-	p->fd = kept_fd(open("/dev/shm", O_TMPFILE | O_RDWR | O_CLOEXEC, opt->mode));
+	p->fd = open_new(self, &temporary, opt->mode);
 	if (p->fd < 0)
 		return p->fd;
 	ret = fill(p->fd, name, opt);
@@ -204,17 +256,13 @@ static int create_named(struct shmring_private *p, const char *name,
 	if (!ret && persist && (fstat(p->fd, &st) || fchmod(p->fd, st.st_mode | S_ISVTX)))
 		ret = -errno;
 	if (!ret)
-		ret = become_holder(p);
+		ret = become_holder(p, self);
+	if (!ret)
+		ret = link_file(self, path);
+	if (temporary)
+		unlink(self);
 	if (ret)
 		return ret;
-	snprintf(self, sizeof(self), "/proc/self/fd/%d", p->fd);
-	while (linkat(AT_FDCWD, self, AT_FDCWD, path, AT_SYMLINK_FOLLOW)) {
-		if (errno != EEXIST)
-			return -errno;
-		ret = remove_debris(path);
-		if (ret)
-			return ret;
-	}
 	strcpy(p->name, name);
 	p->persists = persist;
 	return 0;
@@ -228,6 +276,7 @@ static void forget(struct shmring_private *p)
 		close(p->lock_fd);
 	p->fd = -1;
 	p->lock_fd = -1;
+	*p->name = 0;
 }
 
 int shmring_memfd_create(struct shmring_private *p, const char *name,
@@ -254,11 +303,11 @@ int shmring_memfd_open(struct shmring_private *p, const char *name, enum shmring
 	if (!is_ring(p->fd)) {
 		ret = -EPROTO;
 	} else if (is_debris(p->fd)) {
-		ret = remove_name_of(p->fd, path);
+		ret = remove_name_of(SETUP_PATIENCE, p->fd, path);
 		/* What cannot be removed cannot be made anew either. */
 		ret = !ret || ret == -ENOENT ? -ENOENT : -EACCES;
 	} else {
-		ret = become_holder(p);
+		ret = become_holder(p, path);
 	}
 	if (!ret)
 		ret = fstat(p->fd, &st) ? -errno : 0;
@@ -307,9 +356,27 @@ static void find_name(struct shmring_private *p)
 		p->persists = st.st_mode & S_ISVTX;
 }
 
+/*
+ * Could a peer take pages away from what is mapped, which is a SIGBUS? Not of a sealed memfd.
+ * A named ring's file cannot be sealed, and its owner, if not root, has to be this user.
+ */
+static bool may_shrink(int fd)
+{
+	int seals = fcntl(fd, F_GET_SEALS);
+	struct stat st, names;
+
+	if (seals < 0)
+		return true;
+	if (seals & F_SEAL_SHRINK)
+		return false;
+	return fstat(fd, &st) || stat("/dev/shm", &names) || st.st_dev != names.st_dev ||
+	       (st.st_uid && st.st_uid != geteuid());
+}
+
 /* -EINVAL: not a ring of ours. */
 int shmring_memfd_adopt(struct shmring_private *p, int fd)
 {
+	char path[PATH_SIZE];
 	uint32_t slot_size;
 	uint64_t capacity;
 	int ret;
@@ -318,12 +385,15 @@ int shmring_memfd_adopt(struct shmring_private *p, int fd)
 	if (p->fd < 0)
 		return p->fd;
 	ret = shmring_memfd_geometry(p, &capacity, &slot_size);
-	if (!ret)
-		ret = become_holder(p);
+	if (!ret && may_shrink(p->fd))
+		ret = -EPROTO;
+	if (!ret) {
+		find_name(p);
+		path_of(path, p->name);
+		ret = become_holder(p, *p->name ? path : "");
+	}
 	if (ret)
 		forget(p);
-	else
-		find_name(p);
 	return ret;
 }
 
@@ -335,7 +405,7 @@ int shmring_memfd_unlink(const char *name)
 	path_of(path, name);
 	fd = open_file(path);
 	if (fd >= 0 && is_ring(fd))
-		ret = remove_name_of(fd, path);
+		ret = remove_name_of(SETUP_PATIENCE, fd, path);
 	else	/* Perhaps no right to the file, but to its name. */
 		ret = unlink(path) ? -errno : 0;
 	if (fd >= 0)
@@ -348,11 +418,11 @@ void shmring_memfd_remove_name(struct shmring_private *p)
 {
 	char path[PATH_SIZE];
 
-	if (!*p->name || p->persists ||
+	if (!*p->name || p->persists || p->lock_fd < 0 ||
 	    shmring_memfd_lock(p->lock_fd, LOCK_HOLDERS, F_WRLCK, F_OFD_SETLK))
 		return;
 	path_of(path, p->name);
-	remove_name_of(p->lock_fd, path);
+	remove_name_of(CLOSE_PATIENCE, p->lock_fd, path);
 }
 
 /*

@@ -1,22 +1,32 @@
 // SPDX-License-Identifier: MIT
 /*
- * Who is there: what the kernel would know is found out by file locks, which go with
- * whoever holds them.
+ * Who is there: what the kernel would know is found out by file locks, which go with the
+ * process that holds them.
  *
  * They are open file description locks, on a description of their own that is
  * never handed on. A forked child inherits it all the same, so the pid says more
  * where it can be looked up; and as a role's next owner has another byte, no child of
  * the one before is taken for it.
+ *
+ * No lock is waited for in the kernel: any user who may open the file can hold any of its
+ * bytes for ever, and a debugger that runs one thread at a time would never come to the
+ * other one.
  */
 #define _GNU_SOURCE 1
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "memfd.h"
+
+#define RETRY_NS	200000
 
 int shmring_memfd_lock(int fd, off_t byte, short type, int command)
 {
@@ -31,22 +41,98 @@ int shmring_memfd_lock(int fd, off_t byte, short type, int command)
 	return command == F_OFD_GETLK ? l.l_type != F_UNLCK : 0;
 }
 
+static int try_for(uint64_t patience, int fd, off_t byte, short type, int command)
+{
+	const uint64_t end = shmring_now() + patience;
+	int ret;
+
+	while ((ret = shmring_memfd_lock(fd, byte, type, command)) == -EBUSY) {
+		if (shmring_now() >= end)
+			return -ETIMEDOUT;
+		nanosleep(&(struct timespec){ .tv_nsec = RETRY_NS }, NULL);
+	}
+	return ret;
+}
+
+int shmring_memfd_lock_within(uint64_t patience, int fd, off_t byte, short type)
+{
+	return try_for(patience, fd, byte, type, F_OFD_SETLK);
+}
+
+/*
+ * Without a description of its own a process locks as a process, and for so short that no
+ * close of the file, which ends such a lock, comes in between. A lock of the description
+ * that was handed to it would stay if it is killed.
+ */
+int shmring_memfd_lock_change(uint64_t patience, const struct shmring_private *p)
+{
+	if (p->lock_fd >= 0)
+		return try_for(patience, p->lock_fd, LOCK_CHANGE, F_WRLCK, F_OFD_SETLK);
+	return try_for(patience, p->fd, LOCK_CHANGE, F_WRLCK, F_SETLK);
+}
+
+void shmring_memfd_unlock_change(const struct shmring_private *p)
+{
+	if (p->lock_fd >= 0)
+		shmring_memfd_lock(p->lock_fd, LOCK_CHANGE, F_UNLCK, F_OFD_SETLK);
+	else
+		shmring_memfd_lock(p->fd, LOCK_CHANGE, F_UNLCK, F_SETLK);
+}
+
 off_t shmring_memfd_role_byte(enum shmring_role role, uint32_t epoch)
 {
 	return LOCK_ROLES + 2 * (off_t)epoch + (role == SHMRING_CONSUMER);
 }
 
-uint64_t shmring_memfd_pid_namespace(void)
+/* ------------------------------------------------------------------ processes */
+
+/*
+ * When a process was started, in clock ticks since boot: field 22 of its stat, where the
+ * second one, its name, may have blanks and parentheses in it. 0: that is not to be seen.
+ * @pid: of that process, too, as /proc may be another namespace's.
+ */
+static uint64_t start_time(const char *path, pid_t pid)
+{
+	char stat[1024], *field;
+	int fd = open(path, O_RDONLY | O_CLOEXEC), i;
+	ssize_t n;
+
+	if (fd < 0)
+		return 0;
+	n = read(fd, stat, sizeof(stat) - 1);
+	close(fd);
+	if (n <= 0)
+		return 0;
+	stat[n] = 0;
+	field = strtol(stat, NULL, 10) == pid ? strrchr(stat, ')') : NULL;
+	for (i = 2; field && i < 22; i++)
+		field = strchr(field + 1, ' ');
+	return field ? strtoull(field, NULL, 10) : 0;
+}
+
+/* Clocks of other time namespaces differ, and those of the first one are the same everywhere. */
+static bool tells_time_of_boot(void)
+{
+	const ino_t first = 0xeffffffa;
+	struct stat st;
+
+	return stat("/proc/self/ns/time", &st) ? errno == ENOENT : st.st_ino == first;
+}
+
+void shmring_memfd_know_oneself(struct shmring_private *p)
 {
 	struct stat st;
 
-	return stat("/proc/self/ns/pid", &st) ? 0 : st.st_ino;
+	p->pid_ns = stat("/proc/self/ns/pid", &st) ? 0 : st.st_ino;
+	p->started = tells_time_of_boot() ? start_time("/proc/self/stat", getpid()) : 0;
 }
 
-/* A zombie is dead, too: its pidfd is readable. */
-static bool process_is_dead(pid_t pid)
+/* A zombie is dead, too: its pidfd is readable. And so is a process whose pid is another's. */
+static bool process_is_dead(pid_t pid, uint64_t started)
 {
 	struct pollfd p = { .events = POLLIN };
+	char path[32];
+	uint64_t now;
 	bool dead;
 
 	p.fd = (int)syscall(SYS_pidfd_open, pid, 0);
@@ -54,21 +140,22 @@ static bool process_is_dead(pid_t pid)
 		return errno == ESRCH;
 	dead = poll(&p, 1, 0) == 1;
 	close(p.fd);
-	return dead;
+	if (dead || !started)
+		return dead;
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	now = start_time(path, pid);
+	return now && now != started;
 }
 
-/* Is whoever took the role still there? */
-bool shmring_memfd_alive(const struct shmring *r, enum shmring_role role)
+bool shmring_memfd_alive(const struct shmring_private *p, enum shmring_role role, uint32_t epoch,
+			 const struct owner *owner)
 {
-	__shmring_word *owner = owner_of(r, role);
-	uint64_t pid = __atomic_load_n(&owner[0], __ATOMIC_RELAXED);
-	uint32_t epoch = __atomic_load_n(&half_of(r, role)->epoch, __ATOMIC_RELAXED);
+	int fd = p->lock_fd >= 0 ? p->lock_fd : p->fd;
 
-	if (!shmring_memfd_lock(r->priv->lock_fd, shmring_memfd_role_byte(role, epoch), F_WRLCK,
-				F_OFD_GETLK))
+	if (!owner->unlocked &&
+	    !shmring_memfd_lock(fd, shmring_memfd_role_byte(role, epoch), F_WRLCK, F_OFD_GETLK))
 		return false;
-	if (!pid || pid > INT_MAX || !r->priv->pid_ns ||
-	    __atomic_load_n(&owner[1], __ATOMIC_RELAXED) != r->priv->pid_ns)
+	if (!owner->pid || owner->pid > INT_MAX || !p->pid_ns || owner->pid_ns != p->pid_ns)
 		return true;
-	return !process_is_dead((pid_t)pid);
+	return !process_is_dead((pid_t)owner->pid, p->started ? owner->started : 0);
 }

@@ -56,10 +56,18 @@ static inline __shmring_word *position_of(const struct shmring *r, enum shmring_
 	return role == SHMRING_CONSUMER ? &r->consumer->tail : &r->producer->head;
 }
 
-/* Who has the role: a pid and its namespace, beside the position. */
-static inline __shmring_word *owner_of(const struct shmring *r, enum shmring_role role)
+/* Which process has a role: in its page, beside the position. */
+struct owner {
+	__shmring_word pid;
+	__shmring_word pid_ns;		/* where pid means something; 0: nowhere */
+	__shmring_word started;		/* ticks since boot; 0: unknown */
+	__shmring_word unlocked;	/* not 0: it has no lock that says so */
+};
+
+static inline struct owner *owner_of(const struct shmring *r, enum shmring_role role)
 {
-	return role == SHMRING_CONSUMER ? r->consumer->reserved : r->producer->reserved;
+	return role == SHMRING_CONSUMER ? (void *)r->consumer->reserved :
+					  (void *)r->producer->reserved;
 }
 
 static inline enum shmring_role peer_role(const struct shmring *r)
@@ -73,11 +81,22 @@ static inline int kept_fd(int fd)
 	return fd < 0 ? -errno : shmring_keep_fd(fd);
 }
 
-/* lock.c: @byte of the file, F_OFD_SETLK and so on; GETLK: 1 if another has it. */
+/* How long a lock of another process is waited for, ns: in set-up, and when closing. */
+#define SETUP_PATIENCE	1000000000ull
+#define CLOSE_PATIENCE	20000000ull
+
+/*
+ * lock.c: @byte of the file, F_OFD_SETLK and so on; GETLK: 1 if another has it. -EBUSY: it
+ * is taken; -ETIMEDOUT: for so long.
+ */
 int shmring_memfd_lock(int fd, off_t byte, short type, int command);
+int shmring_memfd_lock_within(uint64_t patience, int fd, off_t byte, short type);
+int shmring_memfd_lock_change(uint64_t patience, const struct shmring_private *p);
+void shmring_memfd_unlock_change(const struct shmring_private *p);
 off_t shmring_memfd_role_byte(enum shmring_role role, uint32_t epoch);
-uint64_t shmring_memfd_pid_namespace(void);
-bool shmring_memfd_alive(const struct shmring *r, enum shmring_role role);
+void shmring_memfd_know_oneself(struct shmring_private *p);
+bool shmring_memfd_alive(const struct shmring_private *p, enum shmring_role role, uint32_t epoch,
+			 const struct owner *owner);
 
 /* wake.c */
 long shmring_memfd_futex(uint32_t *word, int op, uint32_t value, const struct timespec *until);

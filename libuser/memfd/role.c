@@ -31,14 +31,30 @@ static void agree_on_fences(struct shmring *r)
 			 __ATOMIC_SEQ_CST);
 }
 
-/* Where the role that ends leaves its position: as in the module, slots not minded. */
+/* No ring gets so far, and signed comparisons and SHMRING_NO_WAKE hold below. */
+static bool may_be(uint64_t position)
+{
+	return position < 1ull << 62 && position % SHMRING_ALIGN == 0;
+}
+
+/* Where a role's position belongs: as in the module, slots not minded. */
 static uint64_t settled(uint64_t own, uint64_t other, bool in_window)
 {
-	const uint64_t far = SHMRING_NO_WAKE / 4 * 3;
-
-	if (in_window && own < far && own % SHMRING_ALIGN == 0)
+	if (in_window && may_be(own))
 		return own;
-	return other < far && other % SHMRING_ALIGN == 0 ? other : 0;
+	return may_be(other) ? other : 0;
+}
+
+/* Both when a role ends and when it is taken: in between, any process can write there. */
+static uint64_t settle(struct shmring *r, enum shmring_role role)
+{
+	uint64_t head = __atomic_load_n(&r->producer->head, __ATOMIC_ACQUIRE);
+	uint64_t tail = __atomic_load_n(&r->consumer->tail, __ATOMIC_ACQUIRE);
+	bool in_window = head - tail <= r->capacity, consumes = role == SHMRING_CONSUMER;
+	uint64_t position = settled(consumes ? tail : head, consumes ? head : tail, in_window);
+
+	__atomic_store_n(position_of(r, role), position, __ATOMIC_RELAXED);
+	return position;
 }
 
 /*
@@ -47,18 +63,10 @@ static uint64_t settled(uint64_t own, uint64_t other, bool in_window)
  */
 static void end_role(struct shmring *r, enum shmring_role role)
 {
-	uint64_t head = __atomic_load_n(&r->producer->head, __ATOMIC_ACQUIRE);
-	uint64_t tail = __atomic_load_n(&r->consumer->tail, __ATOMIC_ACQUIRE);
-	bool in_window = head - tail <= r->capacity;
+	uint64_t position = settle(r, role);
 
-	if (role == SHMRING_PRODUCER) {
-		head = settled(head, tail, in_window);
-		__atomic_store_n(&r->producer->head, head, __ATOMIC_RELAXED);
-		__atomic_store_n(&r->lane->end, head, __ATOMIC_RELAXED);
-	} else {
-		tail = settled(tail, head, in_window);
-		__atomic_store_n(&r->consumer->tail, tail, __ATOMIC_RELAXED);
-	}
+	if (role == SHMRING_PRODUCER)
+		__atomic_store_n(&r->lane->end, position, __ATOMIC_RELAXED);
 	__atomic_store_n(&half_of(r, role)->wake_at, SHMRING_NO_WAKE, __ATOMIC_RELAXED);
 	__atomic_store_n(&half_of(r, role)->state, SHMRING_PEER_GONE, __ATOMIC_SEQ_CST);
 	shmring_memfd_wake_role(r, SHMRING_PRODUCER);
@@ -71,6 +79,20 @@ bool shmring_memfd_is_live(const struct shmring *r, enum shmring_role role)
 	return __atomic_load_n(&half_of(r, role)->state, __ATOMIC_ACQUIRE) == SHMRING_PEER_LIVE;
 }
 
+static bool owner_lives(const struct shmring *r, enum shmring_role role)
+{
+	const struct owner *at = owner_of(r, role);
+	const struct owner owner = {
+		.pid = __atomic_load_n(&at->pid, __ATOMIC_RELAXED),
+		.pid_ns = __atomic_load_n(&at->pid_ns, __ATOMIC_RELAXED),
+		.started = __atomic_load_n(&at->started, __ATOMIC_RELAXED),
+		.unlocked = __atomic_load_n(&at->unlocked, __ATOMIC_RELAXED),
+	};
+	uint32_t epoch = __atomic_load_n(&half_of(r, role)->epoch, __ATOMIC_RELAXED);
+
+	return shmring_memfd_alive(r->priv, role, epoch, &owner);
+}
+
 /*
  * Has the other side died without a word? Then say it in its place. Or somebody else is
  * about to, or has stopped while it was, which is no reason to miss a deadline here.
@@ -80,47 +102,74 @@ void shmring_memfd_check_peer(struct shmring *r)
 	SHMRING_NO_CANCEL;
 	enum shmring_role peer = peer_role(r);
 
-	if (!shmring_memfd_is_live(r, peer) || shmring_memfd_alive(r, peer))
+	if (!shmring_memfd_is_live(r, peer) || owner_lives(r, peer))
 		return;
-	if (shmring_memfd_lock(r->priv->lock_fd, LOCK_CHANGE, F_WRLCK, F_OFD_SETLK))
+	if (shmring_memfd_lock_change(0, r->priv))
 		return;
-	if (shmring_memfd_is_live(r, peer) && !shmring_memfd_alive(r, peer))
+	if (shmring_memfd_is_live(r, peer) && !owner_lives(r, peer))
 		end_role(r, peer);
-	shmring_memfd_lock(r->priv->lock_fd, LOCK_CHANGE, F_UNLCK, F_OFD_SETLK);
+	shmring_memfd_unlock_change(r->priv);
 }
 
-int shmring_memfd_take_role(struct shmring *r, enum shmring_role role)
+static void set_owner(struct shmring *r, enum shmring_role role)
 {
+	const struct shmring_private *p = r->priv;
+	struct owner *owner = owner_of(r, role);
+
+	__atomic_store_n(&owner->pid, (uint64_t)getpid(), __ATOMIC_RELAXED);
+	__atomic_store_n(&owner->pid_ns, p->pid_ns, __ATOMIC_RELAXED);
+	__atomic_store_n(&owner->started, p->started, __ATOMIC_RELAXED);
+	__atomic_store_n(&owner->unlocked, (uint64_t)(p->lock_fd < 0), __ATOMIC_RELAXED);
+}
+
+static int take_role(struct shmring *r, enum shmring_role role)
+{
+	const struct shmring_private *p = r->priv;
 	struct half *half = half_of(r, role);
-	__shmring_word *owner = owner_of(r, role);
 	uint32_t epoch;
-	int ret;
+	int ret = 0;
 
 	if (shmring_memfd_is_live(r, role)) {
-		if (shmring_memfd_alive(r, role))
+		if (owner_lives(r, role))
 			return -EBUSY;
 		end_role(r, role);
 	}
 	epoch = __atomic_load_n(&half->epoch, __ATOMIC_RELAXED) + 1;
-	ret = shmring_memfd_lock(r->priv->lock_fd, shmring_memfd_role_byte(role, epoch), F_WRLCK,
-				 F_OFD_SETLK);
+	if (p->lock_fd >= 0)
+		ret = shmring_memfd_lock(p->lock_fd, shmring_memfd_role_byte(role, epoch),
+					 F_WRLCK, F_OFD_SETLK);
 	if (ret)
 		return ret;
-	__atomic_store_n(&owner[0], (uint64_t)getpid(), __ATOMIC_RELAXED);
-	__atomic_store_n(&owner[1], r->priv->pid_ns, __ATOMIC_RELAXED);
+	settle(r, role);
+	if (role == SHMRING_PRODUCER)
+		__atomic_store_n(&r->producer->space_wanted, 0, __ATOMIC_RELAXED);
+	set_owner(r, role);
 	__atomic_store_n(&half->wake_at, SHMRING_NO_WAKE, __ATOMIC_RELAXED);
 	agree_on_fences(r);
 	__atomic_store_n(&half->epoch, epoch, __ATOMIC_RELAXED);
 	__atomic_store_n(&half->state, SHMRING_PEER_LIVE, __ATOMIC_SEQ_CST);
+	/* The other side may poll for somebody to come. */
+	shmring_memfd_wake_role(r, role == SHMRING_CONSUMER ? SHMRING_PRODUCER :
+							      SHMRING_CONSUMER);
 	return 0;
 }
 
+int shmring_memfd_take_role(struct shmring *r, enum shmring_role role)
+{
+	int ret = shmring_memfd_lock_change(SETUP_PATIENCE, r->priv);
+
+	if (ret)
+		return ret;
+	ret = take_role(r, role);
+	shmring_memfd_unlock_change(r->priv);
+	return ret;
+}
+
+/* If another process keeps the lock, the others find out by the one that goes now. */
 void shmring_memfd_give_up_role(struct shmring *r)
 {
-	int fd = r->priv->lock_fd;
-
-	if (shmring_memfd_lock(fd, LOCK_CHANGE, F_WRLCK, F_OFD_SETLKW))
+	if (shmring_memfd_lock_change(CLOSE_PATIENCE, r->priv))
 		return;
 	end_role(r, r->role);
-	shmring_memfd_lock(fd, LOCK_CHANGE, F_UNLCK, F_OFD_SETLK);
+	shmring_memfd_unlock_change(r->priv);
 }

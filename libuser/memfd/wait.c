@@ -10,6 +10,7 @@
 #include "memfd.h"
 
 #define NS_PER_S	1000000000ull
+#define PATIENCE_NS	1000000		/* for a mark above what is needed */
 #define FENCE_CREDIT	65536		/* as the module's */
 
 /*
@@ -80,16 +81,22 @@ static int sleep_slice(struct shmring *r, uint32_t seen, uint64_t slice, uint64_
 		return -errno;
 	if (deadline && deadline <= shmring_now())
 		return -ETIMEDOUT;
+	if (slice < SHMRING_CHECK_NS)
+		return 0;
 	shmring_memfd_check_peer(r);
 	return !shmring_memfd_is_live(r, peer_role(r)) &&
 	       __atomic_load_n(&half_of(r, peer_role(r))->state, __ATOMIC_ACQUIRE) ==
 	       SHMRING_PEER_GONE;
 }
 
+/*
+ * Up to @mark for a moment, then for what is asked for: a peer that is slow to give, or
+ * that itself waits for this side, may never give more.
+ */
 int shmring_memfd_wait(struct shmring *r, uint64_t bytes, uint64_t mark, uint64_t deadline)
 {
 	SHMRING_NO_CANCEL;
-	uint64_t slice = SHMRING_CHECK_NS;
+	uint64_t slice = mark > bytes ? PATIENCE_NS : SHMRING_CHECK_NS;
 	uint32_t seen;
 	int ret;
 
@@ -99,8 +106,11 @@ int shmring_memfd_wait(struct shmring *r, uint64_t bytes, uint64_t mark, uint64_
 		      sleep_slice(r, seen, slice, deadline);
 		if (ret)
 			break;
+		mark = bytes;
 		/* Idle for longer: look less often. */
-		if (slice < SHMRING_CHECK_MAX_NS)
+		if (slice < SHMRING_CHECK_NS)
+			slice = SHMRING_CHECK_NS;
+		else if (slice < SHMRING_CHECK_MAX_NS)
 			slice *= 2;
 	}
 	__atomic_store_n(&half_of(r, r->role)->wake_at, SHMRING_NO_WAKE, __ATOMIC_RELAXED);

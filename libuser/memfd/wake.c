@@ -23,12 +23,13 @@ long shmring_memfd_futex(uint32_t *word, int op, uint32_t value, const struct ti
 }
 
 /*
- * Whoever polls watches the file: write to it, where nobody reads. Not through
- * the memfd's first description, of which inotify tells nothing (seen on 6.18).
+ * A side that polls watches the file: write to it, where nobody reads. Not through the
+ * memfd's first description, of which inotify tells nothing (seen on 6.18); a process
+ * without a second one has a named file.
  */
 void shmring_memfd_poke(const struct shmring_private *p)
 {
-	ssize_t ret = pwrite(p->lock_fd, "", 1, POKE_OFFSET);
+	ssize_t ret = pwrite(p->lock_fd >= 0 ? p->lock_fd : p->fd, "", 1, POKE_OFFSET);
 
 	(void)ret;
 }

@@ -18,7 +18,7 @@ static bool no_space, interrupts, interrupted_last;
 static void (*before_lock)(void), (*before_name)(void);
 static uint64_t *skipped;
 static unsigned int to_skip;
-static unsigned int countdown;
+static unsigned int countdown, blocking_locks;
 static bool happened;
 
 void fault_at(unsigned int n)
@@ -67,6 +67,11 @@ void skip_sleeps(uint64_t *until, unsigned int n)
 {
 	skipped = until;
 	to_skip = n;
+}
+
+unsigned int nr_blocking_locks(void)
+{
+	return blocking_locks;
 }
 
 static bool interrupted(void)
@@ -172,6 +177,7 @@ int __wrap_fcntl(int fd, int command, ...)
 	va_start(ap, command);
 	arg = va_arg(ap, void *);
 	va_end(ap);
+	blocking_locks += command == F_OFD_SETLKW || command == F_SETLKW;
 	if (meddle(command, arg))
 		return -1;
 	/* To give up a lock is never refused. */

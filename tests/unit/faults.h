@@ -42,4 +42,7 @@ void before_name_lock(void (*fn)(void));
  */
 void skip_sleeps(uint64_t *until, unsigned int n);
 
+/* How often a lock was waited for in the kernel, so far. */
+unsigned int nr_blocking_locks(void);
+
 #endif /* FAULTS_H */

@@ -237,6 +237,106 @@ static void child_leaves_the_parent_its_role(void **state)
 	assert_false(is_named());
 }
 
+/* ------------------------------------------------- without a wait that would say so */
+
+static void be_killed(const struct shmring *handle, enum shmring_role role)
+{
+	struct shmring *r;
+
+	if (!shmring_attach_fd(&r, shmring_fd(handle), role))
+		raise(SIGKILL);
+	_exit(1);
+}
+
+/* A child that has taken a role, and has been killed. */
+static void kill_one(const struct shmring *handle, enum shmring_role role)
+{
+	pid_t pid = fork();
+
+	if (!pid)
+		be_killed(handle, role);
+	end_of(pid);
+}
+
+/* There is space for all of these messages: no call waits. */
+static void producer_that_never_waits_finds_out(void **state)
+{
+	static const struct shmring_wait *const waits[] = { NULL, &nowait };
+	struct shmring *p;
+	unsigned int i, sent;
+	ssize_t ret;
+
+	(void)state;
+	for (i = 0; i < ARRAY_SIZE(waits); i++) {
+		p = new_ring(NULL, SHMRING_PRODUCER);
+		kill_one(p, SHMRING_CONSUMER);
+		for (sent = 0, ret = 8; sent < 100 && ret == 8; sent++) {
+			ret = shmring_send(p, "message", 8, waits[i]);
+			usleep(5000);
+		}
+		assert_int_equal(ret, -EPIPE);
+		shmring_close(p);
+	}
+}
+
+static struct shmring_info info_of(const struct shmring *r)
+{
+	struct shmring_info info;
+
+	assert_int_equal(shmring_get_info(r, &info), 0);
+	return info;
+}
+
+static void info_shows_the_killed_as_gone(void **state)
+{
+	struct shmring *handle = new_ring(NULL, SHMRING_HANDLE);
+
+	(void)state;
+	kill_one(handle, SHMRING_PRODUCER);
+	assert_int_equal(info_of(handle).producer_state, SHMRING_PEER_GONE);
+	assert_int_equal(info_of(handle).consumer_state, SHMRING_PEER_NONE);
+	kill_one(handle, SHMRING_CONSUMER);
+	assert_int_equal(info_of(handle).consumer_state, SHMRING_PEER_GONE);
+	shmring_close(handle);
+}
+
+/* Another process has its pid by now, and a child of it its lock. */
+static void pid_of_another_process_tells_of_a_death(void **state)
+{
+	struct shmring *p = new_ring(NULL, SHMRING_PRODUCER), *c;
+
+	(void)state;
+	assert_int_equal(shmring_attach_fd(&c, shmring_fd(p), SHMRING_CONSUMER), 0);
+	assert_true(p->producer->reserved[2] > 0);
+	assert_int_equal(shmring_wait_data(c, &nowait), -EAGAIN);
+	p->producer->reserved[2]--;
+	c->priv->checked = 0;
+	assert_int_equal(shmring_wait_data(c, &nowait), -ENODATA);
+	assert_int_equal(info_of(c).producer_state, SHMRING_PEER_GONE);
+	shmring_close(c);
+	shmring_close(p);
+}
+
+/* Nobody's position is taken over that no ring can have: the next one finds an empty ring. */
+static void position_that_may_not_be_is_not_inherited(void **state)
+{
+	static const uint64_t lies[] = { 1ull << 62, 1ull << 63, SHMRING_NO_WAKE - 7, 4 };
+	struct shmring *p = new_ring(NULL, SHMRING_PRODUCER), *c;
+	unsigned int i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_SIZE(lies); i++) {
+		p->producer->head = lies[i];
+		p->consumer->tail = lies[i];
+		assert_int_equal(shmring_attach_fd(&c, shmring_fd(p), SHMRING_CONSUMER), 0);
+		assert_int_equal(c->consumer->tail, 0);
+		shmring_close(c);
+		shmring_close(p);
+		p = new_ring(NULL, SHMRING_PRODUCER);
+	}
+	shmring_close(p);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -249,6 +349,10 @@ int main(void)
 		TEST(child_of_the_last_holder_locks_nobody_out),
 		TEST(lock_of_another_does_not_outlast_a_deadline),
 		TEST(child_leaves_the_parent_its_role),
+		TEST(producer_that_never_waits_finds_out),
+		TEST(info_shows_the_killed_as_gone),
+		TEST(pid_of_another_process_tells_of_a_death),
+		TEST(position_that_may_not_be_is_not_inherited),
 	};
 
 	use_memfd();

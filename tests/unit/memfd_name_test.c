@@ -231,6 +231,28 @@ static void create_waits_for_who_looks_for_debris(void **state)
 	shmring_close(r);
 }
 
+/* As other files' are. */
+static void mode_is_less_the_umask(void **state)
+{
+	static const unsigned int flags[] = { 0, SHMRING_PERSIST };
+	struct shmring_options opt = { .backend = SHMRING_MEMFD, .mode = 0666 };
+	const mode_t before = umask(027);
+	struct shmring *r;
+	struct stat st;
+	unsigned int i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_SIZE(flags); i++) {
+		opt.flags = flags[i];
+		assert_int_equal(shmring_create(&r, name(), &opt), 0);
+		assert_int_equal(fstat(shmring_fd(r), &st), 0);
+		assert_int_equal(st.st_mode, S_IFREG | 0640 | (flags[i] ? S_ISVTX : 0));
+		shmring_unlink(name());
+		shmring_close(r);
+	}
+	umask(before);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -242,6 +264,7 @@ int main(void)
 		TEST(create_that_is_too_late_leaves_the_others_the_name),
 		TEST(attach_waits_for_who_looks_for_debris),
 		TEST(create_waits_for_who_looks_for_debris),
+		TEST(mode_is_less_the_umask),
 	};
 
 	use_memfd();

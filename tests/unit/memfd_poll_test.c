@@ -30,28 +30,37 @@ static void poll_fd_is_readable_when_it_is_time(void **state)
 	shmring_close(c);
 }
 
-/* Whose space reaches below the start of all positions, at first; later, half of it. */
-static void poll_fd_of_a_producer_tells_of_half_the_space(void **state)
+/* Fill a ring, and see after how many messages taken its producer's poll says that it is time. */
+static uint64_t taken_until_readable(size_t lowat)
 {
-	struct shmring *p = new_ring(NULL, SHMRING_PRODUCER), *c;
-	uint64_t i, nr = p->capacity / 16;
-	int fd = shmring_poll_fd(p);
+	const struct shmring_options opt = { .backend = SHMRING_MEMFD, .lowat = lowat,
+					     .role = SHMRING_PRODUCER };
+	struct shmring *p, *c;
+	uint64_t i, nr;
+	int fd;
 
-	(void)state;
+	assert_int_equal(shmring_create(&p, NULL, &opt), 0);
 	assert_int_equal(shmring_attach_fd(&c, shmring_fd(p), SHMRING_CONSUMER), 0);
+	fd = shmring_poll_fd(p);
+	nr = p->capacity / 16;
 	assert_true(is_readable(fd));
 	for (i = 0; i < nr; i++)
 		put(p, 8, i);
 	assert_int_equal(shmring_wait_space(p, 8, &nowait), -EAGAIN);
-	for (i = 0; i < nr / 2; i++) {
-		if (is_readable(fd))
-			fail_msg("after %d messages", (int)i);
+	for (i = 0; i < nr && !is_readable(fd); i++)
 		take(c, 8, i);
-	}
-	assert_true(is_readable(fd));
 	assert_int_equal(shmring_wait_space(p, 8, &nowait), 0);
 	shmring_close(c);
 	shmring_close(p);
+	return i;
+}
+
+/* Whose space reaches below the start of all positions, at first. */
+static void poll_fd_of_a_producer_tells_of_the_space_it_needs(void **state)
+{
+	(void)state;
+	assert_int_equal(taken_until_readable(0), 1);
+	assert_int_equal(taken_until_readable(16 * 100), 100);
 }
 
 /* However many have come: 200 here, as no two in a row are alike. */
@@ -159,16 +168,71 @@ static void poll_fd_does_not_count_what_is_held(void **state)
 	shmring_close(p);
 }
 
+/* An event loop polls on after the end of the stream, and of each consumer. */
+static void poll_fd_is_quiet_after_the_end(void **state)
+{
+	struct shmring *p = new_ring(NULL, SHMRING_PRODUCER), *c;
+	int fd;
+
+	(void)state;
+	assert_int_equal(shmring_attach_fd(&c, shmring_fd(p), SHMRING_CONSUMER), 0);
+	fd = shmring_poll_fd(c);
+	shmring_close(p);
+	assert_true(is_readable(fd));
+	assert_int_equal(shmring_wait_data(c, &nowait), -ENODATA);
+	assert_false(is_readable(fd));
+	assert_int_equal(shmring_attach_fd(&p, shmring_fd(c), SHMRING_PRODUCER), 0);
+	assert_true(is_readable(fd));	/* somebody has come */
+	assert_int_equal(shmring_wait_data(c, &nowait), -EAGAIN);
+	put(p, 8, 1);
+	assert_true(is_readable(fd));
+	take(c, 8, 1);
+
+	fd = shmring_poll_fd(p);
+	shmring_close(c);
+	assert_true(is_readable(fd));
+	assert_int_equal(shmring_send(p, "message", 8, NULL), -EPIPE);
+	assert_false(is_readable(fd));
+	assert_int_equal(shmring_attach_fd(&c, shmring_fd(p), SHMRING_CONSUMER), 0);
+	assert_true(is_readable(fd));
+	assert_int_equal(shmring_send(p, "message", 8, NULL), 8);
+	shmring_close(c);
+	shmring_close(p);
+}
+
+/* What was committed after all the others had gone is still told of. */
+static void poll_fd_tells_of_a_short_visit(void **state)
+{
+	struct shmring *p = new_ring(NULL, SHMRING_PRODUCER), *c;
+	int fd;
+
+	(void)state;
+	assert_int_equal(shmring_attach_fd(&c, shmring_fd(p), SHMRING_CONSUMER), 0);
+	fd = shmring_poll_fd(c);
+	shmring_close(p);
+	assert_int_equal(shmring_wait_data(c, &nowait), -ENODATA);
+	assert_int_equal(shmring_attach_fd(&p, shmring_fd(c), SHMRING_PRODUCER), 0);
+	put(p, 8, 1);
+	shmring_close(p);
+	assert_true(is_readable(fd));
+	take(c, 8, 1);
+	assert_int_equal(shmring_wait_data(c, &nowait), -ENODATA);
+	assert_false(is_readable(fd));
+	shmring_close(c);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(poll_fd_is_readable_when_it_is_time),
-		TEST(poll_fd_of_a_producer_tells_of_half_the_space),
+		TEST(poll_fd_of_a_producer_tells_of_the_space_it_needs),
 		TEST(poll_fd_forgets_all_that_came_before),
 		TEST(poll_fd_tells_of_an_earlier_death),
 		TEST(poll_fd_is_not_readable_for_less_than_lowat),
 		TEST(poll_fd_is_readable_for_a_while_after_a_close),
 		TEST(poll_fd_does_not_count_what_is_held),
+		TEST(poll_fd_is_quiet_after_the_end),
+		TEST(poll_fd_tells_of_a_short_visit),
 	};
 
 	use_memfd();

@@ -178,10 +178,11 @@ static void anonymous_ring_is_sealed(void **state)
 
 static int file_of(const struct shmring_status *status, off_t size)
 {
-	int fd = memfd_create("unit", MFD_CLOEXEC);
+	int fd = memfd_create("unit", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 
 	assert_true(fd >= 0 && !ftruncate(fd, size));
 	assert_int_equal(pwrite(fd, status, sizeof(*status), 0), sizeof(*status));
+	assert_int_equal(fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK), 0);
 	return fd;
 }
 
@@ -301,6 +302,43 @@ static void device_of_another_kind_is_no_module(void **state)
 	assert_int_equal(nr_fds(), fds);
 }
 
+/* A peer would take the pages away, and each access to them would be a SIGBUS. */
+static void file_that_a_peer_may_shrink_is_refused(void **state)
+{
+	const off_t page = (off_t)sysconf(_SC_PAGESIZE);
+	const struct shmring_status good = { .magic = SHMRING_MAGIC, .abi = SHMRING_ABI,
+					     .capacity = (__u64)page, .nr_lanes = 1 };
+	struct shmring *r;
+	int fd = memfd_create("unit", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+	(void)state;
+	assert_true(fd >= 0 && !ftruncate(fd, 4 * page));
+	assert_int_equal(pwrite(fd, &good, sizeof(good), 0), sizeof(good));
+	assert_int_equal(shmring_attach_fd(&r, fd, SHMRING_CONSUMER), -EPROTO);
+	assert_int_equal(fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK), 0);
+	assert_int_equal(shmring_attach_fd(&r, fd, SHMRING_CONSUMER), 0);
+	shmring_close(r);
+	close(fd);
+}
+
+/* Nor could a named ring's file be sealed: it takes an owner who is trusted. */
+static void named_file_of_another_user_is_refused(void **state)
+{
+	struct shmring *r, *other;
+
+	(void)state;
+	if (geteuid())
+		skip();
+	assert_int_equal(create_named(&r), 0);
+	assert_int_equal(shmring_attach_fd(&other, shmring_fd(r), SHMRING_CONSUMER), 0);
+	shmring_close(other);
+	assert_int_equal(fchown(shmring_fd(r), 65534, 65534), 0);
+	assert_int_equal(shmring_attach_fd(&other, shmring_fd(r), SHMRING_CONSUMER), -EPROTO);
+	assert_int_equal(shmring_attach(&other, name(), SHMRING_CONSUMER), 0);
+	shmring_close(other);
+	shmring_close(r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -314,6 +352,8 @@ int main(void)
 		TEST(attach_to_what_is_no_ring_is_refused),
 		TEST(name_of_another_kind_of_file_is_left_alone),
 		TEST(device_of_another_kind_is_no_module),
+		TEST(file_that_a_peer_may_shrink_is_refused),
+		TEST(named_file_of_another_user_is_refused),
 	};
 
 	use_memfd();

@@ -10,7 +10,7 @@ const struct shmring_wait nowait = { .flags = SHMRING_NOWAIT };
 static const struct start starts[] = {
 	{ "0", 0 },
 	{ "2^32 - 24", (1ull << 32) - 24 },
-	{ "2^63 - 24", (1ull << 63) - 24 },
+	{ "2^62 - 2^40", (1ull << 62) - (1ull << 40) },	/* as far as a ring may get */
 };
 
 /* ------------------------------------------------------------------- memory */

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: MIT
+/* The memfd backend: locks of its files that another process holds, and does not give up. */
+#include "memfd_rig.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "faults.h"
+
+enum { HOLDERS, CHANGE, NAME, NR_BYTES };
+
+/* As any user may who may open the file. */
+static int lock_byte(off_t byte)
+{
+	struct flock l = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = byte, .l_len = 1 };
+	char path[SHMRING_NAME_MAX + 32];
+	int fd;
+
+	snprintf(path, sizeof(path), "/dev/shm/shmring.%s", name());
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	assert_true(fd >= 0);
+	assert_int_equal(fcntl(fd, F_OFD_SETLK, &l), 0);
+	return fd;
+}
+
+/* Of each call, with each of the bytes locked: what it says, and after a second or two. */
+static void lock_of_another_keeps_nobody_for_long(void **state)
+{
+	static const struct {
+		int (*call)(struct shmring **r);
+		int want[NR_BYTES];
+	} cases[] = {
+		{ create_named, { -EEXIST, -EEXIST, -EEXIST } },
+		{ attach_by_name, { -ETIMEDOUT, -ETIMEDOUT, 0 } },
+	};
+	const uint64_t second = 1000000000;
+	struct shmring *r;
+	uint64_t start;
+	unsigned int i;
+	off_t byte;
+	int fd, ret;
+
+	(void)state;
+	shmring_close(persistent_ring());
+	alarm(60);	/* it was for ever */
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		for (byte = 0; byte < NR_BYTES; byte++) {
+			fd = lock_byte(byte);
+			start = shmring_deadline(0);
+			ret = cases[i].call(&r);
+			if (ret != cases[i].want[byte])
+				fail_msg("call %u, byte %d: %d", i, (int)byte, ret);
+			assert_true(shmring_deadline(0) - start < 3 * second);
+			if (!ret)
+				shmring_close(r);
+			close(fd);
+		}
+	}
+	fd = lock_byte(NAME);
+	assert_int_equal(shmring_unlink(name()), -ETIMEDOUT);
+	close(fd);
+	assert_int_equal(shmring_unlink(name()), 0);
+	alarm(0);
+}
+
+/* A debugger or valgrind, which runs one thread at a time, would never get to the other one. */
+static void no_lock_is_waited_for_in_the_kernel(void **state)
+{
+	unsigned int before = nr_blocking_locks();
+	struct shmring *p, *c;
+
+	(void)state;
+	assert_int_equal(create_named(&p), 0);
+	assert_int_equal(attach_by_name(&c), 0);
+	assert_int_equal(shmring_wait_data(c, &nowait), -EAGAIN);
+	assert_int_equal(create_named(&p), -EEXIST);
+	shmring_close(c);
+	assert_int_equal(shmring_unlink(name()), 0);
+	shmring_close(p);
+	assert_int_equal(nr_blocking_locks(), before);
+}
+
+/* How long a close takes of a side of which the others find out all the same, by its lock. */
+static uint64_t time_of_close(void)
+{
+	struct shmring *p = new_ring(name(), SHMRING_PRODUCER), *c;
+	const struct shmring_wait wait = soon();
+	int fd, name_fd;
+	uint64_t took;
+
+	assert_int_equal(shmring_attach_fd(&c, shmring_fd(p), SHMRING_CONSUMER), 0);
+	fd = lock_byte(CHANGE);
+	name_fd = lock_byte(NAME);
+	took = shmring_deadline(0);
+	shmring_close(p);
+	took = shmring_deadline(0) - took;
+	close(fd);
+	assert_int_equal(shmring_wait_data(c, &wait), -ENODATA);
+	shmring_close(c);
+	close(name_fd);
+	shmring_unlink(name());
+	return took;
+}
+
+static void close_does_not_wait_for_a_lock(void **state)
+{
+	int tries;
+
+	(void)state;
+	alarm(60);
+	for (tries = 0; tries < 20; tries++)	/* others may want the CPU */
+		if (time_of_close() < 100000000)
+			break;
+	assert_true(tries < 20);
+	alarm(0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(lock_of_another_keeps_nobody_for_long),
+		TEST(no_lock_is_waited_for_in_the_kernel),
+		TEST(close_does_not_wait_for_a_lock),
+	};
+
+	use_memfd();
+	return cmocka_run_group_tests_name("memfd_lock", tests, NULL, NULL);
+}

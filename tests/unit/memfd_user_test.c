@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The memfd backend where the file may not be opened again: by another user, and without
+ * /proc. Each test is a child's, which does not come back from there.
+ */
+#include "memfd_rig.h"
+
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/mount.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "faults.h"
+
+#define NOBODY	65534
+
+/* In a child a failed check has no test to fail: it says where, and ends the child. */
+#define NEED(cond)	do {							\
+	if (!(cond)) {								\
+		fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #cond);	\
+		_exit(1);							\
+	}									\
+} while (0)
+
+static pid_t start(void (*fn)(void))
+{
+	pid_t pid = fork();
+
+	if (!pid) {
+		fn();
+		_exit(0);
+	}
+	return pid;
+}
+
+static void assert_passes(pid_t pid)
+{
+	int status = 0;
+
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+}
+
+static void need_root(void)
+{
+	if (geteuid())
+		skip();
+}
+
+static void pass_on(struct shmring *p, struct shmring *c)
+{
+	const struct shmring_wait wait = soon();
+	char buf[8];
+
+	NEED(shmring_send(p, "message", 8, &wait) == 8);
+	NEED(shmring_recv(c, buf, sizeof(buf), &wait) == 8);
+}
+
+/* ---------------------------------------------------------------- another user */
+
+/* As an event loop does, whose descriptor may be readable for nothing, but not for ever. */
+static void receive_by_poll(struct shmring *p, struct shmring *c, int fd)
+{
+	unsigned int i, ready = 0;
+	char buf[8];
+
+	NEED(shmring_recv(c, buf, sizeof(buf), &nowait) == -EAGAIN);
+	for (i = 0; i < 100; i++, usleep(1000)) {
+		if (!is_readable(fd))
+			continue;
+		ready++;
+		NEED(shmring_recv(c, buf, sizeof(buf), &nowait) == -EAGAIN);
+	}
+	NEED(ready < 50);
+	NEED(shmring_send(p, "message", 8, NULL) == 8);
+	for (i = 0; i < 20000 && !is_readable(fd); i++)
+		usleep(1000);
+	NEED(shmring_recv(c, buf, sizeof(buf), &nowait) == 8);
+}
+
+/* A daemon: root makes the ring, and then is root no more. */
+static void drop_privileges(void)
+{
+	struct shmring *p, *c, *other;
+	const struct shmring_wait wait = soon();
+	int fd;
+
+	NEED(!create_named(&p));
+	NEED(!setgid(NOBODY) && !setuid(NOBODY));
+	NEED(!shmring_attach_fd(&c, shmring_fd(p), SHMRING_CONSUMER));
+	NEED(shmring_attach_fd(&other, shmring_fd(p), SHMRING_CONSUMER) == -EBUSY);
+	pass_on(p, c);
+	fd = shmring_poll_fd(c);
+	NEED(fd >= 0 && shmring_poll_fd(p) >= 0);
+	receive_by_poll(p, c, fd);
+	shmring_close(p);
+	NEED(shmring_wait_data(c, &wait) == -ENODATA);
+	shmring_close(c);
+}
+
+/* It cannot take the name away, which is not in the way of its next start. */
+static void owner_may_become_another_user(void **state)
+{
+	struct shmring *r;
+
+	(void)state;
+	need_root();
+	assert_false(is_named());	/* the child has the parent's name for it */
+	assert_passes(start(drop_privileges));
+	assert_true(is_named());
+	assert_int_equal(create_named(&r), 0);
+	shmring_close(r);
+	assert_false(is_named());
+}
+
+/* A worker that has the descriptor only, and is killed. */
+static void be_a_worker(void)
+{
+	struct shmring *c;
+
+	NEED(!setgid(NOBODY) && !setuid(NOBODY));
+	NEED(!shmring_attach_fd(&c, shmring_fd(ring), SHMRING_CONSUMER));
+	NEED(shmring_wait_data(c, NULL) == 0);
+	raise(SIGKILL);
+}
+
+static void worker_may_be_another_user(void **state)
+{
+	const struct shmring_wait wait = soon();
+	struct shmring *c, *other;
+	struct shmring_info info;
+	pid_t pid;
+
+	(void)state;
+	need_root();
+	ring = new_ring(name(), SHMRING_PRODUCER);
+	pid = start(be_a_worker);
+	while (!ring->lane->consumer_state)
+		usleep(1000);
+	/* It holds no lock, and is there. */
+	assert_int_equal(shmring_attach(&other, name(), SHMRING_CONSUMER), -EBUSY);
+	assert_int_equal(shmring_get_info(ring, &info), 0);
+	assert_int_equal(info.consumer_state, SHMRING_PEER_LIVE);
+	assert_int_equal(shmring_wait_space(ring, 8, &nowait), 0);
+	assert_int_equal(shmring_send(ring, "message", 8, &wait), 8);
+	end_of(pid);
+	assert_int_equal(shmring_get_info(ring, &info), 0);
+	assert_int_equal(info.consumer_state, SHMRING_PEER_GONE);
+	assert_int_equal(shmring_attach(&c, name(), SHMRING_CONSUMER), 0);
+	shmring_close(c);
+	shmring_close(ring);
+	assert_false(is_named());
+}
+
+/* --------------------------------------------------------------- without /proc */
+
+static bool hide_proc(void)
+{
+	return !unshare(CLONE_NEWNS) && !mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) &&
+	       !mount("none", "/proc", "tmpfs", 0, NULL);
+}
+
+static void try_to_hide_proc(void)
+{
+	NEED(hide_proc());
+}
+
+static void use_names_without_proc(void)
+{
+	struct shmring *p, *c, *other, *second;
+	const struct shmring_wait wait = soon();
+	int fd;
+
+	NEED(hide_proc());
+	NEED(!attach_by_name(&c));	/* the parent's ring */
+	NEED(shmring_attach_fd(&other, shmring_fd(c), SHMRING_CONSUMER) == -EBUSY);
+	fd = shmring_poll_fd(c);
+	NEED(fd >= 0);
+	NEED(!shmring_attach(&p, name(), SHMRING_PRODUCER));
+	pass_on(p, c);
+	receive_by_poll(p, c, fd);
+	shmring_close(p);
+	NEED(shmring_wait_data(c, &wait) == -ENODATA);
+	shmring_close(c);
+
+	NEED(create_named(&p) == -EEXIST);
+	NEED(!shmring_unlink(name()));
+	NEED(!create_named(&p));
+	NEED(!attach_by_name(&c));
+	pass_on(p, c);
+	NEED(create_named(&second) == -EEXIST);
+	shmring_close(p);
+	shmring_close(c);
+	NEED(!is_named());
+}
+
+static void use_descriptors_without_proc(void)
+{
+	struct shmring *r;
+
+	NEED(hide_proc());
+	NEED(create_anonymous(&r) == -EOPNOTSUPP);
+	NEED(attach_by_fd(&r) == -EOPNOTSUPP);
+}
+
+static bool can_hide_proc(void)
+{
+	int status = 0;
+	pid_t pid;
+
+	if (geteuid())
+		return false;
+	pid = start(try_to_hide_proc);
+	return waitpid(pid, &status, 0) == pid && !status;
+}
+
+static void names_do_without_proc(void **state)
+{
+	(void)state;
+	if (!can_hide_proc())
+		skip();
+	ring = new_ring(name(), SHMRING_HANDLE);
+	assert_passes(start(use_names_without_proc));
+	assert_false(is_named());
+	shmring_close(ring);
+}
+
+static void descriptors_do_not_without_proc(void **state)
+{
+	(void)state;
+	if (!can_hide_proc())
+		skip();
+	ring = new_ring(NULL, SHMRING_HANDLE);
+	assert_passes(start(use_descriptors_without_proc));
+	shmring_close(ring);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(owner_may_become_another_user),
+		TEST(worker_may_be_another_user),
+		TEST(names_do_without_proc),
+		TEST(descriptors_do_not_without_proc),
+	};
+
+	use_memfd();
+	return cmocka_run_group_tests_name("memfd_user", tests, NULL, NULL);
+}
