@@ -41,10 +41,10 @@ static bool takes(const struct verb *v, int letter)
 
 void print_usage(const struct verb *v)
 {
-	printf("Usage: shmring %s [OPTION]...%s%s\n\n%s\n\n", v->name,
+	fprintf(out, "Usage: shmring %s [OPTION]...%s%s\n\n%s\n\n", v->name,
 	       *v->operands ? " " : "", v->operands, v->summary);
 	if (*v->help)
-		printf("%s\n\n", v->help);
+		fprintf(out, "%s\n\n", v->help);
 	for (size_t i = 0; i < NR_OPTIONS; i++) {
 		const struct option_help *o = &options[i];
 		char flag[32];
@@ -53,7 +53,7 @@ void print_usage(const struct verb *v)
 			continue;
 		snprintf(flag, sizeof(flag), "--%s%s%s", o->option.name,
 			 *o->argument ? " " : "", o->argument);
-		printf("  -%c, %-22s %s\n", o->option.val, flag, o->help);
+		fprintf(out, "  -%c, %-22s %s\n", o->option.val, flag, o->help);
 	}
 }
 

@@ -33,17 +33,17 @@ int cmd_info(const struct args *a)
 		shmring_close(r);
 		return report(a, NULL, ret);
 	}
-	printf("name      %s\n", a->names[0]);
-	printf("backend   %s\n", shmring_backend_name(r));
-	printf("capacity  %" PRIu64 " bytes\n", info.capacity);
-	printf("used      %" PRIu64 " bytes\n", info.used);
+	fprintf(out, "name      %s\n", a->names[0]);
+	fprintf(out, "backend   %s (%s)\n", shmring_backend_name(r), shmring_backend_reason(r));
+	fprintf(out, "capacity  %" PRIu64 " bytes\n", info.capacity);
+	fprintf(out, "used      %" PRIu64 " bytes\n", info.used);
 	if (info.slot_size)
-		printf("messages  of %" PRIu32 " bytes\n", info.slot_size);
+		fprintf(out, "messages  of %" PRIu32 " bytes\n", info.slot_size);
 	else
-		printf("messages  of any length\n");
-	printf("producer  %s\n", state_name(info.producer_state));
-	printf("consumer  %s\n", state_name(info.consumer_state));
-	printf("refused   %" PRIu64 " times\n", info.refused);
+		fprintf(out, "messages  of any length\n");
+	fprintf(out, "producer  %s\n", state_name(info.producer_state));
+	fprintf(out, "consumer  %s\n", state_name(info.consumer_state));
+	fprintf(out, "refused   %" PRIu64 " times\n", info.refused);
 	shmring_close(r);
 	return EXIT_OK;
 }

@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: MIT
 /*
- * shmring list: the module's rings from /proc/shmring, in columns as wide as
- * they need; without it the library's own, which are files.
+ * shmring list: the module's rings from /proc/shmring and the library's own, which are
+ * files, in columns as wide as they need.
  */
 #include <dirent.h>
 #include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "tool.h"
 
+#define PROC		"/proc/shmring"
+#define PROC_HEADER	"name owner mode capacity used producers consumers sleeps wakes refused"
 #define SHM_DIR		"/dev/shm"
 #define SHM_PREFIX	"shmring."	/* what the library puts before a name */
 #define MAX_COLUMNS	16
@@ -20,43 +22,47 @@ struct table {
 	size_t nr_rows;
 };
 
-/* Splits a copy of @line at blanks into a new row. */
-static int add_row(struct table *t, const char *line)
+static void free_row(char **row)
+{
+	for (size_t c = 0; row && c < MAX_COLUMNS; c++)
+		free(row[c]);
+	free(row);
+}
+
+/* Adds a row of @backend: the cells of @line, which blanks part, and the backend second. */
+static int add_row(struct table *t, const char *line, const char *backend)
 {
 	char ***rows = realloc(t->rows, (t->nr_rows + 1) * sizeof(*rows));
 	char **row = calloc(MAX_COLUMNS, sizeof(*row));
-	char *copy = strdup(line + strspn(line, " \t\n")), *save = NULL, *cell;
+	char *copy = strdup(line), *save = NULL, *cell;
+	int ret = rows && row && copy ? 0 : -ENOMEM;
 	size_t n = 0;
 
 	if (rows)
 		t->rows = rows;
-	if (!rows || !row || !copy) {
-		free(row);
-		free(copy);
-		return -ENOMEM;
+	cell = ret ? NULL : strtok_r(copy, " \t\n", &save);
+	while (!ret && cell && n < MAX_COLUMNS) {
+		row[n] = strdup(n == 1 ? backend : cell);
+		ret = row[n] ? 0 : -ENOMEM;
+		if (n++ != 1)
+			cell = strtok_r(NULL, " \t\n", &save);
 	}
-	for (cell = strtok_r(copy, " \t\n", &save); cell && n < MAX_COLUMNS;
-	     cell = strtok_r(NULL, " \t\n", &save))
-		row[n++] = cell;
-	if (!n) {
-		free(row);
-		free(copy);
-		return 0;
-	}
-	t->rows[t->nr_rows++] = row;	/* row[0] is where the copy begins */
-	return 0;
+	free(copy);
+	if (ret || !n)
+		free_row(row);
+	else
+		t->rows[t->nr_rows++] = row;
+	return ret;
 }
 
 static void free_table(struct table *t)
 {
-	for (size_t i = 0; i < t->nr_rows; i++) {
-		free(t->rows[i][0]);
-		free(t->rows[i]);
-	}
+	for (size_t i = 0; i < t->nr_rows; i++)
+		free_row(t->rows[i]);
 	free(t->rows);
 }
 
-/* The name to the left, numbers to the right. */
+/* The name to the left, the rest to the right. */
 static void print_table(const struct table *t)
 {
 	int width[MAX_COLUMNS] = { 0 };
@@ -68,13 +74,14 @@ static void print_table(const struct table *t)
 			width[c] = len > width[c] ? len : width[c];
 		}
 	for (size_t i = 0; i < t->nr_rows; i++) {
-		printf("%-*s", width[0], t->rows[i][0]);
+		fprintf(out, "%-*s", width[0], t->rows[i][0]);
 		for (size_t c = 1; c < MAX_COLUMNS && t->rows[i][c]; c++)
-			printf("  %*s", width[c], t->rows[i][c]);
-		putchar('\n');
+			fprintf(out, "  %*s", width[c], t->rows[i][c]);
+		fputc('\n', out);
 	}
 }
 
+/* Its first line is the header. */
 static int read_proc(struct table *t, FILE *f)
 {
 	char *line = NULL;
@@ -82,88 +89,121 @@ static int read_proc(struct table *t, FILE *f)
 	int ret = 0;
 
 	while (!ret && getline(&line, &size, f) >= 0)
-		ret = add_row(t, line);
+		ret = add_row(t, line, t->nr_rows ? "kmod" : "backend");
 	if (!ret && ferror(f))
 		ret = -EIO;
 	free(line);
 	return ret;
 }
 
+/* What there is to say of a memfd ring in the @column of that title. */
+static void print_cell(FILE *f, const char *column, const struct shmring_info *info,
+		       const struct stat *st)
+{
+	if (!strcmp(column, "owner"))
+		fprintf(f, " %u", (unsigned int)st->st_uid);
+	else if (!strcmp(column, "mode"))
+		fprintf(f, " %04o", (unsigned int)st->st_mode & 0777);
+	else if (!strcmp(column, "capacity"))
+		fprintf(f, " %" PRIu64, info->capacity);
+	else if (!strcmp(column, "used"))
+		fprintf(f, " %" PRIu64, info->used);
+	else if (!strcmp(column, "producers"))
+		fprintf(f, " %d", info->producer_state == SHMRING_PEER_LIVE);
+	else if (!strcmp(column, "consumers"))
+		fprintf(f, " %d", info->consumer_state == SHMRING_PEER_LIVE);
+	else if (!strcmp(column, "refused"))
+		fprintf(f, " %" PRIu64, info->refused);
+	else
+		fputs(" -", f);
+}
+
 static int add_memfd(struct table *t, const char *name)
 {
+	char *line = NULL, **header = t->rows[0];
 	struct shmring_info info;
 	struct shmring *r;
-	char line[160];
+	struct stat st;
+	size_t size;
+	FILE *f;
 	int ret;
 
 	/* Gone meanwhile, somebody else's, or no ring: not to be seen. */
 	if (shmring_attach(&r, name, SHMRING_HANDLE))
 		return 0;
 	ret = shmring_get_info(r, &info);
-	if (!ret) {
-		snprintf(line, sizeof(line), "%s %" PRIu64 " %" PRIu64 " %d %d", name,
-			 info.capacity, info.used,
-			 info.producer_state == SHMRING_PEER_LIVE,
-			 info.consumer_state == SHMRING_PEER_LIVE);
-		ret = add_row(t, line);
-	}
+	if (!ret && fstat(shmring_fd(r), &st))
+		ret = -errno;
 	shmring_close(r);
+	f = ret ? NULL : open_memstream(&line, &size);
+	if (!f)
+		return ret ? ret : -ENOMEM;
+	fputs(name, f);
+	for (size_t c = 2; c < MAX_COLUMNS && header[c]; c++)
+		print_cell(f, header[c], &info, &st);
+	ret = fclose(f) ? -ENOMEM : add_row(t, line, "memfd");
+	free(line);
 	return ret;
 }
 
 static int read_shm(struct table *t)
 {
 	struct dirent *entry;
-	DIR *dir;
-	int ret;
+	DIR *dir = opendir(SHM_DIR);
+	int ret = setenv("SHMRING_BACKEND", "memfd", 1) ? -errno : 0;
 
-	if (setenv("SHMRING_BACKEND", "memfd", 1))
-		return -errno;
-	ret = add_row(t, "name capacity used producers consumers");
-	dir = opendir(SHM_DIR);
-	if (!dir)
-		return ret;
-	while (!ret && (entry = readdir(dir))) {
+	while (dir && !ret && (entry = readdir(dir))) {
 		if (!strncmp(entry->d_name, SHM_PREFIX, strlen(SHM_PREFIX)))
 			ret = add_memfd(t, entry->d_name + strlen(SHM_PREFIX));
 	}
-	closedir(dir);
+	if (dir)
+		closedir(dir);
 	return ret;
 }
 
 /* Of $SHMRING_BACKEND; NULL: either. As the library reads it. */
-static const char *backend_insisted_on(void)
+static const char *backend_asked_for(void)
 {
 	const char *name = getenv("SHMRING_BACKEND");
 
 	return name && *name && strcmp(name, "auto") ? name : NULL;
 }
 
+/* @backend NULL: both. @source: what has failed. */
+static int read_rings(struct table *t, const char *backend, const char **source)
+{
+	FILE *f = NULL;
+	int ret = 0;
+
+	*source = PROC;
+	if (!backend || strcmp(backend, "memfd")) {
+		f = fopen(PROC, "re");
+		if (!f && backend)
+			return -errno;
+	}
+	if (f) {
+		ret = read_proc(t, f);
+		fclose(f);
+	}
+	if (!ret && !t->nr_rows)
+		ret = add_row(t, PROC_HEADER, "backend");
+	if (ret || (backend && strcmp(backend, "memfd")))
+		return ret;
+	*source = SHM_DIR;
+	return read_shm(t);
+}
+
 int cmd_list(const struct args *a)
 {
-	const char *backend = backend_insisted_on();
+	const char *backend = backend_asked_for(), *source;
 	struct table t = { 0 };
-	const char *source = SHM_DIR;
-	FILE *f = NULL;
 	int ret;
 
 	if (backend && strcmp(backend, "memfd") && strcmp(backend, "kmod"))
 		return report(a, "$SHMRING_BACKEND", -EINVAL);
-	if (!backend || strcmp(backend, "memfd")) {
-		f = fopen("/proc/shmring", "re");
-		if (f || backend)
-			source = "/proc/shmring";
-	}
-	if (f)
-		ret = read_proc(&t, f);
-	else if (backend && strcmp(backend, "memfd"))
-		ret = -errno;
-	else
-		ret = read_shm(&t);
+	ret = read_rings(&t, backend, &source);
 	if (!ret)
 		print_table(&t);
 	free_table(&t);
-	if (f)
-		fclose(f);
 	return ret ? report(a, source, ret) : EXIT_OK;
 }

@@ -1,23 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* shmring recv: a ring to standard output, write(2) straight from its memory. */
-#include <unistd.h>
-
 #include "tool.h"
-
-static int write_all(const char *buf, size_t len)
-{
-	while (len) {
-		ssize_t n = write(STDOUT_FILENO, buf, len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		buf += n;
-		len -= (size_t)n;
-	}
-	return 0;
-}
 
 static int copy_out(const struct args *a, struct shmring *r, struct traffic *t)
 {
@@ -36,7 +19,7 @@ static int copy_out(const struct args *a, struct shmring *r, struct traffic *t)
 			continue;
 		}
 		ret = write_all(p, len);
-		if (ret)	/* the message stays in the ring for the next receiver */
+		if (ret)	/* the message stays in the ring, whole, for the next receiver */
 			return report(a, "standard output", ret);
 		shmring_release(r);
 		t->bytes += len;

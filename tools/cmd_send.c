@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: MIT
 /* shmring send: standard input into a ring, read(2) straight into its memory. */
-#include <unistd.h>
-
 #include "tool.h"
 
 /* A quarter of the ring: the receiver takes one piece while the next is read. */
@@ -20,12 +18,11 @@ static ssize_t fill(const struct shmring *r, char *buf, size_t size)
 	ssize_t n;
 
 	do {
-		n = read(STDIN_FILENO, buf + done, size - done);
-		if (n < 0 && errno != EINTR)
-			return -errno;
-		if (n > 0)
-			done += (size_t)n;
-	} while (n < 0 || (n > 0 && r->slot_size && done < size));
+		n = read_some(buf + done, size - done);
+		if (n < 0)
+			return n;
+		done += (size_t)n;
+	} while (n && r->slot_size && done < size);
 	return (ssize_t)done;
 }
 

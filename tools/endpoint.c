@@ -10,15 +10,18 @@ void nap(void)
 	nanosleep(&(struct timespec){ .tv_nsec = 10000000 }, NULL);
 }
 
+#define MAX_RACES	100	/* lost in a row; 10 ms each */
+
 /*
- * Two that make the same ring at once: one gets EEXIST and attaches. The ring
- * may go away in between, so this starts again from the top.
+ * Two that make the same ring at once: one gets EEXIST and attaches. The ring may go away
+ * in between, so this starts again from the top; but not for ever, as the name may be
+ * that of a ring of the other backend.
  */
 static int make_or_attach(const struct args *a, enum shmring_role role, struct shmring **r,
 			  bool *made)
 {
 	struct shmring_options opt = a->opt;
-	int ret;
+	int ret, races = 0;
 
 	opt.role = role;
 	for (;;) {
@@ -29,7 +32,7 @@ static int make_or_attach(const struct args *a, enum shmring_role role, struct s
 		if (a->create) {
 			*made = true;
 			ret = shmring_create(r, a->names[0], &opt);
-			if (ret != -EEXIST)
+			if (ret != -EEXIST || ++races == MAX_RACES)
 				return ret;
 		} else if (!a->wait) {
 			return ret;

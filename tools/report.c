@@ -14,11 +14,11 @@ struct message {
 
 /* What these mean for a ring, which is not always what strerror() says. */
 static const struct message messages[] = {
-	{ EACCES,	"EACCES",	"permission denied" },
+	{ EACCES,	"EACCES",	"no permission, for the ring or for /dev/shmring" },
 	{ EBADMSG,	"EBADMSG",	"the other side has damaged the ring" },
 	{ EBUSY,	"EBUSY",	"role is taken" },
-	{ EDQUOT,	"EDQUOT",	"over the limit of locked memory (ulimit -l)" },
-	{ EEXIST,	"EEXIST",	"name is taken" },
+	{ EDQUOT,	"EDQUOT",	"over ulimit -l, for which the rings of all processes of the user count" },
+	{ EEXIST,	"EEXIST",	"name is taken, here or on the other backend (shmring list)" },
 	{ EFBIG,	"EFBIG",	"capacity is above 1 GiB" },
 	{ EINVAL,	"EINVAL",	"bad name or option" },
 	{ EMFILE,	"EMFILE",	"too many open files" },
@@ -38,7 +38,7 @@ static const struct message messages[] = {
 /* For the error @err of a call of the library, which is negative. */
 const char *error_text(int err)
 {
-	static char buf[96];
+	static char buf[128];
 
 	for (size_t i = 0; i < sizeof(messages) / sizeof(*messages); i++) {
 		if (messages[i].err == -err) {
@@ -74,8 +74,9 @@ void report_traffic(const struct args *a, const struct shmring *r, const struct 
 	if (!a->verbose || shmring_get_info(r, &info))
 		return;
 	fprintf(stderr, "shmring: %s: %s: %" PRIu64 " bytes in %" PRIu64 " messages, %.3f s, "
-		"%.1f MB/s, slept %" PRIu64 " times, woke the other side %" PRIu64 " times (%s)\n",
+		"%.1f MB/s, slept %" PRIu64 " times, woke the other side %" PRIu64 " times "
+		"(%s: %s)\n",
 		a->verb, a->names[0], t->bytes, t->messages, seconds,
 		(double)t->bytes / 1e6 / (seconds > 0 ? seconds : 1e-9),
-		info.sleeps, info.wakes, shmring_backend_name(r));
+		info.sleeps, info.wakes, shmring_backend_name(r), shmring_backend_reason(r));
 }

@@ -46,11 +46,11 @@ static int run(int argc, char **argv)
 		return EXIT_USAGE;
 	}
 	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h")) {
-		print_help(stdout);
+		print_help(out);
 		return EXIT_OK;
 	}
 	if (!strcmp(argv[1], "--version")) {
-		printf("shmring " VERSION " (ABI %u)\n", SHMRING_ABI);
+		fprintf(out, "shmring " VERSION " (ABI %u)\n", SHMRING_ABI);
 		return EXIT_OK;
 	}
 	for (size_t i = 0; i < NR_VERBS; i++) {
@@ -65,11 +65,15 @@ static int run(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-	int ret = run(argc, argv);
+	int status = EXIT_ERROR, ret = open_out();
 
-	if (fflush(stdout) || ferror(stdout)) {
-		perror("shmring: standard output");
-		ret = EXIT_ERROR;
+	if (!ret) {
+		status = run(argc, argv);
+		ret = close_out();
 	}
-	return ret;
+	if (ret) {
+		fprintf(stderr, "shmring: standard output: %s\n", strerror(-ret));
+		status = EXIT_ERROR;
+	}
+	return status;
 }

@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include <shmring.h>
 
@@ -43,6 +44,13 @@ struct verb {
 /* args.c */
 int parse_args(const struct verb *v, int argc, char **argv, struct args *a);
 void print_usage(const struct verb *v);
+
+/* io.c */
+extern FILE *out;		/* what a verb prints */
+int open_out(void);
+int close_out(void);
+ssize_t read_some(char *buf, size_t size);
+int write_all(const char *buf, size_t len);
 
 /* report.c */
 const char *error_text(int err);

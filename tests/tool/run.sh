@@ -38,6 +38,22 @@ complains() { # complains TEXT: the last run, on standard error and nowhere else
 	grep -q -- "$1" "$dir/err" || { echo "    no '$1'" && return 1; }
 }
 
+column() { # column TITLE: what the last list has there for the ring
+	awk -v title="$1" -v name="${ring#/}" '
+		NR == 1 { for (i = 1; i <= NF; i++) if ($i == title) column = i }
+		$1 == name { print $column }' "$dir/out"
+}
+
+# until_listed TITLE VALUE: soon, the column says so
+until_listed() {
+	for _ in $(seq 100); do
+		run 0 list && [ "$(column "$1")" = "$2" ] && return
+		sleep 0.1
+	done
+	echo "    $1 is not $2"
+	return 1
+}
+
 lists_it() { run 0 list && says "^${ring#/} "; }
 
 helps() {
@@ -114,6 +130,61 @@ hears_of_a_receiver_that_is_gone() {
 	run 3 send --create --capacity 64K $ring </dev/zero && complains "the receiver has gone"
 }
 
+# dd sets the flag of the open file, which the next program has, too.
+takes_input_that_comes_late() {
+	(sleep 0.3 && cat "$dir/in") | { dd iflag=nonblock count=0 status=none &&
+		timeout 60 "$shmring" send --create --persist --capacity 8M $ring; } &&
+		run 0 recv $ring && cmp "$dir/in" "$dir/out" && run 0 unlink $ring
+}
+
+waits_for_output_that_is_full() {
+	run 0 create --capacity 8M $ring && run 0 send $ring <"$dir/in" &&
+		{ dd oflag=nonblock count=0 status=none </dev/null &&
+			timeout 60 "$shmring" recv $ring; } | (sleep 0.3 && cat) >"$dir/copy" &&
+		cmp "$dir/in" "$dir/copy" && run 0 unlink $ring
+}
+
+lists_sides_apart() {
+	mkfifo "$dir/fifo" && exec 3<>"$dir/fifo" || return 1
+	timeout 60 "$shmring" send --create $ring <"$dir/fifo" 3<&- &
+	until_listed producers 1 && [ "$(column consumers)" = 0 ] &&
+		[ "$(column capacity)" = 65536 ] && [ "$(column used)" = 0 ] || return 1
+	exec 3<&-
+	rm "$dir/fifo"
+	run 0 recv $ring && wait $! || return 1
+	timeout 60 "$shmring" recv --create $ring >"$dir/copy" &
+	until_listed consumers 1 && [ "$(column producers)" = 0 ] &&
+		run 0 send $ring <"$dir/err" && wait $!
+}
+
+# Both find no ring and make one: who comes second attaches.
+makes_one_ring_of_two() {
+	printf 12345678 >"$dir/short"
+	for _ in $(seq 40); do
+		timeout 60 "$shmring" recv --create $ring >"$dir/copy" &
+		run 0 send --create $ring <"$dir/short" && wait $! &&
+			cmp "$dir/short" "$dir/copy" || return 1
+	done
+}
+
+says_which_backend_and_why() {
+	run 0 create $ring && run 0 info $ring && says "^backend *$backend (SHMRING_BACKEND asks" &&
+		run 0 list && [ "$(column backend)" = "$backend" ] &&
+		run 0 send --verbose $ring </dev/null && grep -q "($backend: SHMRING_" "$dir/err" &&
+		run 0 unlink $ring
+}
+
+# A name of the one backend is seen, and not made a second time, where the other is taken.
+has_one_ring_of_a_name() {
+	SHMRING_BACKEND=memfd run 0 create $ring && (
+		unset SHMRING_BACKEND
+		lists_it && [ "$(column backend)" = memfd ] &&
+			run 1 create $ring && complains "name is taken" &&
+			{ [ ! -e /dev/shmring ] ||
+				{ run 1 send --create $ring </dev/null && complains "name is taken"; }; }
+	) && SHMRING_BACKEND=memfd run 0 unlink $ring
+}
+
 ends_with_an_error_if_its_output_does() {
 	timeout 60 "$shmring" --help >/dev/full 2>"$dir/err"
 	[ $? -eq 1 ] && grep -q "standard output" "$dir/err"
@@ -147,6 +218,12 @@ for backend in "$@"; do
 	verify "a receiver that leaves is an error of its own" hears_of_a_receiver_that_is_gone
 	verify "output that cannot be written is an error" ends_with_an_error_if_its_output_does
 	verify "list looks where create makes" list_looks_where_create_makes
+	verify "non-blocking input that comes late is sent" takes_input_that_comes_late
+	verify "non-blocking output that is full is waited for" waits_for_output_that_is_full
+	verify "a producer and a consumer are listed each as what it is" lists_sides_apart
+	verify "of two that make a ring at once one attaches" makes_one_ring_of_two
+	verify "the backend is named, and why it is that one" says_which_backend_and_why
+	verify "a name is one ring's, on either backend" has_one_ring_of_a_name
 done
 
 echo "$passed passed, $failed failed"
