@@ -17,6 +17,11 @@ static int __init shmring_init(void)
 {
 	int ret;
 
+	/* The two sides, and the two mappings of the data, would not see each other's bytes. */
+	if (cpu_dcache_is_aliasing()) {
+		pr_err("shmring: the data cache of this machine aliases: no shared memory here\n");
+		return -EOPNOTSUPP;
+	}
 	kernel_param_lock(THIS_MODULE);	/* it can be written already */
 	if (!shmring_max_pages)
 		shmring_max_pages = totalram_pages() / 4;

@@ -40,6 +40,18 @@ static inline void vm_flags_clear(struct vm_area_struct *vma, vm_flags_t flags)
 }
 #endif
 
+/*
+ * 6.9: "Introduce cpu_dcache_is_aliasing() across all architectures". Of those with 64
+ * bits, these have such caches; before 6.9, each of their machines is refused.
+ */
+#ifdef SHMRING_HAS_CACHE_ALIASING
+#include <linux/cacheinfo.h>
+#elif defined(CONFIG_MIPS) || defined(CONFIG_PARISC) || defined(CONFIG_SPARC)
+#define cpu_dcache_is_aliasing()	true
+#else
+#define cpu_dcache_is_aliasing()	false
+#endif
+
 /* 6.2: "kunit: Introduce KUNIT_VISIBILITY helper". */
 #ifdef SHMRING_HAS_KUNIT_VISIBILITY
 #include <kunit/visibility.h>
