@@ -28,7 +28,11 @@ static inline void cpu_relax(void)
 #if defined(__x86_64__) || defined(__i386__)
 	__builtin_ia32_pause();
 #elif defined(__aarch64__)
-	__asm__ __volatile__("yield" ::: "memory");
+	/* Most cores do nothing for yield; refilling their pipeline is a pause. */
+	__asm__ __volatile__("isb" ::: "memory");
+#elif defined(__riscv)
+	/* pause, which assemblers know only with Zihintpause: elsewhere a no-op */
+	__asm__ __volatile__(".4byte 0x0100000f" ::: "memory");
 #endif
 }
 
