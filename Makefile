@@ -39,6 +39,9 @@ test-rt:	## the system tests and torture on a PREEMPT_RT kernel (TIME=60, SEED=.
 test-kcsan:	## KUnit, the system tests and torture on a kernel that watches for data races (TIME=60, SEED=...)
 	@tests/all.sh kunit-kcsan system-kcsan torture-kcsan
 
+test-arch:	## the library on s390x, which is big-endian
+	@tests/all.sh library-s390x
+
 test-debug:	## the system tests, with KASAN, lockdep and each allocation failing; as 32-bit programs; loads counted
 	@tests/all.sh system-debug system-m32 loads
 
@@ -117,4 +120,4 @@ uninstall:	## takes away what install has put there, given the same variables
 clean:		## what was built; the kernels in the cache stay
 	rm -rf $(BUILD)
 
-.PHONY: all help run bench test test-rt test-kcsan test-debug check-model mutants coverage torture fuzz check lib tools modules modules_install modules_uninstall install uninstall clean
+.PHONY: all help run bench test test-rt test-kcsan test-arch test-debug check-model mutants coverage torture fuzz check lib tools modules modules_install modules_uninstall install uninstall clean

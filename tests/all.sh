@@ -13,8 +13,9 @@ export WERROR=1	# the library and the tools build without a warning
 export KUNIT=1	# with the module, its tests
 
 parts=(unit memfd bench docs model static harness kunit tool torture
-	system-uml system-debug system-6.1 system-6.12)
-more=(system-m32 loads system-rt torture-rt kunit-kcsan system-kcsan torture-kcsan)	# not among "all"
+	system-uml system-debug system-6.1 system-6.12 system-arm64)
+more=(library-s390x
+	system-m32 loads system-rt torture-rt kunit-kcsan system-kcsan torture-kcsan)	# not among "all"
 
 say() { printf '\n=== %s\n' "$*"; }
 
@@ -28,6 +29,31 @@ kernel() {
 	vars=$(tests/vm/kernel.sh "$1") || return
 	eval "$vars"
 	make -s modules KDIR="$KDIR" ARCH="$ARCH" W=1 || return
+	ko=build/kmod-$RELEASE-$ARCH
+}
+
+# cross MACHINE: CROSS_CC and what else tests/vm/cross.sh says, and $lib, the library
+cross() {
+	local vars
+
+	deps build "$1" || return
+	vars=$(tests/vm/cross.sh "$1") || return
+	eval "$vars"
+	lib=$PWD/build/libuser-$1/libshmring.a
+	make -s -C libuser CC="$CROSS_CC" O="${lib%/*}" "$lib"
+}
+
+# foreign MACHINE KERNEL: the same as kernel() for a machine that is not this one
+foreign() {
+	local vars settings=()
+
+	deps kernel vm && cross "$1" || return
+	vars=$(tests/vm/kernel.sh "$2") || return
+	eval "$vars"
+	# pahole would look for that kernel's own type data
+	[ "$1" != riscv64 ] || settings=(CONFIG_DEBUG_INFO_BTF=)
+	make -s modules KDIR="$KDIR" ARCH="$ARCH" CROSS_COMPILE="$CROSS_COMPILE" \
+		CC="${CROSS_COMPILE}gcc" W=1 "${settings[@]}" || return
 	ko=build/kmod-$RELEASE-$ARCH
 }
 
@@ -95,16 +121,17 @@ system_uml() {
 			"SHMRING_MESSAGES=${2:-10000000} tests/system/guest.sh $ko/shmring.ko build/tests/system"
 }
 
-# boot_system PART KERNEL PROGRAMS [MESSAGES [SECONDS]]: others get static programs in
-# their initramfs
+# boot_system PART KERNEL PROGRAMS [MESSAGES [SECONDS [OPTION...]]]: others get static
+# programs in their initramfs; an OPTION is one of boot.sh
 boot_system() {
 	local limit=${5:-1200}
 
-	tests/vm/boot.sh -t "$limit" -k "$2" -l "$log/system-$1.kernel" \
+	tests/vm/boot.sh -t "$limit" -k "$2" -l "$log/system-$1.kernel" "${@:6}" \
 		-i "$ko/shmring.ko:/tmp/shmring.ko" \
 		-i "build/tests/$3:/tmp/system" \
 		-i tests/runtests.sh:/tmp/tests/runtests.sh \
 		-i tests/check.sh:/tmp/tests/check.sh \
+		-i tests/tool/run.sh:/tmp/tests/tool/run.sh \
 		-i tests/system/guest.sh:/tmp/tests/system/guest.sh -- \
 		"SHMRING_MESSAGES=${4:-1000000} SHMRING_LIMIT=$((limit / 4)) tests/system/guest.sh shmring.ko system"
 }
@@ -132,10 +159,33 @@ system_m32() {
 		boot_system m32 "$1" system-m32
 }
 
+# system_foreign PART MACHINE KERNEL [OPTION...]: the system tests and the command, as
+# programs of another machine, which QEMU emulates
+system_foreign() {
+	local programs=build/tests/system-$2
+
+	foreign "$2" "$3" &&
+		make -s -C tests/system STATIC=1 O="../../$programs" LIB="$lib" \
+			CC="$CROSS_CC" CXX="$CROSS_CXX" &&
+		make -s -C tools STATIC=1 O="../$programs/tools" LIBO="${lib%/*}" \
+			CC="$CROSS_CC" "../$programs/tools/shmring" &&
+		boot_system "$1" "$3" "system-$2" 50000 2400 "${@:4}"
+}
+
 part_system-uml() { system_uml uml; }		# Linux 7.3, two CPUs, native speed
 part_system-debug() { system_uml uml-debug 200000; } # with KASAN, UBSAN, lockdep, kmemleak
 part_system-6.1() { system_qemu debian-6.1; }	# Debian 12's kernel
 part_system-6.12() { system_qemu debian-6.12; }	# Debian 13's kernel
+part_system-arm64() { system_foreign arm64 arm64 arm64-16k; } # Debian 13's kernel, pages of 16 KiB
+part_library-s390x() { # the other byte order
+	local unit=build/tests/unit-s390x system=build/tests/system-s390x
+
+	cross s390x && make -s -C tests/unit O="../../$unit" CC="$CROSS_CC" &&
+		make -s -C tests/system STATIC=1 O="../../$system" LIB="$lib" \
+			CC="$CROSS_CC" CXX="$CROSS_CXX" lib &&
+		SHMRING_MESSAGES=20000 tests/emulated.sh "$unit" "$system" qemu-s390x-static \
+			-L /usr/s390x-linux-gnu -E LD_LIBRARY_PATH="$CROSS_LIBS"
+}
 part_system-m32() { system_m32 debian-6.12; }	# compat calls
 part_loads() { # how often a call loads what both sides see: system/abi_loads, and its table
 	kernel debian-6.12 &&
@@ -164,8 +214,8 @@ part_torture-kcsan() { torture_qemu kcsan; }
 prepare() {
 	local name
 
-	deps build kernel vm bench docs model check
-	for name in debian-6.12 debian-6.1 src-7.3 uml uml-debug; do
+	deps build kernel vm bench docs model check arm64
+	for name in debian-6.12 debian-6.1 arm64-16k src-7.3 uml uml-debug; do
 		nice tests/vm/kernel.sh "$name"
 	done >"$log/kernels.log" 2>&1 &
 }

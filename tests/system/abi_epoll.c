@@ -7,7 +7,7 @@
 
 #include <sys/epoll.h>
 
-#define ROUNDS	2000
+static uint64_t rounds;
 
 struct game {
 	int ping, pong;
@@ -52,20 +52,20 @@ static void rally(int in, int out, uint32_t flags, bool serve)
 	struct endpoint p = endpoint(out, PRODUCER);
 	struct epoll_event again = { .events = EPOLLIN | flags };
 	int ep = watch(c.fd, again.events);
-	int i;
+	uint64_t i;
 
 	if (serve)
 		move(&p, 8);
-	for (i = 0; i < ROUNDS; i++) {
+	for (i = 0; i < rounds; i++) {
 		do {
 			EXPECT(next_event(ep, -1) & EPOLLIN);
 			if (flags & EPOLLONESHOT)
 				CHECK(!epoll_ctl(ep, EPOLL_CTL_MOD, c.fd, &again));
 		} while (!take(&c));
-		if (!serve || i + 1 < ROUNDS)
+		if (!serve || i + 1 < rounds)
 			move(&p, 8);
 	}
-	EXPECT_EQ(c.consumer->tail, 8 * ROUNDS);
+	EXPECT_EQ(c.consumer->tail, 8 * rounds);
 	close(ep);
 	drop(&c);
 	/* The other one may still be reading what it is. */
@@ -271,6 +271,7 @@ static void test_watched_endpoint_goes(void)
 int main(void)
 {
 	control();
+	rounds = nr_sleeps(2000);
 	test_ping_pong(0);
 	test_ping_pong(EPOLLET);
 	test_ping_pong(EPOLLONESHOT);

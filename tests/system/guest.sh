@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # In a guest: loads the module, runs the system tests on it, then those of the
-# library on the memfd backend too, and unloads.
+# library on the memfd backend too, and unloads. Where DIR/tools/shmring is, the
+# command is tested too.
 #
 #   guest.sh MODULE DIR
 set -u
@@ -26,6 +27,13 @@ suite() {
 	skipped=$((skipped + $(count skip)))
 }
 
+tool() {
+	"$here/../tool/run.sh" "$dir/tools/shmring" kmod memfd >"$results"
+	cat "$results"
+	passed=$((passed + $(count "ok ")))
+	failed=$((failed + $(count "not ok ")))
+}
+
 unloaded() { ! grep -q '^shmring ' /proc/modules; }
 
 check "insmod" insmod "$ko"
@@ -34,6 +42,7 @@ check "/dev/shmring is there, and root's alone" \
 SHMRING_REQUIRE=kmod
 export SHMRING_REQUIRE
 suite kmod "$dir"
+[ ! -e "$dir/tools/shmring" ] || tool
 check "rmmod" rmmod shmring
 check "the module is gone" unloaded
 unset SHMRING_REQUIRE

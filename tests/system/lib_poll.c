@@ -5,7 +5,7 @@
 #include <poll.h>
 #include <sys/epoll.h>
 
-#define ROUNDS	2000
+static uint64_t rounds;
 
 struct game {
 	struct shmring *ping, *pong;
@@ -71,7 +71,7 @@ static int return_it(void *arg)
 	struct shmring *out = attach(g->pong, SHMRING_PRODUCER);
 	uint64_t i;
 
-	for (i = 0; i < ROUNDS; i++)
+	for (i = 0; i < rounds; i++)
 		send_polling(out, receive_polling(in, g->wait) + 1, g->wait);
 	shmring_close(in);
 	shmring_close(out);
@@ -85,7 +85,7 @@ static void test_ping_pong(int (*wait)(struct shmring *r))
 	pid_t pid = start(return_it, &g);
 	uint64_t i;
 
-	for (i = 0; i < ROUNDS; i++) {
+	for (i = 0; i < rounds; i++) {
 		send_polling(g.ping, i, wait);
 		EXPECT_EQ(receive_polling(g.pong, wait), i + 1);
 	}
@@ -99,7 +99,7 @@ static int drain_by_poll(struct shmring *r)
 {
 	uint64_t i;
 
-	for (i = 0; i < 20 * ROUNDS; i++)
+	for (i = 0; i < 20 * rounds; i++)
 		EXPECT_EQ(receive_polling(r, wait_by_poll), i);
 	return TEST_PASS;
 }
@@ -110,7 +110,7 @@ static void test_stream(void)
 	pid_t pid = start_as(p, SHMRING_CONSUMER, drain_by_poll);
 	uint64_t i;
 
-	for (i = 0; i < 20 * ROUNDS; i++)
+	for (i = 0; i < 20 * rounds; i++)
 		send_polling(p, i, wait_by_poll);
 	EXPECT_EQ(end_of(pid), TEST_PASS);
 	shmring_close(p);
@@ -200,6 +200,7 @@ static void test_lowat(void)
 int main(void)
 {
 	need_backend();
+	rounds = nr_sleeps(2000);
 	context("ping-pong by poll");
 	test_ping_pong(wait_by_poll);
 	context("ping-pong by epoll");

@@ -246,3 +246,10 @@ uint64_t setting(const char *name, uint64_t otherwise)
 
 	return value ? strtoull(value, NULL, 0) : otherwise;
 }
+
+uint64_t nr_sleeps(uint64_t most)
+{
+	uint64_t n = setting("SHMRING_MESSAGES", 200 * most) / 200;
+
+	return n < most ? n : most;
+}

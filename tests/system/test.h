@@ -99,4 +99,7 @@ uint64_t random_u64(uint64_t *state);
 /* A number from the environment. */
 uint64_t setting(const char *name, uint64_t otherwise);
 
+/* How often to sleep: @most, or a 200th of SHMRING_MESSAGES, which a slow guest sets. */
+uint64_t nr_sleeps(uint64_t most);
+
 #endif /* TEST_H */

@@ -18,13 +18,19 @@ apt_mirror() {
 		awk -v c="$codename" '$1 == c && $2 == "main" { print $3; exit }'
 }
 
-# A SUITE may be SUITE-i386: for that architecture, which dpkg need not know.
+# A SUITE may be SUITE-ARCH, as in bookworm-i386: that architecture's packages, which
+# dpkg need not know.
+apt_arch_of() {
+	case ${1##*-} in
+	i386 | arm64 | riscv64 | s390x) echo "${1##*-}" ;;
+	*) echo amd64 ;;
+	esac
+}
 
 # apt_in SUITE COMMAND...: apt-get or apt-cache on the private state of SUITE
 apt_in() {
 	apt_dir=$cache/apt/$1
-	apt_arch=amd64
-	[ "${1%-i386}" = "$1" ] || apt_arch=i386
+	apt_arch=$(apt_arch_of "$1")
 	apt_tool=$2
 	shift 2
 	"$apt_tool" -qq -o Dir::Etc::sourcelist="$apt_dir/sources.list" \
@@ -32,7 +38,7 @@ apt_in() {
 		-o Dir::State::lists="$apt_dir/lists" \
 		-o Dir::State::status=/dev/null \
 		-o Dir::Cache="$apt_dir/cache" \
-		-o APT::Architecture=$apt_arch -o APT::Architectures=$apt_arch \
+		-o APT::Architecture="$apt_arch" -o APT::Architectures="$apt_arch" \
 		-o APT::Sandbox::User= \
 		-o Acquire::Languages=none -o Acquire::Retries=3 "$@"
 }
@@ -52,7 +58,7 @@ apt_open() {
 				"install debian-archive-keyring"
 		mkdir -p "$cache/apt/$1/lists/partial" \
 			"$cache/apt/$1/cache/archives/partial"
-		echo "deb [signed-by=$apt_keyring] $apt_uri ${1%-i386} main" \
+		echo "deb [signed-by=$apt_keyring] $apt_uri ${1%-"$(apt_arch_of "$1")"} main" \
 			>"$cache/apt/$1/sources.list"
 		stage "package list of $1" apt_in "$1" apt-get update
 		touch "$cache/apt/$1/ready"

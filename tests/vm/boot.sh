@@ -3,14 +3,16 @@
 # Boots a test kernel, runs a shell command in it as root, and fails unless
 # the guest says in so many words that all went well.
 #
-#   boot.sh [-t SECONDS] [-m MEGABYTES] [-l LOGFILE] [-n]
-#           [-i HOSTFILE:GUESTPATH]... -k NAME -- COMMAND...
+#   boot.sh [-t SECONDS] [-m MEGABYTES] [-l LOGFILE] [-n] [-c CPU]
+#           [-a ARGUMENT]... [-i HOSTFILE:GUESTPATH]... -k NAME -- COMMAND...
 #
 #   -k  kernel, see kernel.sh
 #   -t  time for the whole run (default 60)
 #   -m  memory (default 1024)
 #   -l  where to leave the kernel log (default: log/boot-NAME.log in the cache)
 #   -n  no scan for leaks at the end (a kernel with kmemleak: 6 s and more)
+#   -c  the model of CPU that QEMU emulates for another machine than this
+#   -a  an argument for the kernel
 #   -i  a file or folder to put in the guest, with the libraries it needs
 #
 # A user-mode kernel runs COMMAND in the caller's working directory on the
@@ -56,8 +58,9 @@ finish() {
 	[ -z "$run" ] || rm -rf "$run"
 }
 
-name='' limit=60 memory=1024 log='' scan=y files=()
-while getopts t:m:k:l:i:n option; do
+name='' limit=60 memory=1024 log='' scan=y cpu='' files=()
+arguments="panic=-1 oops=panic printk.devkmsg=on"
+while getopts t:m:k:l:i:nc:a: option; do
 	case $option in
 	t) limit=$OPTARG ;;
 	m) memory=${OPTARG%M} ;;
@@ -65,6 +68,8 @@ while getopts t:m:k:l:i:n option; do
 	l) log=$OPTARG ;;
 	i) files+=("$OPTARG") ;;
 	n) scan=n ;;
+	c) cpu=$OPTARG ;;
+	a) arguments+=" $OPTARG" ;;
 	*) usage "unknown option" ;;
 	esac
 done
@@ -80,7 +85,14 @@ described=$("$here/kernel.sh" "$name") || exit 122
 eval "$described"
 : "${IMAGE=}" "${ARCH=}"
 [ -n "$IMAGE" ] || usage "kernel $name cannot be booted"
-command -v busybox >/dev/null ||
+# a foreign guest needs its own
+case $ARCH in
+arm64) foreign=arm64 ;;
+riscv) foreign=riscv64 ;;
+*) foreign='' BUSYBOX=$(command -v busybox || :) ;;
+esac
+[ -z "$foreign" ] || eval "$("$here/cross.sh" "$foreign")"
+[ -n "$BUSYBOX" ] ||
 	usage "busybox is missing; run $here/deps.sh vm"
 
 mkdir -p "$cache/run" "$(dirname "$log")"
@@ -93,7 +105,6 @@ mkfifo "$run/out" "$run/console.pipe"
 cp "$here/guest.sh" "$run/init"
 echo "$(($(date +%s) + limit)) $scan" >"$run/settings"
 echo "$*" >"$run/command"
-arguments="panic=-1 oops=panic printk.devkmsg=on"
 
 start_uml() {
 	pwd >"$run/directory"
@@ -137,9 +148,10 @@ add_file() {
 
 make_initramfs() {
 	mkdir -p "$run/root/bin" "$run/root/vm" "$run/root/tmp"
-	cp "$(command -v busybox)" "$run/root/bin/busybox"
+	cp "$BUSYBOX" "$run/root/bin/busybox"
 	ln -s busybox "$run/root/bin/sh"
 	echo /tmp >"$run/directory"
+	echo "/dev/ttyS$first_serial /dev/ttyS$((first_serial + 1))" >"$run/root/vm/serial"
 	mv "$run/init" "$run/root/init"
 	mv "$run/settings" "$run/command" "$run/directory" "$run/root/vm"
 	for file in "${files[@]}"; do
@@ -170,22 +182,54 @@ accelerator() {
 	cat "$probed"
 }
 
-start_qemu() {
-	command -v qemu-system-x86_64 >/dev/null ||
-		usage "qemu-system-x86_64 is missing; run $here/deps.sh vm"
-	make_initramfs
+machine_x86() {
+	emulator=qemu-system-x86_64 first_serial=1
+	arguments="console=ttyS0 loglevel=6 $arguments"
+	serial=(-serial file:"$run/out" -serial file:"$run/channel")
 	case $(accelerator) in
 	kvm) machine='-accel kvm -cpu host' ;;
 	# QEMU 7.2 now and then garbles the flags after cmpxchg16b: the guest
 	# dies of double faults early in its boot, one time in three
 	*) machine='-accel tcg,thread=multi -cpu max,cx16=off' ;;
 	esac
+}
+
+# The boards for virtual machines have one serial port; two more are on PCI.
+machine_foreign() {
+	first_serial=0
+	case $foreign in
+	arm64)
+		emulator=qemu-system-aarch64
+		# the architecture's own pointer authentication is slow to emulate
+		machine="-M virt,gic-version=3 -cpu ${cpu:-max,pauth-impdef=on}"
+		arguments="console=ttyAMA0 loglevel=6 $arguments"
+		;;
+	riscv64)
+		emulator=qemu-system-riscv64 first_serial=1
+		machine="-M virt -cpu ${cpu:-rv64}"
+		arguments="console=ttyS0 loglevel=6 $arguments"
+		;;
+	esac
+	machine+=" -accel tcg,thread=multi"
+	serial=(-chardev "file,id=out,path=$run/out" -device "pci-serial,chardev=out"
+		-chardev "file,id=channel,path=$run/channel"
+		-device "pci-serial,chardev=channel")
+}
+
+start_qemu() {
+	if [ -n "$foreign" ]; then
+		machine_foreign
+	else
+		machine_x86
+	fi
+	command -v "$emulator" >/dev/null ||
+		usage "$emulator is missing; run $here/deps.sh vm $foreign"
+	make_initramfs
 	# shellcheck disable=SC2086 # several arguments
-	setsid qemu-system-x86_64 $machine -smp 2 -m "$memory" -nodefaults \
+	setsid $emulator $machine -smp 2 -m "$memory" -nodefaults \
 		-display none -no-reboot -kernel "$IMAGE" \
 		-initrd "$run/initrd" -serial file:"$run/console.pipe" \
-		-serial file:"$run/out" -serial file:"$run/channel" \
-		-append "console=ttyS0 loglevel=6 $arguments" \
+		"${serial[@]}" -append "$arguments" \
 		</dev/null >"$run/qemu" 2>&1 &
 	guest=$!
 }

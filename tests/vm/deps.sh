@@ -15,6 +15,7 @@
 #   bench     the rings that the benchmark compares shmring with, and its report
 #   coverage  which lines and branches the tests reach
 #   gcc-N     that compiler, which a stock kernel's modules want
+#   arm64     programs and guests of that machine; so riscv64, and s390x for programs
 # shellcheck source-path=SCRIPTDIR disable=SC1091
 set -eu
 . "$(dirname "$0")/common.sh"
@@ -39,9 +40,20 @@ packages() {
 			coccinelle clang-tidy dwarves libc6-dev liburing-dev
 		;;
 	coverage) echo gcc python3 ;;
+	arm64)
+		echo gcc-aarch64-linux-gnu g++-aarch64-linux-gnu libc6-dev-arm64-cross \
+			qemu-system-arm cpio
+		;;
+	riscv64)
+		echo gcc-riscv64-linux-gnu g++-riscv64-linux-gnu libc6-dev-riscv64-cross \
+			qemu-system-misc cpio
+		;;
+	s390x)
+		echo gcc-s390x-linux-gnu g++-s390x-linux-gnu libc6-dev-s390x-cross qemu-user-static
+		;;
 	*)
 		say "no group $1; there are"
-		sed -n 's/^#   \([a-z]* .*\|gcc-N .*\)/  \1/p' "$0" >&2
+		sed -n 's/^#   \([a-z0-9]* .*\|gcc-N .*\)/  \1/p' "$0" >&2
 		return 2
 		;;
 	esac

@@ -106,13 +106,12 @@ else
 	/bin/busybox --install -s /bin
 	mkdir -p /proc /sys /dev /tmp /run
 	mount_all
-	channel=/dev/ttyS2
-	out=/dev/ttyS1
+	read -r out channel <"$run/serial"
 	off=reboot	# which QEMU takes for the end, and needs no ACPI
 	stty -opost <"$channel"
 fi
-exec </dev/null >$out 2>&1
-stty -opost <$out
+exec </dev/null >"$out" 2>&1
+stty -opost <"$out"
 start_log
 read -r end scan <"$run/settings"
 explain_hang "$end" >/dev/null &

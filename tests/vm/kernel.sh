@@ -13,9 +13,13 @@
 # debian-6.1 stock kernel of Debian 12                              yes
 # debian-6.12 cloud kernel of Debian 13, on 12 as its backport      yes
 # debian-rt  PREEMPT_RT kernel, likewise                            yes
+# arm64-4k   stock kernel of this Debian for arm64                  yes
+# arm64-16k  6.12 of Debian 13 for arm64, with pages of 16 KiB       yes
+# riscv64    stock kernel of Debian 13 for riscv64                  yes
 # src-7.3    that source prepared for x86-64 modules                no
 #
-# Prints KDIR, IMAGE (empty: cannot be booted), ARCH and RELEASE for eval.
+# Prints KDIR, IMAGE (empty: cannot be booted), ARCH and RELEASE for eval. Modules
+# for another machine need cross.sh too.
 # The second call for a NAME prints the same at once, without the network.
 # A folder in the cache is complete if it holds the file `ready`.
 # To look for newer packages: remove the folder `apt` from the cache.
@@ -30,7 +34,7 @@ unset MAKEFLAGS MFLAGS MAKELEVEL KBUILD_OUTPUT KBUILD_EXTMOD CROSS_COMPILE O M
 
 usage() {
 	say "usage: kernel.sh uml | uml-debug | uml-gcov | kcsan | debian-6.1 |" \
-		"debian-6.12 | debian-rt | src-X.Y"
+		"debian-6.12 | debian-rt | arm64-4k | arm64-16k | riscv64 | src-X.Y"
 	exit 2
 }
 
@@ -185,10 +189,14 @@ source_x86() {
 	show "$dir" '' x86_64 "$(cat "$dir/include/config/kernel.release")"
 }
 
+codename() {
+	# shellcheck disable=SC1091
+	(. /etc/os-release && echo "${VERSION_CODENAME:-}")
+}
+
 # The suite whose 6.12 fits the machine's compiler: that of Debian 13, or its backport.
 suite_of_6_12() {
-	# shellcheck disable=SC1091
-	case $(. /etc/os-release && echo "${VERSION_CODENAME:-}") in
+	case $(codename) in
 	bookworm) echo bookworm-backports ;;
 	*) echo trixie ;;
 	esac
@@ -228,6 +236,46 @@ debian() {
 	show "$kdir" "$dir/boot/vmlinuz-$release" x86_64 "$release"
 }
 
+# foreign NAME SUITE ARCH REGEX: the same for another machine; what runs while a
+# module is built (linux-kbuild) is for this one
+foreign() {
+	image=$(choose "linux-image-$1-$2" "$2-$3" "linux-image-$4")
+	release=${image#linux-image-}
+	dir=$cache/kernel/$image
+	kdir=$dir/usr/src/linux-headers-$release
+	(
+		begin "$dir" || exit 0
+		need apt-get apt-cache dpkg
+		apt_open "$2-$3"
+		common=$(apt_in "$2-$3" apt-cache depends "linux-headers-$release" |
+			awk '/Depends: linux-headers-.*-common/ { print $2 }')
+		apt_unpack "$2-$3" "$dir" "$image" "linux-headers-$release" "$common"
+		build_programs "$2" "$(basename "$(readlink "$dir/usr/src/$common/scripts" |
+			xargs dirname)")"
+		sed -i "s,/usr/src/,$dir/usr/src/," "$kdir/Makefile"
+		rm -rf "$dir/lib/modules/$release/kernel/drivers"
+		touch "$dir/ready"
+	)
+	arch=$3
+	[ "$arch" != riscv64 ] || arch=riscv
+	show "$kdir" "$(echo "$dir"/boot/vmlinu[xz]-"$release")" "$arch" "$release"
+}
+
+# build_programs SUITE KBUILD: that package, where the headers in $dir look for it.
+# Debian 12's own stands in for a later Debian's, whose programs want a newer libc.
+build_programs() {
+	apt_open "$1"
+	case $1:$(codename) in
+	trixie:bookworm)
+		apt_open bookworm-backports
+		kbuild=$(apt_newest bookworm-backports 'linux-kbuild-6\.12\.[0-9.]+.*')
+		apt_unpack bookworm-backports "$dir" "$kbuild"
+		ln -s "$kbuild" "$dir/usr/lib/$2"
+		;;
+	*) apt_unpack "$1" "$dir" "$2" ;;
+	esac
+}
+
 [ $# -eq 1 ] || usage
 options=
 case $1 in
@@ -242,6 +290,9 @@ debian-6.12)
 debian-rt)
 	debian "$1" "$(suite_of_6_12)" '6\.12\.[0-9.]+[^-]*-rt-amd64'
 	;;
+arm64-4k) foreign "$1" "$(codename)" arm64 '6\.[0-9.]+[^-]*(-[0-9]+)?-arm64' ;;
+arm64-16k) foreign "$1" "$(suite_of_6_12)" arm64 '6\.12\.[0-9.]+[^-]*-arm64-16k' ;;
+riscv64) foreign "$1" trixie riscv64 '6\.12\.[0-9.]+[^-]*-riscv64' ;;
 src-[0-9]*.*[0-9]) source_x86 "${1#src-}" ;;
 *) usage ;;
 esac
