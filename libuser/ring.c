@@ -121,13 +121,19 @@ static int clean_options(struct shmring_options *opt, bool named)
 
 /* ------------------------------------------------------- mapping, for backends */
 
+/* EAGAIN: all memory is to be locked (mlockall(2)), and so much may not be. */
+static int mapping_error(void)
+{
+	return errno == EAGAIN ? -ENOMEM : -errno;
+}
+
 /* Addresses for @size bytes, for shmring_map_at() to fill. */
 int shmring_map_reserve(struct shmring_private *p, size_t size)
 {
 	p->base = mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (p->base == MAP_FAILED) {
 		p->base = NULL;
-		return -errno;
+		return mapping_error();
 	}
 	p->size = size;
 	return 0;
@@ -138,7 +144,8 @@ int shmring_map_at(struct shmring_private *p, size_t where, size_t len, int prot
 {
 	void *at = (char *)p->base + where;
 
-	return mmap(at, len, prot, MAP_SHARED | MAP_FIXED, p->fd, offset) == at ? 0 : -errno;
+	return mmap(at, len, prot, MAP_SHARED | MAP_FIXED, p->fd, offset) == at ? 0 :
+	       mapping_error();
 }
 
 /*

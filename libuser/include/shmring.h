@@ -176,6 +176,7 @@ struct shmring {
  *		no /proc, and no name
  *   -ETIMEDOUT	memfd: another process has locked the ring's file for a second
  *   -EMFILE, -ENFILE	no file descriptor
+ *   -ENOENT, -EROFS	memfd: there is no /dev/shm or no /proc, or it is read-only
  */
 int shmring_create(struct shmring **r, const char *name,
 		   const struct shmring_options *opt);
@@ -194,6 +195,7 @@ int shmring_create(struct shmring **r, const char *name,
  *   -EINVAL	bad name or role
  *   -EPROTO	not a ring this library understands
  *   -ETIMEDOUT	memfd: another process has locked the ring's file for a second
+ *   -EROFS	memfd: /dev/shm is read-only
  *   -ENODEV, -ENOMEM, -EMFILE, -ENFILE	as above
  */
 int shmring_attach(struct shmring **r, const char *name, enum shmring_role role);
@@ -216,8 +218,9 @@ int shmring_attach_fd(struct shmring **r, int fd, enum shmring_role role);
  * Remove a name. Processes that have the ring keep it.
  *
  * Returns 0, -ENOENT (no such name), -EPERM or -EACCES (not the caller's),
- * -EINVAL (bad name), -ENODEV (SHMRING_BACKEND=kmod, and no module) or -ETIMEDOUT
- * (memfd: another process has locked the ring's file for a second).
+ * -EINVAL (bad name), -ENODEV (SHMRING_BACKEND=kmod, and no module), -ENOMEM, -EMFILE
+ * or -ENFILE; memfd: -EROFS (/dev/shm is read-only) or -ETIMEDOUT (another process has
+ * locked the ring's file for a second).
  */
 int shmring_unlink(const char *name);
 

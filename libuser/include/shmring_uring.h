@@ -108,7 +108,7 @@ static inline int __shmring_prep_poll(struct io_uring_sqe *sqe, int fd, int ret)
  * Returns 0 or
  *   -EBADF	not a consumer
  *   -EINVAL	bytes above the capacity
- *   -EMFILE, -ENFILE, -ENOSPC, -ENOMEM	no descriptor to poll, as shmring_poll_fd()
+ *   -EMFILE, -ENFILE, -ENOMEM	no descriptor to poll, as shmring_poll_fd()
  * After an error the entry is there all the same, and completes at once.
  */
 static inline int shmring_prep_wait_data(struct io_uring_sqe *sqe, struct shmring *r, size_t bytes)
@@ -150,7 +150,7 @@ static inline int shmring_prep_wait_data(struct io_uring_sqe *sqe, struct shmrin
  * Returns 0 or
  *   -EBADF	not a producer
  *   -EMSGSIZE	no message of this size fits
- *   -EMFILE, -ENFILE, -ENOSPC, -ENOMEM	no descriptor to poll, as shmring_poll_fd()
+ *   -EMFILE, -ENFILE, -ENOMEM	no descriptor to poll, as shmring_poll_fd()
  * After an error the entry is there all the same, and completes at once.
  */
 static inline int shmring_prep_wait_space(struct io_uring_sqe *sqe, struct shmring *r, size_t len)

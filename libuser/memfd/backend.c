@@ -26,7 +26,7 @@ static int map_all(struct shmring_private *p, enum shmring_role role, size_t cap
 	/* A core dump has no use for what may be a gigabyte, and twice. */
 	if (!ret && (madvise(p->base, p->size, MADV_DONTFORK) ||
 		     madvise(p->base, p->size, MADV_DONTDUMP)))
-		ret = -errno;
+		ret = -ENOMEM;
 	return ret;
 }
 

@@ -54,7 +54,7 @@ static int reopen(int fd, const char *name)
 		close(copy);
 		copy = -ENOENT;
 	}
-	return copy;
+	return copy == -ELOOP ? -ENOENT : copy;	/* the name is a link's by now */
 }
 
 /*

@@ -37,7 +37,8 @@ int shmring_memfd_lock(int fd, off_t byte, short type, int command)
 		ret = fcntl(fd, command, &l);
 	} while (ret < 0 && errno == EINTR);
 	if (ret < 0)
-		return errno == EAGAIN || errno == EACCES ? -EBUSY : -errno;
+		return errno == EAGAIN || errno == EACCES ? -EBUSY :
+		       errno == ENOLCK ? -ENOMEM : -errno;
 	return command == F_OFD_GETLK ? l.l_type != F_UNLCK : 0;
 }
 

@@ -20,11 +20,22 @@ static uint64_t *skipped;
 static unsigned int to_skip;
 static unsigned int countdown, blocking_locks;
 static bool happened;
+static const char *faulty;	/* NULL: every call */
+static int faulty_error;
 
 void fault_at(unsigned int n)
 {
 	countdown = n;
 	happened = false;
+	faulty = NULL;
+	faulty_error = ENOMEM;
+}
+
+void fault_in(const char *call, int error, unsigned int n)
+{
+	fault_at(n);
+	faulty = call;
+	faulty_error = error;
 }
 
 bool fault_happened(void)
@@ -80,12 +91,12 @@ static bool interrupted(void)
 	return interrupted_last;
 }
 
-static bool fault(void)
+static bool fault(const char *call)
 {
-	if (!countdown || --countdown)
+	if (!countdown || (faulty && strcmp(call, faulty)) || --countdown)
 		return false;
 	happened = true;
-	errno = ENOMEM;
+	errno = faulty_error;
 	return true;
 }
 
@@ -95,7 +106,7 @@ static bool fault(void)
 	type __wrap_##name parameters;				\
 	type __wrap_##name parameters				\
 	{							\
-		return fault() ? (failure) : __real_##name arguments;	\
+		return fault(#name) ? (failure) : __real_##name arguments;	\
 	}
 
 WRAP(void *, NULL, aligned_alloc, (size_t align, size_t size), (align, size))
@@ -121,7 +132,7 @@ int __wrap_posix_fallocate(int fd, off_t at, off_t len)
 		return ENOSPC;
 	if (interrupted() || (interrupts && len > 1 << 16))
 		return EINTR;
-	return fault() ? ENOMEM : __real_posix_fallocate(fd, at, len);
+	return fault("posix_fallocate") ? errno : __real_posix_fallocate(fd, at, len);
 }
 
 int __real_open(const char *path, int flags, ...);
@@ -136,7 +147,7 @@ int __wrap_open(const char *path, int flags, ...)
 	va_end(ap);
 	if (device && !strcmp(path, "/dev/shmring"))
 		path = device;
-	return fault() ? -1 : __real_open(path, flags, mode);
+	return fault("open") ? -1 : __real_open(path, flags, mode);
 }
 
 static void run_once(void (**hook)(void))
@@ -148,12 +159,17 @@ static void run_once(void (**hook)(void))
 		fn();
 }
 
+static bool is_lock(int command)
+{
+	return command == F_OFD_SETLK || command == F_OFD_SETLKW || command == F_OFD_GETLK;
+}
+
 /* What is to happen to a lock, or before it. True: it is interrupted. */
 static bool meddle(int command, const struct flock *lock)
 {
 	const off_t name_byte = 2;
 
-	if (command != F_OFD_SETLK && command != F_OFD_SETLKW && command != F_OFD_GETLK)
+	if (!is_lock(command))
 		return false;
 	if (command != F_OFD_GETLK && lock->l_type == F_WRLCK) {
 		run_once(&before_lock);
@@ -182,7 +198,7 @@ int __wrap_fcntl(int fd, int command, ...)
 		return -1;
 	/* To give up a lock is never refused. */
 	unlocks = command == F_OFD_SETLK && ((struct flock *)arg)->l_type == F_UNLCK;
-	return !unlocks && fault() ? -1 : __real_fcntl(fd, command, arg);
+	return !unlocks && fault(is_lock(command) ? "lock" : "fcntl") ? -1 : __real_fcntl(fd, command, arg);
 }
 
 /* True: this sleep is not to be. */

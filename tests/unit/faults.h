@@ -12,6 +12,9 @@
 /* The n-th call from now fails, once (1: the next). 0: none. */
 void fault_at(unsigned int n);
 
+/* The same, of calls of this name alone; it ends with @error. "lock": the locks of fcntl(2). */
+void fault_in(const char *call, int error, unsigned int n);
+
 /* Has it? */
 bool fault_happened(void);
 

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The memfd backend's errors: however a call of the system ends, the library's call
+ * ends with an error that its documentation has.
+ */
+#include "memfd_rig.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#include "faults.h"
+
+static const struct documented {
+	const char *function;
+	int error;
+} documented[] = {
+#include "errnos.h"
+};
+
+/* How calls of the system may end, by their own pages. A lock is a command of fcntl. */
+static const struct ending {
+	const char *call;
+	int errors[8];
+} endings[] = {
+	{ "open", { EACCES, EROFS, ENOENT, EMFILE, ENFILE, ENOMEM } },
+	{ "memfd_create", { EMFILE, ENFILE, ENOMEM } },
+	{ "linkat", { EACCES, EROFS, ENOSPC, ENOMEM } },
+	{ "fcntl", { EMFILE, ENOMEM } },
+	{ "lock", { ENOLCK, ENOMEM } },
+	{ "fchmod", { EROFS, ENOMEM } },
+	{ "posix_fallocate", { ENOSPC, EFBIG, ENOMEM } },
+	{ "pwrite", { ENOSPC, EFBIG, ENOMEM } },
+	{ "mmap", { ENOMEM, EAGAIN, ENFILE } },
+	{ "madvise", { ENOMEM, EAGAIN } },
+	{ "inotify_init1", { EMFILE, ENFILE, ENOMEM } },
+	{ "inotify_add_watch", { ENOSPC, ENOMEM, EACCES, ENOENT } },
+};
+
+static bool is_documented(const char *function, int error)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(documented) / sizeof(*documented); i++)
+		if (!strcmp(documented[i].function, function) && documented[i].error == error)
+			return true;
+	return false;
+}
+
+/* Let each @call in turn end with @error, until there is no more. */
+static unsigned int surprises_of(const char *function, int (*fn)(struct shmring **r),
+				 const char *call, int error)
+{
+	unsigned int n, surprises = 0;
+	bool happened = true, creates = !strcmp(function, "shmring_create");
+	struct shmring *r;
+	int ret;
+
+	for (n = 1; happened; n++) {
+		r = NULL;
+		ring = creates ? NULL : new_ring(name(), SHMRING_PRODUCER);
+		fault_in(call, error, n);
+		ret = fn(&r);
+		happened = fault_happened();
+		fault_at(0);
+		shmring_close(r);
+		shmring_unlink(name());
+		shmring_close(ring);
+		if (ret >= 0 || is_documented(function, -ret))
+			continue;
+		print_error("%s: %s after %s ended with %s\n", function, strerrorname_np(-ret),
+			    call, strerrorname_np(error));
+		surprises++;
+	}
+	return surprises;
+}
+
+static void assert_documented(const char *function, int (*fn)(struct shmring **r))
+{
+	unsigned int surprises = 0;
+	const struct ending *e;
+	const int *error;
+
+	for (e = endings; e < endings + sizeof(endings) / sizeof(*endings); e++)
+		for (error = e->errors; *error; error++)
+			surprises += surprises_of(function, fn, e->call, *error);
+	assert_int_equal(surprises, 0);
+}
+
+static int create_to_persist(struct shmring **r)
+{
+	return create(r, name(), SHMRING_PERSIST);
+}
+
+static int unlink_it(struct shmring **r)
+{
+	(void)r;
+	return shmring_unlink(name());
+}
+
+static int get_a_poll_fd(struct shmring **r)
+{
+	(void)r;
+	return shmring_poll_fd(ring);
+}
+
+static void create_ends_as_documented(void **state)
+{
+	(void)state;
+	assert_documented("shmring_create", create_anonymous);
+	assert_documented("shmring_create", create_named);
+	assert_documented("shmring_create", create_to_persist);
+}
+
+static void attach_ends_as_documented(void **state)
+{
+	(void)state;
+	assert_documented("shmring_attach", attach_by_name);
+	assert_documented("shmring_attach_fd", attach_by_fd);
+}
+
+static void unlink_ends_as_documented(void **state)
+{
+	(void)state;
+	assert_documented("shmring_unlink", unlink_it);
+}
+
+static void poll_fd_ends_as_documented(void **state)
+{
+	(void)state;
+	assert_documented("shmring_poll_fd", get_a_poll_fd);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(create_ends_as_documented),
+		TEST(attach_ends_as_documented),
+		TEST(unlink_ends_as_documented),
+		TEST(poll_fd_ends_as_documented),
+	};
+
+	use_memfd();
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
