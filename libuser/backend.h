@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <sys/types.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "shmring.h"
@@ -100,6 +101,13 @@ struct shmring_backend {
 	int (*wait)(struct shmring *r, uint64_t bytes, uint64_t mark, uint64_t deadline);
 	void (*wake)(struct shmring *r);
 
+	/*
+	 * Sleep until a ring may have this name, or until @until, ns; and until the other
+	 * side may have attached, or the deadline (0: none). 0: look again.
+	 */
+	int (*wait_name)(const char *name, enum shmring_role role, uint64_t until);
+	int (*wait_peer)(struct shmring *r, uint64_t deadline);
+
 	/* See whether the other side has died without a word; NULL: it cannot. */
 	void (*check_peer)(struct shmring *r);
 
@@ -118,6 +126,16 @@ struct shmring_backend {
 
 extern const struct shmring_backend shmring_backend_kmod;
 extern const struct shmring_backend shmring_backend_memfd;
+
+/* choose.c */
+#define SHMRING_NR_BACKENDS	2
+extern const struct shmring_backend *const shmring_backends[SHMRING_NR_BACKENDS];
+int shmring_choose_backend(struct shmring_choice *choice, enum shmring_backend_id id);
+bool shmring_is_taken_elsewhere(const struct shmring_choice *choice, const char *name);
+
+/* await.c: until @until, ns, or (sleep_fd) @fd is readable; -1: no such descriptor */
+struct timespec shmring_timespec(uint64_t ns);
+int shmring_sleep_fd(int fd, uint64_t until);
 
 /* Can the module be had? 0, -ENODEV (there is none), -EACCES (not by this user), ... */
 int shmring_kmod_probe(void);

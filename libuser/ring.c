@@ -12,63 +12,6 @@
 
 #define DEFAULT_CAPACITY	65536
 
-static const struct shmring_backend *const backends[] = {
-	&shmring_backend_kmod,
-	&shmring_backend_memfd,
-};
-
-/* ---------------------------------------------------------------- choosing */
-
-/*
- * The backend that $SHMRING_BACKEND names; AUTO: none. A set-uid program takes none from
- * there: its caller would choose where the program's rings are.
- */
-static int backend_of_environment(enum shmring_backend_id *id)
-{
-	const char *name = secure_getenv("SHMRING_BACKEND");
-	size_t i;
-
-	*id = SHMRING_AUTO;
-	if (!name || !*name || !strcmp(name, "auto"))
-		return 0;
-	for (i = 0; i < sizeof(backends) / sizeof(*backends); i++) {
-		if (!strcmp(name, backends[i]->name)) {
-			*id = backends[i]->id;
-			return 0;
-		}
-	}
-	return -EINVAL;
-}
-
-/*
- * Choose the backend of a new ring or of a name; @id is what the caller asks for. Where
- * the device is there, the module is the answer, whatever it says to this user or of this
- * name: anybody may put a memfd ring in the place of a ring that the module refuses.
- */
-static int choose_backend(struct shmring_choice *choice, enum shmring_backend_id id)
-{
-	int ret = 0;
-
-	if ((unsigned int)id > SHMRING_MEMFD)
-		return -EINVAL;
-	choice->reason = "the caller asked for it";
-	if (id == SHMRING_AUTO) {
-		ret = backend_of_environment(&id);
-		choice->reason = "SHMRING_BACKEND asks for it";
-	}
-	if (!ret && id == SHMRING_AUTO) {
-		ret = shmring_kmod_probe();
-		choice->reason = ret ? "there is no /dev/shmring" : "/dev/shmring is there";
-		choice->automatic = true;
-		if (ret == -ENODEV) {
-			id = SHMRING_MEMFD;
-			ret = 0;
-		}
-	}
-	choice->backend = id == SHMRING_MEMFD ? &shmring_backend_memfd : &shmring_backend_kmod;
-	return ret;
-}
-
 /* ---------------------------------------------------------------- checking */
 
 /* Copy a name without the slash in front; -EINVAL: no ring can be called so. */
@@ -304,20 +247,10 @@ static int finish(struct shmring **out, struct shmring *r, const struct shmring_
 	return ret;
 }
 
-/*
- * Is the name taken by a live ring of the other backend? Only such of this user's or of
- * root's count: a stranger is not to keep a name from the module.
- */
-static bool is_taken_without_module(const struct shmring_choice *choice, const char *name)
-{
-	return choice->automatic && choice->backend == &shmring_backend_kmod && *name &&
-	       shmring_memfd_has(name);
-}
-
 static int create(struct shmring_private *p, const struct shmring_choice *choice,
 		  const char *name, const struct shmring_options *opt)
 {
-	if (is_taken_without_module(choice, name))
+	if (shmring_is_taken_elsewhere(choice, name))
 		return -EEXIST;
 	return choice->backend->create(p, name, opt);
 }
@@ -335,7 +268,7 @@ int shmring_create(struct shmring **out, const char *name, const struct shmring_
 	if (!ret)
 		ret = clean_options(&o, name);
 	if (!ret)
-		ret = choose_backend(&choice, o.backend);
+		ret = shmring_choose_backend(&choice, o.backend);
 	if (ret)
 		return ret;
 	ret = new_object(&r);
@@ -364,7 +297,7 @@ int shmring_attach(struct shmring **out, const char *name, enum shmring_role rol
 
 	ret = shmring_clean_name(clean, name);
 	if (!ret)
-		ret = bad_role(role) ? -EINVAL : choose_backend(&choice, SHMRING_AUTO);
+		ret = bad_role(role) ? -EINVAL : shmring_choose_backend(&choice, SHMRING_AUTO);
 	if (!ret)
 		ret = new_object(&r);
 	if (ret)
@@ -388,9 +321,9 @@ int shmring_attach_fd(struct shmring **out, int fd, enum shmring_role role)
 	if (ret)
 		return ret;
 	ret = -EINVAL;
-	for (i = 0; ret == -EINVAL && i < sizeof(backends) / sizeof(*backends); i++) {
-		choice.backend = backends[i];
-		ret = backends[i]->adopt(r->priv, fd);
+	for (i = 0; ret == -EINVAL && i < SHMRING_NR_BACKENDS; i++) {
+		choice.backend = shmring_backends[i];
+		ret = shmring_backends[i]->adopt(r->priv, fd);
 	}
 	return finish(out, r, &choice, role, ret);
 }
@@ -403,7 +336,7 @@ int shmring_unlink(const char *name)
 	int ret = shmring_clean_name(clean, name);
 
 	if (!ret)
-		ret = choose_backend(&choice, SHMRING_AUTO);
+		ret = shmring_choose_backend(&choice, SHMRING_AUTO);
 	return ret ? ret : choice.backend->unlink(clean);
 }
 

@@ -58,8 +58,9 @@ static int copy_in(const struct args *a, struct shmring *r, struct traffic *t)
  * A ring goes with its last holder. If that is this process, then leaving
  * before a receiver is there would throw away what was sent.
  */
-static int hold_until_received(const struct args *a, const struct shmring *r)
+static int hold_until_received(const struct args *a, struct shmring *r)
 {
+	struct shmring_wait w = { 0 };
 	struct shmring_info info;
 	int ret;
 
@@ -69,7 +70,11 @@ static int hold_until_received(const struct args *a, const struct shmring *r)
 			return report(a, NULL, ret);
 		if (info.consumer_state != SHMRING_PEER_NONE)
 			return EXIT_OK;
-		nap();
+		/* In slices: one that comes and goes before this call is not waited for. */
+		w.deadline = shmring_deadline(1000000000);
+		ret = shmring_wait_peer(r, &w);
+		if (ret && ret != -EINTR && ret != -ETIMEDOUT)
+			return report(a, NULL, ret);
 	}
 }
 

@@ -4,12 +4,6 @@
 
 #include "tool.h"
 
-/* There is no event to wait for: a ring appears, a peer attaches. */
-void nap(void)
-{
-	nanosleep(&(struct timespec){ .tv_nsec = 10000000 }, NULL);
-}
-
 #define MAX_RACES	100	/* lost in a row; 10 ms each */
 
 /*
@@ -21,31 +15,44 @@ static int make_or_attach(const struct args *a, enum shmring_role role, struct s
 			  bool *made)
 {
 	struct shmring_options opt = a->opt;
-	int ret, races = 0;
+	int ret = -EEXIST;
 
 	opt.role = role;
-	for (;;) {
+	for (int i = 0; i < MAX_RACES && ret == -EEXIST; i++) {
 		*made = false;
 		ret = shmring_attach(r, a->names[0], role);
 		if (ret != -ENOENT)
 			return ret;
-		if (a->create) {
-			*made = true;
-			ret = shmring_create(r, a->names[0], &opt);
-			if (ret != -EEXIST || ++races == MAX_RACES)
-				return ret;
-		} else if (!a->wait) {
-			return ret;
-		}
-		nap();
+		*made = true;
+		ret = shmring_create(r, a->names[0], &opt);
+		if (ret == -EEXIST)
+			nanosleep(&(struct timespec){ .tv_nsec = 10000000 }, NULL);
 	}
+	return ret;
+}
+
+static int wait_and_attach(const struct args *a, enum shmring_role role, struct shmring **r)
+{
+	int ret;
+
+	do {
+		ret = shmring_attach_wait(r, a->names[0], role, NULL);
+	} while (ret == -EINTR);
+	return ret;
 }
 
 /* @made: this process has made the ring. */
 int open_endpoint(const struct args *a, enum shmring_role role, struct shmring **r, bool *made)
 {
-	int ret = make_or_attach(a, role, r, made);
+	int ret;
 
+	*made = false;
+	if (a->create)
+		ret = make_or_attach(a, role, r, made);
+	else if (a->wait)
+		ret = wait_and_attach(a, role, r);
+	else
+		ret = shmring_attach(r, a->names[0], role);
 	if (!ret && !*made && a->opt.policy)
 		ret = shmring_set_policy(*r, a->opt.policy);
 	return ret;

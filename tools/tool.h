@@ -63,7 +63,6 @@ void report_traffic(const struct args *a, const struct shmring *r, const struct 
 
 /* endpoint.c */
 int open_endpoint(const struct args *a, enum shmring_role role, struct shmring **r, bool *made);
-void nap(void);
 
 /* cmd_*.c */
 int cmd_send(const struct args *a);

@@ -201,6 +201,20 @@ int shmring_create(struct shmring **r, const char *name,
 int shmring_attach(struct shmring **r, const char *name, enum shmring_role role);
 
 /*
+ * As shmring_attach(), but sleep until there is a ring of that name. With SHMRING_AUTO a
+ * module that is loaded in the meantime is noticed within a second. Does not wait for a
+ * role that is taken. @w: NULL, or the deadline and SHMRING_NOWAIT; the rest has no meaning.
+ *
+ * Returns as shmring_attach() except -ENOENT, and
+ *   -EAGAIN	SHMRING_NOWAIT, and no such name
+ *   -ETIMEDOUT	the deadline passed first
+ *   -EINTR	a signal handler ran
+ *   -EINVAL	also: bad policy or flag
+ */
+int shmring_attach_wait(struct shmring **r, const char *name, enum shmring_role role,
+			const struct shmring_wait *w);
+
+/*
  * Attach to the ring behind a descriptor that was inherited or received
  * (SCM_RIGHTS, pidfd_getfd). The descriptor stays the caller's.
  *
@@ -342,6 +356,19 @@ int shmring_wait_space(struct shmring *r, size_t len, const struct shmring_wait 
  *   -EINVAL	bad policy or flag, or min_bytes above the capacity
  */
 int shmring_drain(struct shmring *r, const struct shmring_wait *w);
+
+/*
+ * Sleep until the other role is taken: at once if it is, else by the first or the next to
+ * take it, who may be gone again when this returns. @w: as for shmring_attach_wait().
+ *
+ * Returns 0 or
+ *   -EAGAIN	SHMRING_NOWAIT, and nobody there
+ *   -ETIMEDOUT	the deadline passed first
+ *   -EINTR	a signal handler ran
+ *   -EBADF	a handle
+ *   -EINVAL	bad policy or flag
+ */
+int shmring_wait_peer(struct shmring *r, const struct shmring_wait *w);
 
 /*
  * Copy a message in and publish it, waiting for space. Returns @len, or an

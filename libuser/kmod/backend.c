@@ -260,6 +260,25 @@ static int kmod_wait(struct shmring *r, uint64_t bytes, uint64_t mark, uint64_t 
 		    SHMRING_IOC_WAIT_SPACE, &w);
 }
 
+#define NAP_NS	10000000
+
+/* The module does not say when a name comes. */
+static int kmod_wait_name(const char *name, enum shmring_role role, uint64_t until)
+{
+	uint64_t nap = shmring_now() + NAP_NS;
+
+	(void)name;
+	(void)role;
+	return shmring_sleep_fd(-1, nap < until ? nap : until);
+}
+
+static int kmod_wait_peer(struct shmring *r, uint64_t deadline)
+{
+	struct shmring_ioc_wait_peer w = { .deadline = deadline };
+
+	return call(r->priv->fd, SHMRING_IOC_WAIT_PEER, &w);
+}
+
 static void kmod_wake(struct shmring *r)
 {
 	call(r->priv->fd, SHMRING_IOC_WAKE, NULL);
@@ -309,6 +328,8 @@ const struct shmring_backend shmring_backend_kmod = {
 	.unlink = kmod_unlink,
 	.attach = kmod_attach,
 	.wait = kmod_wait,
+	.wait_name = kmod_wait_name,
+	.wait_peer = kmod_wait_peer,
 	.wake = kmod_wake,
 	.poll_fd = kmod_poll_fd,
 	.grant = kmod_grant,

@@ -13,7 +13,7 @@
 #define SHM_PREFIX	"/dev/shm/shmring."
 #define NAME_OFFSET	512		/* the file's name, for who gets a descriptor only */
 
-static void path_of(char path[PATH_SIZE], const char *name)
+void shmring_memfd_path(char path[PATH_SIZE], const char *name)
 {
 	snprintf(path, PATH_SIZE, SHM_PREFIX "%s", name);
 }
@@ -247,7 +247,7 @@ static int create_named(struct shmring_private *p, const char *name,
 	struct stat st;
 	int ret;
 
-	path_of(path, name);
+	shmring_memfd_path(path, name);
 	p->fd = open_new(self, &temporary, opt->mode);
 	if (p->fd < 0)
 		return p->fd;
@@ -296,7 +296,7 @@ int shmring_memfd_open(struct shmring_private *p, const char *name, enum shmring
 	int ret;
 
 	(void)role;	/* whoever may read and write may do all */
-	path_of(path, name);
+	shmring_memfd_path(path, name);
 	p->fd = open_file(path);
 	if (p->fd < 0)
 		return p->fd == -ELOOP ? -EPROTO : p->fd;
@@ -389,7 +389,7 @@ int shmring_memfd_adopt(struct shmring_private *p, int fd)
 		ret = -EPROTO;
 	if (!ret) {
 		find_name(p);
-		path_of(path, p->name);
+		shmring_memfd_path(path, p->name);
 		ret = become_holder(p, *p->name ? path : "");
 	}
 	if (ret)
@@ -402,7 +402,7 @@ int shmring_memfd_unlink(const char *name)
 	char path[PATH_SIZE];
 	int fd, ret;
 
-	path_of(path, name);
+	shmring_memfd_path(path, name);
 	fd = open_file(path);
 	if (fd >= 0 && is_ring(fd))
 		ret = remove_name_of(SETUP_PATIENCE, fd, path);
@@ -421,7 +421,7 @@ void shmring_memfd_remove_name(struct shmring_private *p)
 	if (!*p->name || p->persists || p->lock_fd < 0 ||
 	    shmring_memfd_lock(p->lock_fd, LOCK_HOLDERS, F_WRLCK, F_OFD_SETLK))
 		return;
-	path_of(path, p->name);
+	shmring_memfd_path(path, p->name);
 	remove_name_of(CLOSE_PATIENCE, p->lock_fd, path);
 }
 
@@ -436,7 +436,7 @@ bool shmring_memfd_has(const char *name)
 	bool ret;
 	int fd;
 
-	path_of(path, name);
+	shmring_memfd_path(path, name);
 	if (lstat(path, &st) || !S_ISREG(st.st_mode) || (st.st_uid && st.st_uid != geteuid()))
 		return false;
 	fd = open_file(path);

@@ -114,11 +114,16 @@ void shmring_memfd_give_up_role(struct shmring *r);
 bool shmring_memfd_arm(struct shmring *r, uint64_t bytes);
 int shmring_memfd_wait(struct shmring *r, uint64_t bytes, uint64_t mark, uint64_t deadline);
 
+/* await.c */
+int shmring_memfd_wait_name(const char *name, enum shmring_role role, uint64_t until);
+int shmring_memfd_wait_peer(struct shmring *r, uint64_t deadline);
+
 /* poll.c */
 void shmring_memfd_arm_poll(struct shmring *r, uint64_t bytes);
 int shmring_memfd_poll_fd(struct shmring *r);
 
 /* file.c */
+void shmring_memfd_path(char path[PATH_SIZE], const char *name);
 int shmring_memfd_create(struct shmring_private *p, const char *name,
 			 const struct shmring_options *opt);
 int shmring_memfd_open(struct shmring_private *p, const char *name, enum shmring_role role);

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: MIT
+/* Waiting for those who are to come: for a ring to be made, and for the other side. */
+#define _GNU_SOURCE 1
+#include <poll.h>
+
+#include "backend.h"
+#include "cancel.h"
+
+#define NS_PER_S	1000000000ull
+#define LOOK_AGAIN_NS	NS_PER_S	/* the module may have been loaded */
+
+struct timespec shmring_timespec(uint64_t ns)
+{
+	return (struct timespec){
+		.tv_sec = (time_t)(ns / NS_PER_S),
+		.tv_nsec = (long)(ns % NS_PER_S),
+	};
+}
+
+int shmring_sleep_fd(int fd, uint64_t until)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	uint64_t now = shmring_now();
+	struct timespec ts = shmring_timespec(until > now ? until - now : 0);
+
+	return ppoll(&p, 1, &ts, NULL) < 0 ? -errno : 0;
+}
+
+static bool is_bad(const struct shmring_wait *w)
+{
+	return w && ((w->flags & ~SHMRING_NOWAIT) || (unsigned int)w->policy > SHMRING_SPIN);
+}
+
+/* After a look that has found nothing: 0, or why there is no time for another. */
+static int check_time(const struct shmring_wait *w)
+{
+	if (w && (w->flags & SHMRING_NOWAIT))
+		return -EAGAIN;
+	return w && w->deadline && shmring_now() >= w->deadline ? -ETIMEDOUT : 0;
+}
+
+/* For a while: a ring may come to be in the other backend than the one that is watched. */
+static int wait_name(const char *name, enum shmring_role role, uint64_t deadline)
+{
+	uint64_t until = shmring_now() + LOOK_AGAIN_NS;
+	struct shmring_choice choice = { 0 };
+	char clean[SHMRING_NAME_MAX];
+	int ret = shmring_clean_name(clean, name);
+
+	if (!ret)
+		ret = shmring_choose_backend(&choice, SHMRING_AUTO);
+	if (ret)
+		return ret;
+	return choice.backend->wait_name(clean, role, deadline && deadline < until ? deadline : until);
+}
+
+int shmring_attach_wait(struct shmring **r, const char *name, enum shmring_role role,
+			const struct shmring_wait *w)
+{
+	SHMRING_NO_CANCEL;
+	int ret;
+
+	if (is_bad(w))
+		return -EINVAL;
+	do {
+		ret = shmring_attach(r, name, role);
+		if (ret != -ENOENT)
+			return ret;
+		ret = check_time(w);
+		if (!ret)
+			ret = wait_name(name, role, w ? w->deadline : 0);
+	} while (!ret);
+	return ret;
+}
+
+static bool is_peer_live(const struct shmring *r)
+{
+	const __u32 *state = r->role == SHMRING_PRODUCER ? &r->lane->consumer_state :
+							   &r->lane->producer_state;
+
+	if (r->priv->backend->check_peer)
+		r->priv->backend->check_peer((struct shmring *)r);
+	return __atomic_load_n(state, __ATOMIC_ACQUIRE) == SHMRING_PEER_LIVE;
+}
+
+int shmring_wait_peer(struct shmring *r, const struct shmring_wait *w)
+{
+	SHMRING_NO_CANCEL;
+	int ret = 0;
+
+	if (r->role == SHMRING_HANDLE)
+		return -EBADF;
+	if (is_bad(w))
+		return -EINVAL;
+	while (!ret && !is_peer_live(r)) {
+		ret = check_time(w);
+		if (!ret)
+			ret = r->priv->backend->wait_peer(r, w ? w->deadline : 0);
+	}
+	return ret;
+}
