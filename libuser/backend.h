@@ -65,6 +65,7 @@ struct shmring_private {
 	void *base;		/* the mapping */
 	size_t size;		/* and its bytes */
 	size_t lowat;		/* bytes; see shmring_set_lowat() */
+	uint64_t poll_bytes;	/* kmod: of the last SET_LOWAT */
 	uint64_t linger;	/* ns; see shmring_set_linger() */
 	enum shmring_policy policy;
 	struct shmring_spin spin;

@@ -154,10 +154,14 @@ int shmring_bind(struct shmring *r, enum shmring_role role, struct shmring_statu
 		r->p.end = r->p.head;
 		r->p.limit = r->p.head;
 		r->p.len_end = (uint64_t)shmring_max_len(r) + 1;
+		/* What the producer before wanted, and where it ran, is over. */
+		__atomic_store_n(&producer->space_wanted, 0, __ATOMIC_RELAXED);
+		__atomic_store_n(&producer->cpu, 0, __ATOMIC_RELAXED);
 	} else {
 		r->c.tail = __atomic_load_n(&consumer->tail, __ATOMIC_RELAXED);
 		r->c.end = r->c.tail;
 		r->c.limit = r->c.tail;
+		__atomic_store_n(&consumer->cpu, 0, __ATOMIC_RELAXED);
 	}
 	/* Whoever had the role before may have left anything there. */
 	if ((r->p.head | r->c.tail) % SHMRING_ALIGN)

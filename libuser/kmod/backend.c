@@ -13,6 +13,8 @@
 
 #define DEVICE	"/dev/shmring"
 
+#define QUERY_TRIES	16
+
 /* The one place where errno becomes a return value. */
 static int call(int fd, unsigned long request, void *arg)
 {
@@ -284,6 +286,15 @@ static void kmod_wake(struct shmring *r)
 	call(r->priv->fd, SHMRING_IOC_WAKE, NULL);
 }
 
+/* The module remembers the number: it is told only of another one. */
+static void kmod_arm_poll(struct shmring *r, uint64_t bytes)
+{
+	struct shmring_ioc_lowat l = { .bytes = bytes };
+
+	if (r->priv->poll_bytes != bytes && !call(r->priv->fd, SHMRING_IOC_SET_LOWAT, &l))
+		r->priv->poll_bytes = bytes;
+}
+
 static int kmod_poll_fd(struct shmring *r)
 {
 	return r->priv->fd;
@@ -296,15 +307,42 @@ static int kmod_grant(const struct shmring_private *p, enum shmring_role role)
 	return shmring_keep_fd(call(p->fd, SHMRING_IOC_ATTACH, &a));
 }
 
+/*
+ * The module reads the head and then the tail, while both move. If the tail is where it was
+ * in the query before, it was there when the head was read.
+ */
+static int query_consistently(int fd, struct shmring_ioc_query *q)
+{
+	int tries = QUERY_TRIES, ret = call(fd, SHMRING_IOC_QUERY, q);
+	uint64_t tail;
+
+	do {
+		tail = q->tail;
+		if (!ret)
+			ret = call(fd, SHMRING_IOC_QUERY, q);
+	} while (!ret && q->tail != tail && --tries);
+	return ret;
+}
+
+/* A consumer that never stands still leaves an estimate, and so does a hostile side. */
+static uint64_t used(const struct shmring_ioc_query *q)
+{
+	uint64_t bytes = q->head - q->tail;
+
+	if ((int64_t)bytes < 0)
+		return 0;
+	return bytes < q->capacity ? bytes : q->capacity;
+}
+
 static int kmod_info(const struct shmring *r, struct shmring_info *info)
 {
 	struct shmring_ioc_query q = { 0 };
-	int ret = call(r->priv->fd, SHMRING_IOC_QUERY, &q);
+	int ret = query_consistently(r->priv->fd, &q);
 
 	if (ret)
 		return ret;
 	info->capacity = q.capacity;
-	info->used = q.head - q.tail;
+	info->used = used(&q);
 	info->slot_size = q.slot_size;
 	info->producer_state = q.producer_state;
 	info->consumer_state = q.consumer_state;
@@ -331,6 +369,7 @@ const struct shmring_backend shmring_backend_kmod = {
 	.wait_name = kmod_wait_name,
 	.wait_peer = kmod_wait_peer,
 	.wake = kmod_wake,
+	.arm_poll = kmod_arm_poll,
 	.poll_fd = kmod_poll_fd,
 	.grant = kmod_grant,
 	.info = kmod_info,

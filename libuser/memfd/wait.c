@@ -41,22 +41,26 @@ static void fence_peer(struct shmring *r)
  * Tell the other side the position at which there are @bytes. True: look again,
  * for they are there already, or never will be: a consumer that waits for more
  * than there is meets a producer that waits for space. Both store their wake_at
- * before they look at the other's, so one of them sees it. A wake_at that is not ahead
- * says nothing: "no" is -1, and see look_for_data().
+ * before they look at the other's, so one of them sees it. A producer that waits without
+ * sleeping stores space_wanted and fences (K). A position that is not ahead says nothing:
+ * "no" is -1, and see look_for_data().
  */
 bool shmring_memfd_arm(struct shmring *r, uint64_t bytes)
 {
 	enum shmring_role peer = peer_role(r);
 	uint64_t own = __atomic_load_n(position_of(r, r->role), __ATOMIC_RELAXED);
 	uint64_t at = own + bytes - (r->role == SHMRING_PRODUCER ? r->capacity : 0);
-	uint64_t other, wake_at;
+	uint64_t other, wake_at, wanted = 0;
 
 	__atomic_store_n(&half_of(r, r->role)->wake_at, at, __ATOMIC_SEQ_CST);
 	__shmring_fence();			/* D, matches I */
 	fence_peer(r);
 	other = __atomic_load_n(position_of(r, peer), __ATOMIC_SEQ_CST);
 	wake_at = __atomic_load_n(&half_of(r, peer)->wake_at, __ATOMIC_SEQ_CST);
-	if ((int64_t)(wake_at - own) > 0 && other != own) {
+	if (r->role == SHMRING_CONSUMER)
+		wanted = __atomic_load_n(&r->producer->space_wanted, __ATOMIC_SEQ_CST);
+	if (((int64_t)(wake_at - own) > 0 || (wanted && (int64_t)(wanted - own) > 0)) &&
+	    other != own) {
 		if (r->role == SHMRING_CONSUMER)
 			return true;
 		shmring_memfd_wake(r);

@@ -19,6 +19,10 @@ static struct {
 	int ring_fd;		/* its copies answer as the ring does */
 	int endpoint_fd;	/* what ATTACH returns */
 	int calls, attached, mapped;
+	uint64_t lowat;		/* of the last SET_LOWAT, and how many there were */
+	int lowats;
+	uint64_t step;		/* bytes that both positions go on by at each QUERY */
+	int queries, still_after;
 	int device_error;	/* of opening /dev/shmring; 0: it is the ring's file */
 	int answer;		/* to what is asked of it */
 } fake;
@@ -41,6 +45,20 @@ int __wrap_open(const char *path, int flags, ...)
 	return -1;
 }
 
+/* Messages pass until a query finds the ring empty and still. */
+static void move_on(struct shmring_ioc_query *q)
+{
+	uint64_t passed = (uint64_t)fake.queries;
+	bool still = fake.still_after && fake.queries >= fake.still_after;
+
+	if (still)
+		passed = (uint64_t)fake.still_after;
+	/* The head is read first, and then the tail, which has gone on meanwhile. */
+	q->head += passed * fake.step;
+	q->tail += (passed + !still) * fake.step;
+	fake.queries++;
+}
+
 int __wrap_ioctl(int fd, unsigned long request, ...);
 int __wrap_ioctl(int fd, unsigned long request, ...)
 {
@@ -51,12 +69,18 @@ int __wrap_ioctl(int fd, unsigned long request, ...)
 	q = va_arg(ap, void *);
 	va_end(ap);
 	fake.calls++;
+	if (request == SHMRING_IOC_SET_LOWAT) {
+		fake.lowat = ((struct shmring_ioc_lowat *)(void *)q)->bytes;
+		fake.lowats++;
+		return 0;
+	}
 	if (request == SHMRING_IOC_ATTACH) {
 		fake.attached++;
 		return fake.endpoint_fd;
 	}
 	if (request == SHMRING_IOC_QUERY) {
 		*q = fake.attached && fd == fake.endpoint_fd ? fake.endpoint : fake.ring;
+		move_on(q);
 		return 0;
 	}
 	errno = fake.answer;
@@ -323,6 +347,66 @@ static void no_descriptor_is_below_three(void **state)
 	close(in);
 }
 
+static struct shmring *new_handle(void)
+{
+	struct shmring *r;
+
+	assert_int_equal(shmring_attach_fd(&r, fake.ring_fd, SHMRING_HANDLE), 0);
+	return r;
+}
+
+/* However the positions move while they are read. */
+static void used_is_never_more_than_the_ring(void **state)
+{
+	struct shmring *r = new_handle();
+	struct shmring_info info;
+
+	(void)state;
+	fake.ring.head = 1000 * fake.ring.capacity;
+	fake.ring.tail = fake.ring.head - 100;
+	assert_int_equal(shmring_get_info(r, &info), 0);
+	assert_int_equal(info.used, 100);
+	fake.step = 3 * fake.ring.capacity;
+	assert_int_equal(shmring_get_info(r, &info), 0);
+	assert_int_equal(info.used, 0);
+	fake.ring.tail -= 10 * fake.step;
+	assert_int_equal(shmring_get_info(r, &info), 0);
+	assert_int_equal(info.used, fake.ring.capacity);
+	shmring_close(r);
+}
+
+/* A ring whose head is read, then messages pass, and then the tail is. */
+static void used_is_of_one_moment(void **state)
+{
+	struct shmring *r = new_handle();
+	struct shmring_info info;
+
+	(void)state;
+	fake.ring.head = 0;
+	fake.ring.tail = 0;
+	fake.still_after = fake.queries + 2;
+	fake.step = 100;
+	assert_int_equal(shmring_get_info(r, &info), 0);
+	assert_int_equal(info.used, 0);
+	assert_int_equal(fake.queries, fake.still_after + 1);
+	shmring_close(r);
+}
+
+static void poll_is_told_of_another_number_only(void **state)
+{
+	struct shmring *r = new_handle();
+
+	(void)state;
+	r->priv->backend->arm_poll(r, 3008);
+	assert_int_equal(fake.lowat, 3008);
+	r->priv->backend->arm_poll(r, 3008);
+	assert_int_equal(fake.lowats, 1);
+	r->priv->backend->arm_poll(r, 16);
+	assert_int_equal(fake.lowat, 16);
+	assert_int_equal(fake.lowats, 2);
+	shmring_close(r);
+}
+
 #define TEST(name)	cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -338,6 +422,9 @@ int main(void)
 		TEST(without_a_device_there_is_memfd),
 		TEST(name_of_a_memfd_ring_is_not_made_again),
 		TEST(no_descriptor_is_below_three),
+		TEST(used_is_never_more_than_the_ring),
+		TEST(used_is_of_one_moment),
+		TEST(poll_is_told_of_another_number_only),
 	};
 
 	return cmocka_run_group_tests_name("kmod", tests, NULL, NULL);
