@@ -22,14 +22,21 @@
 #define NR(cmd)		((cmd) & ~IOCSIZE_MASK)
 
 /*
- * Copy in a structure that starts with what the first version had. Shorter:
- * -EINVAL; longer, and not zero there: -E2BIG.
+ * Copy in a structure of @size bytes, @first of which the first version had. Shorter
+ * than that: -EINVAL; longer than @size, and not zero there: -E2BIG.
  */
-static int copy_in(void *arg, size_t size, unsigned int cmd, const void __user *uarg)
+static int copy_grown(void *arg, size_t size, size_t first, unsigned int cmd,
+		      const void __user *uarg)
 {
-	if (_IOC_SIZE(cmd) < size)
+	if (_IOC_SIZE(cmd) < first)
 		return -EINVAL;
 	return copy_struct_from_user(arg, size, uarg, _IOC_SIZE(cmd));
+}
+
+/* The same for a structure that has not grown. */
+static int copy_in(void *arg, size_t size, unsigned int cmd, const void __user *uarg)
+{
+	return copy_grown(arg, size, size, cmd, uarg);
 }
 
 static const struct file_operations shmring_fops;
@@ -37,11 +44,11 @@ static const struct file_operations shmring_fops;
 /* Ends the role, if it was taken, and drops the ring. */
 static void release_file(struct shmring_file *sf)
 {
-	if (sf->role != SHMRING_ROLE_NONE) {
-		mutex_lock(&sf->ring->lock);
+	spin_lock(&sf->ring->lock);
+	if (sf->role != SHMRING_ROLE_NONE)
 		shmring_role_end(sf);
-		mutex_unlock(&sf->ring->lock);
-	}
+	shmring_remove_file(sf);
+	spin_unlock(&sf->ring->lock);
 	shmring_put(sf->ring);
 	kfree(sf);
 }
@@ -83,6 +90,7 @@ static int prepare_file(struct shmring *ring, u32 role, u32 rights, u64 lowat,
 		ret = PTR_ERR(*file);
 		goto err_file;
 	}
+	shmring_add_file(sf, (*file)->f_cred);
 	ret = role == SHMRING_ROLE_NONE ? 0 : shmring_role_begin(sf);
 	if (ret) {
 		undo_file(fd, *file);
@@ -141,15 +149,40 @@ static long do_create(unsigned int cmd, void __user *uarg)
 	return fd;
 }
 
+/*
+ * A deadline of user space (0: none) on our clock: the caller's is that of its time
+ * namespace. As do_timens_ktime_to_host(), which modules have only of late. Beyond what a
+ * clock can show is the same as never: KTIME_MAX.
+ */
+static ktime_t to_deadline(u64 ns)
+{
+	ktime_t offset = 0;
+
+	if (!ns || ns >= KTIME_MAX)
+		return KTIME_MAX;
+#ifdef CONFIG_TIME_NS
+	offset = timespec64_to_ktime(current->nsproxy->time_ns->offsets.monotonic);
+#endif
+	return (s64)ns < offset ? 0 : min_t(u64, ns - offset, KTIME_MAX);
+}
+
 static int copy_name(struct shmring_ioc_name *n, unsigned int cmd, void __user *uarg)
 {
-	int ret = copy_in(n, sizeof(*n), cmd, uarg);
+	const size_t first = offsetof(struct shmring_ioc_name, deadline);
+	int ret = copy_grown(n, sizeof(*n), first, cmd, uarg);
 
 	if (ret)
 		return ret;
-	if (n->flags || !n->name[0])
+	if (!n->name[0] || (n->deadline && !(n->flags & SHMRING_OPEN_F_WAIT)))
 		return -EINVAL;
 	return shmring_check_name(n->name);
+}
+
+static struct shmring *find_ring(const struct shmring_ioc_name *n)
+{
+	if (!(n->flags & SHMRING_OPEN_F_WAIT))
+		return shmring_lookup(n->name, n->rights);
+	return shmring_await(n->name, n->rights, to_deadline(n->deadline));
 }
 
 static long do_open(unsigned int cmd, void __user *uarg)
@@ -160,9 +193,9 @@ static long do_open(unsigned int cmd, void __user *uarg)
 
 	if (ret)
 		return ret;
-	if (!n.rights || (n.rights & ~SHMRING_RIGHT_ALL))
+	if (!n.rights || (n.rights & ~SHMRING_RIGHT_ALL) || (n.flags & ~SHMRING_OPEN_F_ALL))
 		return -EINVAL;
-	ring = shmring_lookup(n.name, n.rights);
+	ring = find_ring(&n);
 	if (IS_ERR(ring))
 		return PTR_ERR(ring);
 	return install_file(ring, SHMRING_ROLE_NONE, n.rights, 0);
@@ -175,7 +208,7 @@ static long do_unlink(unsigned int cmd, void __user *uarg)
 
 	if (ret)
 		return ret;
-	return n.rights ? -EINVAL : shmring_unlink(n.name);
+	return n.rights || n.flags ? -EINVAL : shmring_unlink(n.name);
 }
 
 static u32 right_of(u32 role)
@@ -216,10 +249,10 @@ static long do_attach(struct shmring_file *sf, unsigned int cmd, void __user *ua
 /* What has a lock of its own: the name. */
 static void query_name(struct shmring *ring, struct shmring_ioc_query *q)
 {
-	mutex_lock(&shmring_names_lock);
+	spin_lock(&shmring_names_lock);
 	q->flags = ring->flags;
 	memcpy(q->name, ring->name, sizeof(q->name));
-	mutex_unlock(&shmring_names_lock);
+	spin_unlock(&shmring_names_lock);
 }
 
 static void query(struct shmring_file *sf, struct shmring_ioc_query *q)
@@ -238,8 +271,6 @@ static void query(struct shmring_file *sf, struct shmring_ioc_query *q)
 		.features = ring->status->features,
 		.id = ring->id,
 		.capacity = ring->capacity,
-		.head = READ_ONCE(*producer->position),
-		.tail = READ_ONCE(*consumer->position),
 		.producer_state = READ_ONCE(producer->half->state),
 		.consumer_state = READ_ONCE(consumer->half->state),
 		.data_sleeps = atomic64_read(&consumer->nr_sleeps),
@@ -249,6 +280,7 @@ static void query(struct shmring_file *sf, struct shmring_ioc_query *q)
 		.data_refused = READ_ONCE(*consumer->refused),
 		.space_refused = READ_ONCE(*producer->refused),
 	};
+	shmring_positions(ring, &q->head, &q->tail);
 	shmring_regions(ring, q);
 	query_name(ring, q);
 }
@@ -264,23 +296,6 @@ static long do_query(struct shmring_file *sf, unsigned int cmd, void __user *uar
 		return -EINVAL;
 	query(sf, &q);
 	return copy_to_user(uarg, &q, sizeof(q)) ? -EFAULT : 0;
-}
-
-/*
- * A deadline of user space (0: none) on our clock: the caller's is that of its time
- * namespace. As do_timens_ktime_to_host(), which modules have only of late. Beyond what a
- * clock can show is the same as never: KTIME_MAX.
- */
-static ktime_t to_deadline(u64 ns)
-{
-	ktime_t offset = 0;
-
-	if (!ns || ns >= KTIME_MAX)
-		return KTIME_MAX;
-#ifdef CONFIG_TIME_NS
-	offset = timespec64_to_ktime(current->nsproxy->time_ns->offsets.monotonic);
-#endif
-	return (s64)ns < offset ? 0 : min_t(u64, ns - offset, KTIME_MAX);
 }
 
 static long do_wait(struct shmring_file *sf, u32 role, unsigned int cmd, void __user *uarg)

@@ -1,10 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What rings may take: of a user's RLIMIT_MEMLOCK, and of the module's max_pages. */
+/*
+ * What rings may take: of a user's RLIMIT_MEMLOCK, and of the module's max_pages.
+ *
+ * The user who makes a ring is charged for it, as long as it has its name or this user
+ * has a file of it open. After that others keep it, and the user of the oldest file that
+ * is open is charged: so nobody can keep another user's limit spent by holding on to a
+ * ring. A file is the user's who opened it, with CREATE, OPEN or ATTACH; a descriptor
+ * that is passed on is a file of the sender's.
+ */
 #include <linux/capability.h>
 #include <linux/cred.h>
+#include <linux/list.h>
+#include <linux/lockdep.h>
 #include <linux/module.h>
 #include <linux/sched/signal.h>
 #include <linux/sched/user.h>
+#include <linux/sysfs.h>
 
 #include "ring.h"
 
@@ -32,6 +43,26 @@ __MODULE_PARM_TYPE(max_pages, "ulong");
 MODULE_PARM_DESC(max_pages, "Most pages that all rings may have (default: a quarter of memory)");
 
 static atomic_long_t shmring_total_pages = ATOMIC_LONG_INIT(0);
+
+/* Shown to root; not to be set, not on loading either. */
+static int set_pages(const char *val, const struct kernel_param *kp)
+{
+	return -EPERM;
+}
+
+static int get_pages(char *buf, const struct kernel_param *kp)
+{
+	return sysfs_emit(buf, "%ld\n", atomic_long_read(&shmring_total_pages));
+}
+
+static const struct kernel_param_ops pages_ops = {
+	.set = set_pages,
+	.get = get_pages,
+};
+
+module_param_cb(pages, &pages_ops, NULL, 0400);
+__MODULE_PARM_TYPE(pages, "ulong");
+MODULE_PARM_DESC(pages, "Pages that all rings have now (read-only)");
 
 /* Add to a counter that must not go above its limit. */
 static bool charge_counter(atomic_long_t *counter, unsigned long nr, unsigned long limit)
@@ -61,6 +92,7 @@ static bool charge_user(struct shmring *ring)
 	}
 	/* It stores a zero that whoever shares the credentials stores: the kernel's race. */
 	ring->cred = data_race(get_cred(cred));
+	ring->creator = cred->user;
 	return true;
 }
 
@@ -92,3 +124,60 @@ void shmring_uncharge(struct shmring *ring)
 	uncharge_user(ring);
 	atomic_long_sub(ring->nr_pages, &shmring_total_pages);
 }
+
+/* The creator has gone: charge the user who has had a file for longest. Under ring->lock. */
+static void hand_over(struct shmring *ring)
+{
+	const struct shmring_file *oldest;
+	const struct cred *from = ring->cred;
+
+	if (ring->named || ring->nr_own_files || list_empty(&ring->files))
+		return;
+	ring->creator = NULL;
+	oldest = list_first_entry(&ring->files, struct shmring_file, list);
+	if (oldest->cred->user == from->user)
+		return;
+	/* Above the limit, too: this user keeps the ring, and can let it go. */
+	atomic_long_add(ring->nr_pages, &oldest->cred->user->locked_vm);
+	atomic_long_sub(ring->nr_pages, &from->user->locked_vm);
+	ring->cred = get_cred(oldest->cred);
+	put_cred(from);
+}
+
+/* Count @sf, which was opened with @cred and holds it, among the files of its ring. */
+void shmring_add_file(struct shmring_file *sf, const struct cred *cred)
+{
+	struct shmring *ring = sf->ring;
+
+	spin_lock(&ring->lock);
+	sf->cred = cred;
+	list_add_tail(&sf->list, &ring->files);
+	if (cred->user == ring->creator)
+		ring->nr_own_files++;
+	spin_unlock(&ring->lock);
+}
+EXPORT_SYMBOL_IF_KUNIT(shmring_add_file);
+
+/* @sf is closed; or has never been counted. Under ring->lock. */
+void shmring_remove_file(struct shmring_file *sf)
+{
+	struct shmring *ring = sf->ring;
+
+	lockdep_assert_held(&ring->lock);
+	if (!sf->cred)
+		return;
+	list_del(&sf->list);
+	if (sf->cred->user == ring->creator)
+		ring->nr_own_files--;
+	hand_over(ring);
+}
+EXPORT_SYMBOL_IF_KUNIT(shmring_remove_file);
+
+void shmring_lost_name(struct shmring *ring)
+{
+	spin_lock(&ring->lock);
+	ring->named = false;
+	hand_over(ring);
+	spin_unlock(&ring->lock);
+}
+EXPORT_SYMBOL_IF_KUNIT(shmring_lost_name);

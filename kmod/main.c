@@ -26,6 +26,7 @@ static int __init shmring_init(void)
 	if (!shmring_max_pages)
 		shmring_max_pages = totalram_pages() / 4;
 	kernel_param_unlock(THIS_MODULE);
+	shmring_names_init();
 	ret = shmring_proc_init();
 	if (ret)
 		return ret;

@@ -5,6 +5,7 @@
  */
 #include <linux/fs.h>
 #include <linux/mm.h>
+#include <linux/sched/signal.h>
 
 #include "ring.h"
 
@@ -79,9 +80,9 @@ static void vm_open(struct vm_area_struct *vma)
 
 	if (!holds_role(vma))
 		return;
-	mutex_lock(&sf->ring->lock);
+	spin_lock(&sf->ring->lock);
 	sf->nr_vmas++;
-	mutex_unlock(&sf->ring->lock);
+	spin_unlock(&sf->ring->lock);
 }
 
 /* munmap(), exec, exit and every death come here, even if a child has the file. */
@@ -91,10 +92,10 @@ static void vm_close(struct vm_area_struct *vma)
 
 	if (!holds_role(vma))
 		return;
-	mutex_lock(&sf->ring->lock);
+	spin_lock(&sf->ring->lock);
 	if (!--sf->nr_vmas)
 		shmring_role_end(sf);
-	mutex_unlock(&sf->ring->lock);
+	spin_unlock(&sf->ring->lock);
 }
 
 static int vm_may_split(struct vm_area_struct *vma, unsigned long addr)
@@ -114,19 +115,34 @@ static const struct vm_operations_struct shmring_vm_ops = {
 	.mremap = vm_mremap,
 };
 
+/* How many pages are mapped between two looks for SIGKILL and for others to run. */
+#define PAGES_AT_A_TIME		512
+
 static int insert(struct vm_area_struct *vma, unsigned long *addr, struct page **pages,
 		  unsigned long nr)
 {
-	for (; nr; nr--, pages++, *addr += PAGE_SIZE)
-		if (vmf_insert_pfn(vma, *addr, page_to_pfn(*pages)) != VM_FAULT_NOPAGE)
+	unsigned long i;
+
+	for (i = 0; i < nr; i++, *addr += PAGE_SIZE) {
+		if (i % PAGES_AT_A_TIME == 0) {
+			cond_resched();
+			if (fatal_signal_pending(current))
+				return -EINTR;
+		}
+		if (vmf_insert_pfn(vma, *addr, page_to_pfn(pages[i])) != VM_FAULT_NOPAGE)
 			return -ENOMEM;
+	}
 	return 0;
 }
 
 /*
- * All at once; there are no faults. As bare frames, whose entries nothing follows to
- * a page: the fast way of get_user_pages() looks at no VMA. The mapping holds the
- * file, and that the ring and its pages.
+ * Map all pages of @span; there are no faults. As bare frames, whose entries nothing
+ * follows to a page: the fast way of get_user_pages() looks at no VMA. The mapping
+ * holds the file, the file holds the ring, and the ring its pages.
+ *
+ * That takes as long as the caller is given CPU time, so no lock is held but its own
+ * mmap_lock. Nobody else can find the VMA yet; if this fails, the core unmaps what
+ * has been mapped.
  */
 static int populate(struct vm_area_struct *vma, struct shmring *ring,
 		    const struct shmring_span *span)
@@ -156,24 +172,52 @@ static int may_map_own(const struct shmring_file *sf, const struct shmring_span 
 	return 0;
 }
 
+/* Count a mapping of @span before it is there, so that nobody else can begin one. */
+static int reserve_own(struct shmring_file *sf, const struct shmring_span *span,
+		       struct mm_struct *mm)
+{
+	struct shmring_side *side = shmring_side(sf->ring, sf->role);
+	int ret;
+
+	spin_lock(&sf->ring->lock);
+	ret = may_map_own(sf, span, mm);
+	if (!ret) {
+		sf->mapped |= span->bits;
+		sf->mm = mm;
+		sf->nr_vmas++;
+		shmring_set_mm(side, mm);
+		shmring_set_pid(side, task_tgid(current));
+	}
+	spin_unlock(&sf->ring->lock);
+	return ret;
+}
+
+/*
+ * The mapping has failed. The role has not ended meanwhile: the file is in use, and the
+ * caller's mmap_lock keeps its other mappings of this file, which only this process can
+ * have. So where none is left, there has been none.
+ */
+static void unreserve_own(struct shmring_file *sf, const struct shmring_span *span)
+{
+	spin_lock(&sf->ring->lock);
+	sf->mapped &= ~span->bits;
+	if (!--sf->nr_vmas) {
+		sf->mm = NULL;
+		shmring_set_mm(shmring_side(sf->ring, sf->role), NULL);
+	}
+	spin_unlock(&sf->ring->lock);
+}
+
 static int map_own(struct shmring_file *sf, struct vm_area_struct *vma,
 		   const struct shmring_span *span)
 {
-	int ret;
+	int ret = reserve_own(sf, span, vma->vm_mm);
 
-	mutex_lock(&sf->ring->lock);
-	ret = may_map_own(sf, span, vma->vm_mm);
 	if (ret)
-		goto out;
+		return ret;
 	ret = populate(vma, sf->ring, span);
 	if (ret)
-		goto out;
-	sf->mapped |= span->bits;
-	sf->mm = vma->vm_mm;
-	sf->nr_vmas++;
-	shmring_set_mm(shmring_side(sf->ring, sf->role), vma->vm_mm);
-out:
-	mutex_unlock(&sf->ring->lock);
+		unreserve_own(sf, span);
 	return ret;
 }
 

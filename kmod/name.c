@@ -1,28 +1,57 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Names, who may use them, and the list of all rings. */
+/* Names, who may use them, and the set of all rings. */
 #include <linux/capability.h>
 #include <linux/cred.h>
 #include <linux/ctype.h>
 #include <linux/err.h>
+#include <linux/hrtimer.h>
 #include <linux/ipc_namespace.h>
 #include <linux/module.h>
 #include <linux/nsproxy.h>
 #include <linux/proc_ns.h>
+#include <linux/random.h>
+#include <linux/sched/signal.h>
+#include <linux/siphash.h>
 #include <linux/string.h>
 #include <linux/user_namespace.h>
 
 #include "ring.h"
 
-/* The list of rings, and the name and flags of every ring on it. */
-struct mutex shmring_names_lock = __MUTEX_INITIALIZER(shmring_names_lock);
+/*
+ * The set of all rings, and the name and flags of every ring in it. What is done under
+ * it does not take longer the more rings there are, but for the logarithm of that.
+ * Capabilities are asked for under it, as System V IPC does under its spinlocks.
+ */
+DEFINE_SPINLOCK(shmring_names_lock);
 EXPORT_SYMBOL_IF_KUNIT(shmring_names_lock);
 
-struct list_head shmring_rings = LIST_HEAD_INIT(shmring_rings);
-EXPORT_SYMBOL_IF_KUNIT(shmring_rings);
+static struct rb_root shmring_rings = RB_ROOT;
+
+/* The rings with names, by a hash that nobody can aim at, and who waits for one. */
+static struct bucket {
+	struct hlist_head rings;
+	wait_queue_head_t waiters;
+} buckets[256];
+
+static siphash_key_t hash_key;
+
+void shmring_names_init(void)
+{
+	int i;
+
+	get_random_bytes(&hash_key, sizeof(hash_key));
+	for (i = 0; i < ARRAY_SIZE(buckets); i++)
+		init_waitqueue_head(&buckets[i].waiters);
+}
 
 static struct ipc_namespace *this_ns(void)
 {
 	return current->nsproxy->ipc_ns;
+}
+
+bool shmring_in_initial_ns(void)
+{
+	return this_ns()->ns.inum == PROC_IPC_INIT_INO;
 }
 
 /*
@@ -80,15 +109,57 @@ u32 shmring_granted(const struct shmring *ring)
 }
 EXPORT_SYMBOL_IF_KUNIT(shmring_granted);
 
-static struct shmring *find(const char *name)
+/* Of the names of the caller's IPC namespace. */
+static struct bucket *bucket_of(const char *name)
+{
+	u64 hash = siphash(name, strlen(name), &hash_key) ^ shmring_compat_ipc_ns_id(this_ns());
+
+	return &buckets[hash % ARRAY_SIZE(buckets)];
+}
+
+static struct shmring *find(const struct bucket *bucket, const char *name)
 {
 	struct shmring *ring;
 
 	lockdep_assert_held(&shmring_names_lock);
-	list_for_each_entry(ring, &shmring_rings, list)
+	hlist_for_each_entry(ring, &bucket->rings, same_hash)
 		if (!strcmp(ring->name, name) && shmring_in_this_ns(ring))
 			return ring;
 	return NULL;
+}
+
+/* The ring with the lowest id that is at least @id, or NULL. Under shmring_names_lock. */
+struct shmring *shmring_next_ring(u64 id)
+{
+	struct rb_node *node = shmring_rings.rb_node;
+	struct shmring *ring, *found = NULL;
+
+	lockdep_assert_held(&shmring_names_lock);
+	while (node) {
+		ring = rb_entry(node, struct shmring, node);
+		if (ring->id >= id) {
+			found = ring;
+			node = node->rb_left;
+		} else {
+			node = node->rb_right;
+		}
+	}
+	return found;
+}
+EXPORT_SYMBOL_IF_KUNIT(shmring_next_ring);
+
+static bool has_lower_id(struct rb_node *a, const struct rb_node *b)
+{
+	return rb_entry(a, struct shmring, node)->id < rb_entry(b, struct shmring, node)->id;
+}
+
+/* Take a ring out of the set, if it is in it. Under shmring_names_lock. */
+void shmring_unregister(struct shmring *ring)
+{
+	if (RB_EMPTY_NODE(&ring->node))
+		return;
+	rb_erase(&ring->node, &shmring_rings);
+	hlist_del_init(&ring->same_hash);
 }
 
 /*
@@ -99,11 +170,11 @@ static int check_persist(const char *name)
 {
 	if (!*name)
 		return -EINVAL;
-	return this_ns()->ns.inum == PROC_IPC_INIT_INO ? 0 : -EOPNOTSUPP;
+	return shmring_in_initial_ns() ? 0 : -EOPNOTSUPP;
 }
 
 /**
- * shmring_register - put a new ring on the list
+ * shmring_register - put a new ring into the set
  * @ring: from shmring_alloc(); belongs to the caller's credentials from now on
  * @name: checked; "" for none
  * @mode: permission bits, checked; the umask is taken off here
@@ -115,6 +186,7 @@ static int check_persist(const char *name)
 int shmring_register(struct shmring *ring, const char *name, u32 mode, u32 flags)
 {
 	bool persist = flags & SHMRING_CREATE_F_PERSIST;
+	struct bucket *bucket = bucket_of(name);
 	int ret = persist ? check_persist(name) : 0;
 
 	if (ret)
@@ -123,21 +195,27 @@ int shmring_register(struct shmring *ring, const char *name, u32 mode, u32 flags
 	ring->gid = current_egid();
 	ring->mode = mode & ~current_umask();
 	ring->ipc_ns = shmring_compat_ipc_ns_id(this_ns());
+	ring->ipc_inum = this_ns()->ns.inum;
+	ring->named = *name;
 	ring->user_ns = get_user_ns(this_ns()->user_ns);
 
-	mutex_lock(&shmring_names_lock);
-	if (*name && find(name)) {
+	spin_lock(&shmring_names_lock);
+	if (*name && find(bucket, name)) {
 		ret = -EEXIST;
 	} else {
 		strscpy(ring->name, name, sizeof(ring->name));
 		ring->flags = flags;
-		list_add_tail(&ring->list, &shmring_rings);
+		rb_add(&ring->node, &shmring_rings, has_lower_id);
+		if (*name)
+			hlist_add_head(&ring->same_hash, &bucket->rings);
 		if (persist) {
 			refcount_inc(&ring->ref);
 			__module_get(THIS_MODULE);
 		}
 	}
-	mutex_unlock(&shmring_names_lock);
+	spin_unlock(&shmring_names_lock);
+	if (!ret && *name)
+		wake_up_all(&bucket->waiters);
 	return ret;
 }
 EXPORT_SYMBOL_IF_KUNIT(shmring_register);
@@ -153,18 +231,53 @@ struct shmring *shmring_lookup(const char *name, u32 rights)
 {
 	struct shmring *ring;
 
-	mutex_lock(&shmring_names_lock);
-	ring = find(name);
+	spin_lock(&shmring_names_lock);
+	ring = find(bucket_of(name), name);
 	if (!ring)
 		ring = ERR_PTR(-ENOENT);
 	else if (rights & ~shmring_granted(ring))
 		ring = ERR_PTR(-EACCES);
-	else	/* on the list, under the lock: the last reference is still there */
+	else	/* in the set, under the lock: the last reference is still there */
 		refcount_inc(&ring->ref);
-	mutex_unlock(&shmring_names_lock);
+	spin_unlock(&shmring_names_lock);
 	return ring;
 }
 EXPORT_SYMBOL_IF_KUNIT(shmring_lookup);
+
+/**
+ * shmring_await - find a ring by its name, once it is there
+ * @name: checked and not empty
+ * @rights: what the caller wants
+ * @deadline: CLOCK_MONOTONIC; KTIME_MAX: none
+ *
+ * Sleeps. A name that is not there when the deadline has passed is -ETIMEDOUT.
+ *
+ * Return: the ring, with a reference, or an error pointer: -EACCES, -ETIMEDOUT,
+ * -ERESTARTNOHAND.
+ */
+struct shmring *shmring_await(const char *name, u32 rights, ktime_t deadline)
+{
+	wait_queue_head_t *waiters = &bucket_of(name)->waiters;
+	struct shmring *ring;
+	bool late = false;
+	DEFINE_WAIT(wait);
+
+	for (;;) {
+		/* Queued before it looks: shmring_register() wakes after it has added. */
+		prepare_to_wait(waiters, &wait, TASK_INTERRUPTIBLE);
+		ring = shmring_lookup(name, rights);
+		if (ring != ERR_PTR(-ENOENT))
+			break;
+		if (late || signal_pending(current)) {
+			ring = ERR_PTR(late ? -ETIMEDOUT : -ERESTARTNOHAND);
+			break;
+		}
+		late = !schedule_hrtimeout_range(deadline == KTIME_MAX ? NULL : &deadline, 0,
+						 HRTIMER_MODE_ABS);
+	}
+	finish_wait(waiters, &wait);
+	return ring;
+}
 
 static bool may_unlink(const struct shmring *ring)
 {
@@ -183,8 +296,8 @@ int shmring_unlink(const char *name)
 	bool persist = false;
 	int ret = 0;
 
-	mutex_lock(&shmring_names_lock);
-	ring = find(name);
+	spin_lock(&shmring_names_lock);
+	ring = find(bucket_of(name), name);
 	if (!ring) {
 		ret = -ENOENT;
 	} else if (!may_unlink(ring)) {
@@ -193,12 +306,17 @@ int shmring_unlink(const char *name)
 		persist = ring->flags & SHMRING_CREATE_F_PERSIST;
 		ring->flags &= ~SHMRING_CREATE_F_PERSIST;
 		memset(ring->name, 0, sizeof(ring->name));
+		hlist_del_init(&ring->same_hash);
+		if (!persist)	/* otherwise the name's reference is ours */
+			refcount_inc(&ring->ref);
 	}
-	mutex_unlock(&shmring_names_lock);
-	if (persist) {
-		shmring_put(ring);
+	spin_unlock(&shmring_names_lock);
+	if (ret)
+		return ret;
+	shmring_lost_name(ring);
+	shmring_put(ring);
+	if (persist)
 		module_put(THIS_MODULE);
-	}
-	return ret;
+	return 0;
 }
 EXPORT_SYMBOL_IF_KUNIT(shmring_unlink);

@@ -4,8 +4,11 @@
 #include <linux/cred.h>
 #include <linux/ipc_namespace.h>
 #include <linux/nsproxy.h>
+#include <linux/pid.h>
 #include <linux/proc_fs.h>
+#include <linux/sched.h>
 #include <linux/seq_file.h>
+#include <linux/string.h>
 #include <linux/user_namespace.h>
 
 #include "ring.h"
@@ -22,11 +25,14 @@ const char *shmring_role_name(u32 role)
 	}
 }
 
-/* An anonymous ring has no mode to go by: its owner's, and root's, to see. */
+/*
+ * An anonymous ring has no mode to go by: its owner's, and root's, to see. Root of the
+ * initial namespaces sees what takes the machine's memory in any other.
+ */
 static bool may_see(const struct shmring *ring)
 {
 	if (!shmring_in_this_ns(ring))
-		return false;
+		return shmring_in_initial_ns() && capable(CAP_SYS_ADMIN);
 	if (ring->name[0])
 		return shmring_granted(ring);
 	return uid_eq(current_euid(), ring->uid) ||
@@ -43,50 +49,115 @@ static bool visible(const struct seq_file *m, const struct shmring *ring)
 	return ret;
 }
 
-static void *start(struct seq_file *m, loff_t *pos)
-{
-	mutex_lock(&shmring_names_lock);
-	return seq_list_start_head(&shmring_rings, *pos);
-}
-
-static void *next(struct seq_file *m, void *v, loff_t *pos)
-{
-	return seq_list_next(v, &shmring_rings, pos);
-}
-
-static void stop(struct seq_file *m, void *v)
-{
-	mutex_unlock(&shmring_names_lock);
-}
+/* A line, as it was when the reader came to it. */
+struct row {
+	bool visible;
+	char name[SHMRING_NAME_MAX];
+	kuid_t uid;
+	u32 mode;
+	u64 capacity;
+	u64 used;
+	unsigned int producers;
+	unsigned int consumers;
+	u64 sleeps;
+	u64 wakes;
+	u64 refused;
+	u64 id;
+	pid_t producer;
+	pid_t consumer;
+	unsigned int ipc_inum;	/* 0: the reader's */
+};
 
 static unsigned int here(const struct shmring_side *side)
 {
 	return READ_ONCE(side->half->state) == SHMRING_PEER_LIVE;
 }
 
-static int show(struct seq_file *m, void *v)
+static void fill(struct row *row, struct shmring *ring, struct pid_namespace *ns)
 {
-	struct shmring_side *producer, *consumer;
+	struct shmring_side *producer = shmring_side(ring, SHMRING_ROLE_PRODUCER);
+	struct shmring_side *consumer = shmring_side(ring, SHMRING_ROLE_CONSUMER);
+	u64 head, tail;
+
+	shmring_positions(ring, &head, &tail);
+	*row = (struct row) {
+		.visible = true,
+		.uid = ring->uid,
+		.mode = ring->mode,
+		.capacity = ring->capacity,
+		/* Capped: the positions are whatever user space wrote. */
+		.used = min(head - tail, ring->capacity),
+		.producers = here(producer),
+		.consumers = here(consumer),
+		.sleeps = atomic64_read(&producer->nr_sleeps) +
+			  atomic64_read(&consumer->nr_sleeps),
+		.wakes = atomic64_read(&producer->nr_wakes) +
+			 atomic64_read(&consumer->nr_wakes),
+		.refused = READ_ONCE(*producer->refused) + READ_ONCE(*consumer->refused),
+		.id = ring->id,
+		.producer = shmring_pid_of(ring, SHMRING_ROLE_PRODUCER, ns),
+		.consumer = shmring_pid_of(ring, SHMRING_ROLE_CONSUMER, ns),
+		.ipc_inum = shmring_in_this_ns(ring) ? 0 : ring->ipc_inum,
+	};
+	strscpy(row->name, ring->name[0] ? ring->name : "-", sizeof(row->name));
+}
+
+/*
+ * The row of the ring with the lowest id that is at least *@pos. The lock is held for
+ * this one only, and no reference is kept: a reader that is given hardly any CPU must
+ * delay nobody, nor keep a ring or its name.
+ */
+static void *read_row(struct seq_file *m, loff_t *pos)
+{
+	struct row *row = m->private;
 	struct shmring *ring;
 
-	if (v == &shmring_rings) {
-		seq_puts(m, "name                     owner mode   capacity       used producers consumers     sleeps      wakes    refused\n");
+	cond_resched();
+	spin_lock(&shmring_names_lock);
+	ring = shmring_next_ring(*pos);
+	if (ring) {
+		*pos = ring->id;
+		row->visible = visible(m, ring);
+		if (row->visible)
+			fill(row, ring, proc_pid_ns(file_inode(m->file)->i_sb));
+	}
+	spin_unlock(&shmring_names_lock);
+	return ring ? row : NULL;
+}
+
+/* Ids begin at one; before them is the heading. */
+static void *start(struct seq_file *m, loff_t *pos)
+{
+	return *pos ? read_row(m, pos) : SEQ_START_TOKEN;
+}
+
+static void *next(struct seq_file *m, void *v, loff_t *pos)
+{
+	++*pos;
+	return read_row(m, pos);
+}
+
+static void stop(struct seq_file *m, void *v)
+{
+}
+
+static int show(struct seq_file *m, void *v)
+{
+	const struct row *row = v;
+	char ipc[16] = "-";
+
+	if (v == SEQ_START_TOKEN) {
+		seq_puts(m, "name                     owner mode   capacity       used producers consumers     sleeps      wakes    refused     id   prod-pid   cons-pid     ipc-ns\n");
 		return 0;
 	}
-	ring = list_entry(v, struct shmring, list);
-	if (!visible(m, ring))
+	if (!row->visible)
 		return 0;
-	producer = shmring_side(ring, SHMRING_ROLE_PRODUCER);
-	consumer = shmring_side(ring, SHMRING_ROLE_CONSUMER);
-	/* used is capped: the positions are whatever user space wrote. */
-	seq_printf(m, "%-20s %9u %04o %10llu %10llu %9u %9u %10llu %10llu %10llu\n",
-		   ring->name[0] ? ring->name : "-",
-		   from_kuid_munged(seq_user_ns(m), ring->uid), ring->mode,
-		   ring->capacity, min(shmring_used(ring), ring->capacity),
-		   here(producer), here(consumer),
-		   atomic64_read(&producer->nr_sleeps) + atomic64_read(&consumer->nr_sleeps),
-		   atomic64_read(&producer->nr_wakes) + atomic64_read(&consumer->nr_wakes),
-		   READ_ONCE(*producer->refused) + READ_ONCE(*consumer->refused));
+	if (row->ipc_inum)
+		snprintf(ipc, sizeof(ipc), "%u", row->ipc_inum);
+	seq_printf(m, "%-20s %9u %04o %10llu %10llu %9u %9u %10llu %10llu %10llu %6llu %10d %10d %10s\n",
+		   row->name, from_kuid_munged(seq_user_ns(m), row->uid), row->mode,
+		   row->capacity, row->used, row->producers, row->consumers, row->sleeps,
+		   row->wakes, row->refused, row->id, row->producer, row->consumer, ipc);
 	return 0;
 }
 
@@ -99,7 +170,8 @@ static const struct seq_operations shmring_seq_ops = {
 
 int shmring_proc_init(void)
 {
-	return proc_create_seq("shmring", 0444, NULL, &shmring_seq_ops) ? 0 : -ENOMEM;
+	return proc_create_seq_private("shmring", 0444, NULL, &shmring_seq_ops,
+				       sizeof(struct row), NULL) ? 0 : -ENOMEM;
 }
 
 void shmring_proc_exit(void)

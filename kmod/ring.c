@@ -90,8 +90,8 @@ static void lay_out(struct shmring *ring)
  * @capacity: bytes of data
  * @slot_size: bytes of a slot, or 0 for records
  *
- * The caller owns the one reference, and the ring has no name yet and is on no
- * list: shmring_register() sees to that, shmring_free() undoes it.
+ * The caller owns the one reference, and the ring has no name yet and is in no
+ * set: shmring_register() sees to that, shmring_free() undoes it.
  *
  * Return: the ring, or an error pointer as CREATE in <linux/shmring.h>.
  */
@@ -109,8 +109,9 @@ struct shmring *shmring_alloc(u64 capacity, u32 slot_size)
 	if (!ring)
 		return ERR_PTR(-ENOMEM);
 	refcount_set(&ring->ref, 1);
-	mutex_init(&ring->lock);
-	INIT_LIST_HEAD(&ring->list);
+	spin_lock_init(&ring->lock);
+	RB_CLEAR_NODE(&ring->node);
+	INIT_LIST_HEAD(&ring->files);
 	ring->id = atomic64_inc_return(&shmring_last_id);
 	ring->capacity = capacity;
 	ring->slot_size = slot_size;
@@ -144,18 +145,17 @@ void shmring_free(struct shmring *ring)
 	kvfree(ring->pages);
 	shmring_uncharge(ring);
 	put_user_ns(ring->user_ns);
-	mutex_destroy(&ring->lock);
 	kfree(ring);
 }
 EXPORT_SYMBOL_IF_KUNIT(shmring_free);
 
-/* Drop a reference. The last one takes the ring off the list, then frees it. */
+/* Drop a reference. The last one takes the ring out of the set, then frees it. */
 void shmring_put(struct shmring *ring)
 {
-	if (!refcount_dec_and_mutex_lock(&ring->ref, &shmring_names_lock))
+	if (!refcount_dec_and_lock(&ring->ref, &shmring_names_lock))
 		return;
-	list_del(&ring->list);
-	mutex_unlock(&shmring_names_lock);
+	shmring_unregister(ring);
+	spin_unlock(&shmring_names_lock);
 	shmring_free(ring);
 }
 EXPORT_SYMBOL_IF_KUNIT(shmring_put);

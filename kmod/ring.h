@@ -11,12 +11,15 @@
  * Locks, outermost first:
  *
  *   mmap_lock		(the mm's; held when our mmap and close run)
- *   shmring_names_lock	the list of rings, and every ring's name
+ *   shmring_names_lock	the set of rings, and every ring's name
  *   ring->lock		roles and mappings
  *   side->fence_lock	that side's fence_until
  *   side->wait.lock	that side's wake_at; and the mm of its owner
  *
- * User memory is never touched under any of ours.
+ * User memory is never touched under any of ours. All are spinlocks, held for a short
+ * time that does not depend on what any process does: a holder of a lock that sleeps
+ * can be preempted, and one that then gets hardly any CPU (cpu.max, SCHED_IDLE) would
+ * keep the other side from its close, its exit and SIGKILL.
  */
 #ifndef SHMRING_RING_H
 #define SHMRING_RING_H
@@ -25,17 +28,21 @@
 #include <linux/ktime.h>
 #include <linux/list.h>
 #include <linux/mm_types.h>
-#include <linux/mutex.h>
 #include <linux/poll.h>
+#include <linux/rbtree.h>
 #include <linux/refcount.h>
 #include <linux/shmring.h>
+#include <linux/spinlock.h>
 #include <linux/uidgid.h>
 #include <linux/wait.h>
 
 struct cred;
 struct file;
 struct io_uring_cmd;
+struct pid;
+struct pid_namespace;
 struct seq_file;
+struct user_struct;
 
 /*
  * What one side looks like to the other, as it lies in struct shmring_lane: the
@@ -62,6 +69,7 @@ struct shmring_side {
 	__u64 *position;		/* head or tail; user space writes it */
 	__u64 *refused;			/* likewise; only shown */
 	struct shmring_file *owner;	/* the endpoint, or NULL; ring->lock */
+	struct pid *pid;		/* of its process, while there is one; ring->lock */
 	struct mm_struct *mm;		/* that maps its own regions, or NULL; wait.lock */
 	atomic64_t nr_sleeps;
 	atomic64_t nr_wakes;
@@ -77,7 +85,7 @@ enum {
 
 struct shmring {
 	refcount_t ref;
-	struct mutex lock;		/* roles and mappings */
+	spinlock_t lock;		/* roles and mappings */
 	u64 id;
 
 	/* Constant after creation. */
@@ -88,13 +96,21 @@ struct shmring {
 	struct page **pages;		/* from SHMRING_KERNEL_PAGE on */
 	struct shmring_status *status;
 	struct shmring_lane *lane;
-	const struct cred *cred;	/* of the creator, whose user is charged */
+
+	/* Who is charged, see limit.c; under ring->lock. */
+	const struct cred *cred;	/* of the user who is */
+	const struct user_struct *creator; /* NULL: no longer that one */
+	struct list_head files;		/* oldest first */
+	unsigned int nr_own_files;	/* of the creator's */
+	bool named;
 
 	struct shmring_side side[2];	/* by role; see shmring_side() */
 
-	/* Naming; the list, name and PERSIST change under shmring_names_lock. */
-	struct list_head list;
+	/* Naming; the nodes, name and PERSIST change under shmring_names_lock. */
+	struct rb_node node;		/* among all rings, by id */
+	struct hlist_node same_hash;	/* among those with names of one hash */
 	u64 ipc_ns;
+	unsigned int ipc_inum;		/* as in /proc/PID/ns/ipc */
 	struct user_namespace *user_ns;	/* the owner of that one */
 	kuid_t uid;
 	kgid_t gid;
@@ -107,6 +123,8 @@ struct shmring_file {
 	struct shmring *ring;
 	u32 role;			/* SHMRING_ROLE_* */
 	u32 rights;			/* SHMRING_RIGHT_* */
+	struct list_head list;		/* ring->files; ring->lock */
+	const struct cred *cred;	/* the file's, once it is there; likewise */
 	u64 lowat;			/* poll says ready at this many bytes; READ_ONCE() */
 	unsigned int cancels;		/* of io_uring's waits, so far; wait.lock */
 
@@ -136,11 +154,17 @@ extern unsigned long shmring_max_pages;
 
 int shmring_charge(struct shmring *ring);
 void shmring_uncharge(struct shmring *ring);
+void shmring_add_file(struct shmring_file *sf, const struct cred *cred);
+void shmring_remove_file(struct shmring_file *sf);
+void shmring_lost_name(struct shmring *ring);
 
 /* role.c: roles and positions */
 u64 shmring_used(struct shmring *ring);
+void shmring_positions(struct shmring *ring, u64 *head, u64 *tail);
 int shmring_role_begin(struct shmring_file *sf);
 void shmring_role_end(struct shmring_file *sf);
+void shmring_set_pid(struct shmring_side *side, struct pid *pid);
+pid_t shmring_pid_of(struct shmring *ring, u32 role, struct pid_namespace *ns);
 
 /* map.c: regions and mappings */
 struct shmring_span {
@@ -181,14 +205,18 @@ int shmring_uring_cmd(struct io_uring_cmd *cmd, unsigned int issue_flags);
 void shmring_uring_woken(struct io_uring_cmd *cmd, unsigned int issue_flags, bool dying);
 
 /* name.c: names and permissions */
-extern struct mutex shmring_names_lock;
-extern struct list_head shmring_rings;
+extern spinlock_t shmring_names_lock;
 
+void shmring_names_init(void);
+struct shmring *shmring_next_ring(u64 id);
 int shmring_check_name(const __u8 *name);
 u32 shmring_granted(const struct shmring *ring);
+bool shmring_in_initial_ns(void);
 bool shmring_in_this_ns(const struct shmring *ring);
 int shmring_register(struct shmring *ring, const char *name, u32 mode, u32 flags);
+void shmring_unregister(struct shmring *ring);
 struct shmring *shmring_lookup(const char *name, u32 rights);
+struct shmring *shmring_await(const char *name, u32 rights, ktime_t deadline);
 int shmring_unlink(const char *name);
 
 /* file.c: open files and ioctls */

@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Who holds which role, and the positions that a role leaves. */
 #include <linux/align.h>
+#include <linux/container_of.h>
 #include <linux/lockdep.h>
 #include <linux/module.h>
-#include <linux/mutex.h>
+#include <linux/pid.h>
+#include <linux/sched.h>
+#include <linux/sched/signal.h>
+#include <linux/spinlock.h>
 
 #include "ring.h"
 
@@ -23,21 +27,52 @@ u64 shmring_used(struct shmring *ring)
 }
 EXPORT_SYMBOL_IF_KUNIT(shmring_used);
 
+/**
+ * shmring_positions - where both sides are, as of one moment
+ * @ring: the ring
+ * @head: filled in
+ * @tail: filled in
+ *
+ * Between the loads of tail and head both sides may have gone on, by more than a
+ * capacity. When the producer was at @head, an honest consumer was no more than a
+ * capacity behind it; so a tail that has moved since is taken to have been there.
+ * What a side writes that is not honest is shown as it is.
+ */
+void shmring_positions(struct shmring *ring, u64 *head, u64 *tail)
+{
+	__u64 *producer = shmring_side(ring, SHMRING_ROLE_PRODUCER)->position;
+	__u64 *consumer = shmring_side(ring, SHMRING_ROLE_CONSUMER)->position;
+	/* Pairs with (E): the head that the consumer has seen, or a later one. */
+	u64 before = smp_load_acquire(consumer);
+	/* Acquire: the second load of the tail comes after this one. */
+	u64 at = smp_load_acquire(producer);
+	u64 after = READ_ONCE(*consumer);
+
+	*head = at;
+	*tail = after != before && at - before > ring->capacity ? at - ring->capacity : before;
+}
+EXPORT_SYMBOL_IF_KUNIT(shmring_positions);
+
+/* By how much a position moves at least. */
+static u32 step_of(const struct shmring *ring)
+{
+	return ring->slot_size ? ALIGN(ring->slot_size, SHMRING_ALIGN) : SHMRING_ALIGN;
+}
+
 /*
- * Can an honest process have got here? Not to the last quarter of all positions, at
- * whose end they would begin again and a wake-up be lost.
+ * Can an honest process have got here? Positions begin at zero, and 2^62 bytes are out
+ * of reach. Below that, positions can be compared as signed numbers, and none is at or
+ * above SHMRING_NO_WAKE.
  */
 static bool may_stand_at(const struct shmring *ring, u64 position)
 {
-	u32 step = ring->slot_size ? ALIGN(ring->slot_size, SHMRING_ALIGN) : SHMRING_ALIGN;
-
-	return position < SHMRING_NO_WAKE / 4 * 3 && position % step == 0;
+	return position < SHMRING_POSITION_LIMIT && position % step_of(ring) == 0;
 }
 
 /*
  * Leave the position of a role that ends inside the window [tail, head], at most
- * a capacity wide, for whoever comes next. What an honest process left stays; where
- * neither side's word is good for anything, the second to go finds zero.
+ * a capacity wide, for the next owner. What an honest process left stays; where
+ * neither side's position can be one of an honest process, the second to go finds zero.
  */
 static u64 settle_position(struct shmring *ring, u32 role)
 {
@@ -50,6 +85,42 @@ static u64 settle_position(struct shmring *ring, u32 role)
 	return may_stand_at(ring, other) ? other : 0;
 }
 
+/*
+ * Nobody holds a role: nobody can write a position, or depends on one. Bring positions
+ * that are far up back to the beginning, by whole turns of the ring, so that the data
+ * stay where they are. Otherwise two hostile processes could leave a pair just below
+ * SHMRING_POSITION_LIMIT, and their honest successors would pass it.
+ */
+static void rewind_positions(struct shmring *ring)
+{
+	__u64 *head = shmring_side(ring, SHMRING_ROLE_PRODUCER)->position;
+	__u64 *tail = shmring_side(ring, SHMRING_ROLE_CONSUMER)->position;
+	u64 turns = READ_ONCE(*tail);
+
+	turns -= turns % (ring->capacity * step_of(ring));
+	WRITE_ONCE(*tail, READ_ONCE(*tail) - turns);
+	WRITE_ONCE(*head, READ_ONCE(*head) - turns);
+	WRITE_ONCE(ring->lane->end, ring->lane->end - turns);
+}
+
+/* Note whose role it is, or with NULL, that it is nobody's. Under ring->lock. */
+void shmring_set_pid(struct shmring_side *side, struct pid *pid)
+{
+	put_pid(side->pid);
+	side->pid = get_pid(pid);
+}
+
+/* The process that has the role, seen from @ns; 0: none, or one that is not in it. */
+pid_t shmring_pid_of(struct shmring *ring, u32 role, struct pid_namespace *ns)
+{
+	pid_t pid;
+
+	spin_lock(&ring->lock);
+	pid = pid_nr_ns(shmring_side(ring, role)->pid, ns);
+	spin_unlock(&ring->lock);
+	return pid;
+}
+
 /* Take the role of @sf. -EBUSY if somebody has it. */
 int shmring_role_begin(struct shmring_file *sf)
 {
@@ -57,21 +128,38 @@ int shmring_role_begin(struct shmring_file *sf)
 	struct shmring_side *side = shmring_side(ring, sf->role);
 	int ret = 0;
 
-	mutex_lock(&ring->lock);
+	spin_lock(&ring->lock);
 	if (side->owner) {
 		ret = -EBUSY;
 	} else {
 		WRITE_ONCE(side->owner, sf);
+		shmring_set_pid(side, task_tgid(current));
 		WRITE_ONCE(side->half->epoch, side->half->epoch + 1);
 		/* Pairs with the acquires named in shmring_role_end(). */
 		smp_store_release(&side->half->state, SHMRING_PEER_LIVE);
 		/* WAIT_PEER sleeps for this; and a poller that saw an end gets an edge. */
 		shmring_wake_all(shmring_peer(ring, sf->role));
 	}
-	mutex_unlock(&ring->lock);
+	spin_unlock(&ring->lock);
 	return ret;
 }
 EXPORT_SYMBOL_IF_KUNIT(shmring_role_begin);
+
+/* What a role has said about itself beside its position ends with it. */
+static void clear_hints(struct shmring_side *side, u32 role)
+{
+	struct shmring_producer *producer;
+	struct shmring_consumer *consumer;
+
+	if (role == SHMRING_ROLE_PRODUCER) {
+		producer = container_of(side->position, struct shmring_producer, head);
+		WRITE_ONCE(producer->space_wanted, 0);
+		WRITE_ONCE(producer->cpu, 0);
+	} else {
+		consumer = container_of(side->position, struct shmring_consumer, tail);
+		WRITE_ONCE(consumer->cpu, 0);
+	}
+}
 
 /*
  * End the role of @sf, if it still has it: say where the stream ends, then that
@@ -82,6 +170,7 @@ void shmring_role_end(struct shmring_file *sf)
 {
 	struct shmring *ring = sf->ring;
 	struct shmring_side *side = shmring_side(ring, sf->role);
+	struct shmring_side *peer = shmring_peer(ring, sf->role);
 	u64 position;
 
 	lockdep_assert_held(&ring->lock);
@@ -89,13 +178,17 @@ void shmring_role_end(struct shmring_file *sf)
 		return;
 	position = settle_position(ring, sf->role);
 	WRITE_ONCE(*side->position, position);
+	clear_hints(side, sf->role);
 	if (sf->role == SHMRING_ROLE_PRODUCER)
 		WRITE_ONCE(ring->lane->end, position);
+	if (!peer->owner && position >= SHMRING_POSITION_LIMIT / 2)
+		rewind_positions(ring);
 	/* Pairs with the acquires in shmring_used(), shmring_ready(), and the library. */
 	smp_store_release(&side->half->state, SHMRING_PEER_GONE);
 	WRITE_ONCE(side->owner, NULL);
 	shmring_set_mm(side, NULL);
+	shmring_set_pid(side, NULL);
 	shmring_wake_all(side);
-	shmring_wake_all(shmring_peer(ring, sf->role));
+	shmring_wake_all(peer);
 }
 EXPORT_SYMBOL_IF_KUNIT(shmring_role_end);

@@ -163,8 +163,9 @@ int shmring_bind(struct shmring *r, enum shmring_role role, struct shmring_statu
 		r->c.limit = r->c.tail;
 		__atomic_store_n(&consumer->cpu, 0, __ATOMIC_RELAXED);
 	}
-	/* Whoever had the role before may have left anything there. */
-	if ((r->p.head | r->c.tail) % SHMRING_ALIGN)
+	/* A former owner may have left anything there, without the module. */
+	if ((r->p.head | r->c.tail) % SHMRING_ALIGN ||
+	    (r->p.head | r->c.tail) >= SHMRING_POSITION_LIMIT)
 		r->error = -EBADMSG;
 	return 0;
 }

@@ -165,7 +165,7 @@ struct shmring {
  *   -EEXIST	the name is taken; SHMRING_AUTO, with the module: by a memfd ring of the
  *		caller's or of root's
  *   -EBUSY	somebody took the role between the ring's making and its taking
- *   -EDQUOT	RLIMIT_MEMLOCK would be exceeded
+ *   -EDQUOT	RLIMIT_MEMLOCK would be exceeded: all processes of the user count
  *   -ENOSPC	the module's limit (max_pages) would be exceeded
  *   -ENOMEM	no memory, or no addresses for the ring, which is mapped twice
  *   -EACCES	/dev/shmring is there, and not for the caller; memfd is taken only where

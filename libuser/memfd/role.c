@@ -34,7 +34,7 @@ static void agree_on_fences(struct shmring *r)
 /* No ring gets so far, and signed comparisons and SHMRING_NO_WAKE hold below. */
 static bool may_be(uint64_t position)
 {
-	return position < 1ull << 62 && position % SHMRING_ALIGN == 0;
+	return position < SHMRING_POSITION_LIMIT && position % SHMRING_ALIGN == 0;
 }
 
 /* Where a role's position belongs: as in the module, slots not minded. */

@@ -203,7 +203,7 @@ static bool do_create(const struct op *op)
 
 static struct shmring_ioc_name name_of(const struct op *op)
 {
-	struct shmring_ioc_name n = { .flags = op->d == 0x21 };
+	struct shmring_ioc_name n = { .flags = op->d == 0x21, .deadline = op->d == 0x21 };
 
 	strcpy((char *)n.name, PICK(names, op->a));
 	return n;

@@ -147,11 +147,14 @@ static void list_in_order_of_making(struct kunit *test)
 {
 	struct shmring *a = make_loose(test, "", 0);
 	struct shmring *b = make_loose(test, "", 0);
+	struct shmring *after_a, *after_b;
 
-	mutex_lock(&shmring_names_lock);
-	KUNIT_EXPECT_PTR_EQ(test, list_next_entry(a, list), b);
-	KUNIT_EXPECT_TRUE(test, list_is_last(&b->list, &shmring_rings));
-	mutex_unlock(&shmring_names_lock);
+	spin_lock(&shmring_names_lock);
+	after_a = shmring_next_ring(a->id + 1);
+	after_b = shmring_next_ring(b->id + 1);
+	spin_unlock(&shmring_names_lock);
+	KUNIT_EXPECT_PTR_EQ(test, after_a, b);
+	KUNIT_EXPECT_PTR_EQ(test, after_b, NULL);
 	shmring_put(a);
 	shmring_put(b);
 	KUNIT_EXPECT_FALSE(test, is_listed(a));

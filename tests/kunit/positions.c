@@ -1,15 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Head and tail wherever they may be, or are said to be. */
+#include <linux/align.h>
+#include <linux/container_of.h>
+#include <linux/jiffies.h>
+#include <linux/math.h>
+
 #include "rig.h"
 
 #define SOME	(1ull << 20)
 #define B32	(1ull << 32)
+#define B61	(1ull << 61)
+#define B62	(1ull << 62)
 #define B63	(1ull << 63)
 
 /* Where an honest pair may stand, seen from the consumer. */
 static const u64 tails[] = {
-	0, 8, CAPACITY - 8, CAPACITY, SOME, B32 - CAPACITY, B32 - 8, B32, B63 - CAPACITY,
-	B63 - 8, B63, B63 + 8,
+	0, 8, CAPACITY - 8, CAPACITY, SOME, B32 - CAPACITY, B32 - 8, B32, B61 - 8, B61,
+	B62 - 8 - CAPACITY,
 };
 
 static const u64 fills[] = { 0, 8, CAPACITY / 2, CAPACITY - 8, CAPACITY };
@@ -109,6 +116,11 @@ static void ready_for_liars(struct kunit *test)
 	}
 }
 
+static u32 other_than(u32 role)
+{
+	return role == PRODUCER ? CONSUMER : PRODUCER;
+}
+
 static void settle_leaves_honest(struct kunit *test, u32 role)
 {
 	int i, j;
@@ -118,6 +130,7 @@ static void settle_leaves_honest(struct kunit *test, u32 role)
 			struct shmring *ring = make_ring(test, CAPACITY);
 			struct shmring_file *sf = attach(test, ring, role);
 
+			attach(test, ring, other_than(role));
 			set_positions(ring, tails[i] + fills[j], tails[i]);
 			detach(sf);
 			KUNIT_EXPECT_EQ(test, head_of(ring), tails[i] + fills[j]);
@@ -138,10 +151,10 @@ static void settle_leaves_honest_consumer(struct kunit *test)
 	settle_leaves_honest(test, CONSUMER);
 }
 
-/* Off its alignment, or in the last quarter of all positions. */
+/* Off its alignment, or further than anybody gets. */
 static bool is_nowhere(u64 position)
 {
-	return position % SHMRING_ALIGN || position >= U64_MAX / 4 * 3;
+	return position % SHMRING_ALIGN || position >= B62;
 }
 
 /*
@@ -158,6 +171,7 @@ static void settle_ends_lies(struct kunit *test, u32 role)
 		struct shmring_file *sf = attach(test, ring, role);
 		u64 own;
 
+		attach(test, ring, other_than(role));
 		set_positions(ring, lies[i].head, lies[i].tail);
 		detach(sf);
 		own = role == PRODUCER ? head_of(ring) : tail_of(ring);
@@ -182,12 +196,13 @@ static void settle_ends_lies_of_consumer(struct kunit *test)
 }
 
 /*
- * Two that lie together leave no position off its alignment or near the end of all
- * positions, whichever goes first: there an honest pair would be stuck.
+ * Two that lie together leave no position off its alignment, nor one from which an
+ * honest pair could get to 2^62, whichever goes first.
  */
 static void settle_after_two_liars(struct kunit *test)
 {
-	static const u64 words[] = { 3, B32 + 4, SOME + 1, U64_MAX - 15, U64_MAX - 7, U64_MAX };
+	static const u64 words[] = { 3, B32 + 4, SOME + 1, B62 - 8, B62, B63 - 8, B63,
+				     U64_MAX - 15, U64_MAX - 7, U64_MAX };
 	int i, j, first;
 
 	for (i = 0; i < ARRAY_SIZE(words); i++) {
@@ -203,9 +218,128 @@ static void settle_after_two_liars(struct kunit *test)
 				KUNIT_EXPECT_EQ_MSG(test, head_of(ring), tail_of(ring),
 						    "%#llx %#llx", words[i], words[j]);
 				KUNIT_EXPECT_FALSE(test, is_nowhere(head_of(ring)));
+				KUNIT_EXPECT_LT(test, head_of(ring), B61);
 			}
 		}
 	}
+}
+
+/* A pair just below 2^62 goes back by whole turns: the data stay where they are. */
+static void check_rewound(struct kunit *test, struct shmring *ring, u64 tail, u64 used,
+			  bool consumer_first)
+{
+	struct shmring_file *producer = attach(test, ring, PRODUCER);
+	struct shmring_file *consumer = attach(test, ring, CONSUMER);
+	u64 step = ring->slot_size ? ALIGN(ring->slot_size, SHMRING_ALIGN) : SHMRING_ALIGN;
+
+	set_positions(ring, tail + used, tail);
+	detach(consumer_first ? consumer : producer);
+	KUNIT_EXPECT_EQ(test, tail_of(ring), tail);
+	detach(consumer_first ? producer : consumer);
+	KUNIT_EXPECT_LT(test, head_of(ring), B61);
+	KUNIT_EXPECT_EQ(test, head_of(ring) - tail_of(ring), used);
+	KUNIT_EXPECT_EQ(test, ring->lane->end, head_of(ring));
+	KUNIT_EXPECT_EQ(test, tail_of(ring) % CAPACITY, tail % CAPACITY);
+	KUNIT_EXPECT_EQ(test, tail_of(ring) % step, 0);
+}
+
+static void rewound_when_both_are_gone(struct kunit *test)
+{
+	const u64 slot = round_down(B62 - CAPACITY, 24) - 24;
+	int first;
+
+	for (first = 0; first < 2; first++) {
+		check_rewound(test, make_ring(test, CAPACITY), B62 - 8 - CAPACITY, CAPACITY, first);
+		check_rewound(test, make_ring(test, CAPACITY), B61 + 40, 16, first);
+		check_rewound(test, make_slots(test, 20), slot, 48, first);
+	}
+}
+
+/* No hint of a dead side is left to its successor. */
+static void hints_end_with_their_role(struct kunit *test)
+{
+	struct shmring *ring = make_ring(test, CAPACITY);
+	struct shmring_producer *producer =
+		container_of(shmring_side(ring, PRODUCER)->position, struct shmring_producer, head);
+	struct shmring_consumer *consumer =
+		container_of(shmring_side(ring, CONSUMER)->position, struct shmring_consumer, tail);
+	struct shmring_file *sf[] = { attach(test, ring, PRODUCER), attach(test, ring, CONSUMER) };
+
+	producer->space_wanted = U64_MAX / 2;
+	producer->cpu = 7;
+	consumer->cpu = 8;
+	detach(sf[0]);
+	KUNIT_EXPECT_EQ(test, producer->space_wanted, 0);
+	KUNIT_EXPECT_EQ(test, producer->cpu, 0);
+	KUNIT_EXPECT_EQ(test, consumer->cpu, 8);
+	detach(sf[1]);
+	KUNIT_EXPECT_EQ(test, consumer->cpu, 0);
+}
+
+static void expect_positions(struct kunit *test, struct shmring *ring, u64 head, u64 tail)
+{
+	u64 h, t;
+
+	set_positions(ring, head, tail);
+	shmring_positions(ring, &h, &t);
+	KUNIT_EXPECT_EQ(test, h, head);
+	KUNIT_EXPECT_EQ(test, t, tail);
+}
+
+/* What stands still is shown as it is, lies too. */
+static void positions_at_rest(struct kunit *test)
+{
+	struct shmring *ring = make_ring(test, CAPACITY);
+	int i, j;
+
+	for (i = 0; i < ARRAY_SIZE(tails); i++)
+		for (j = 0; j < ARRAY_SIZE(fills); j++)
+			expect_positions(test, ring, tails[i] + fills[j], tails[i]);
+	for (i = 0; i < ARRAY_SIZE(lies); i++)
+		expect_positions(test, ring, lies[i].head, lies[i].tail);
+}
+
+/* Both sides go round and round as fast as they can. */
+static int run_both_sides(void *arg)
+{
+	struct sleeper *s = arg;
+	struct shmring *ring = s->sf->ring;
+	__u64 *head = shmring_side(ring, PRODUCER)->position;
+	__u64 *tail = shmring_side(ring, CONSUMER)->position;
+	u64 at = 0;
+
+	allow_signal(SIGKILL);
+	while (!signal_pending(current)) {
+		smp_store_release(head, at + CAPACITY);
+		at += CAPACITY;
+		smp_store_release(tail, at);
+		if (at % (1000 * CAPACITY) == 0)
+			cond_resched();
+	}
+	s->ret = 0;
+	complete_all(&s->done);
+	return 0;
+}
+
+static void positions_of_one_moment(struct kunit *test)
+{
+	struct shmring *ring = make_ring(test, CAPACITY);
+	u64 head, tail, moved = 0, last = 0;
+	unsigned long end = jiffies + 10 * HZ;
+	int i;
+
+	start_helper(test, run_both_sides, attach(test, ring, PRODUCER));
+	for (i = 0; i < 1000000 && time_before(jiffies, end); i++) {
+		shmring_positions(ring, &head, &tail);
+		if (head - tail > CAPACITY)
+			break;
+		moved += head != last;
+		last = head;
+		if (i % 1000 == 0)
+			cond_resched();
+	}
+	KUNIT_EXPECT_LE(test, head - tail, CAPACITY);
+	KUNIT_EXPECT_GT(test, moved, 0);
 }
 
 /* A slot is the step of a ring of slots. */
@@ -234,6 +368,10 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(settle_ends_lies_of_producer),
 	KUNIT_CASE(settle_ends_lies_of_consumer),
 	KUNIT_CASE(settle_after_two_liars),
+	KUNIT_CASE(rewound_when_both_are_gone),
+	KUNIT_CASE(hints_end_with_their_role),
+	KUNIT_CASE(positions_at_rest),
+	KUNIT_CASE(positions_of_one_moment),
 	KUNIT_CASE(settle_at_a_slot),
 	{}
 };

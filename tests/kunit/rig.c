@@ -8,6 +8,7 @@
 #include "rig.h"
 
 KUNIT_DEFINE_ACTION_WRAPPER(put_ring, shmring_put, struct shmring *);
+KUNIT_DEFINE_ACTION_WRAPPER(end_role, detach, struct shmring_file *);
 
 static struct shmring *make(struct kunit *test, u64 capacity, u32 slot_size)
 {
@@ -38,14 +39,15 @@ struct shmring_file *attach(struct kunit *test, struct shmring *ring, u32 role)
 	sf->rights = SHMRING_RIGHT_ALL;
 	sf->lowat = 1;
 	KUNIT_ASSERT_EQ(test, shmring_role_begin(sf), 0);
+	KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test, end_role, sf), 0);
 	return sf;
 }
 
 void detach(struct shmring_file *sf)
 {
-	mutex_lock(&sf->ring->lock);
+	spin_lock(&sf->ring->lock);
 	shmring_role_end(sf);
-	mutex_unlock(&sf->ring->lock);
+	spin_unlock(&sf->ring->lock);
 }
 
 bool is_listed(struct shmring *ring)
@@ -53,10 +55,11 @@ bool is_listed(struct shmring *ring)
 	struct shmring *r;
 	bool found = false;
 
-	mutex_lock(&shmring_names_lock);
-	list_for_each_entry(r, &shmring_rings, list)
+	/* It may be free already: only the pointer counts. */
+	spin_lock(&shmring_names_lock);
+	for (r = shmring_next_ring(0); r; r = shmring_next_ring(r->id + 1))
 		found |= r == ring;
-	mutex_unlock(&shmring_names_lock);
+	spin_unlock(&shmring_names_lock);
 	return found;
 }
 

@@ -83,6 +83,15 @@ int open_ring(const char *name, uint32_t rights)
 	return (int)call(control(), SHMRING_IOC_OPEN, &n);
 }
 
+int await_ring(const char *name, uint32_t rights, uint64_t deadline)
+{
+	struct shmring_ioc_name n = { .rights = rights, .flags = SHMRING_OPEN_F_WAIT,
+				      .deadline = deadline };
+
+	set_name(n.name, name);
+	return (int)call(control(), SHMRING_IOC_OPEN, &n);
+}
+
 int unlink_ring(const char *name)
 {
 	struct shmring_ioc_name n = { .rights = 0 };

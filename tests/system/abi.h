@@ -44,6 +44,7 @@ unsigned long resized(unsigned long cmd, size_t size);
 /* CREATE and OPEN: a ring file or -errno; UNLINK. */
 int create(const char *name, uint64_t capacity, uint32_t mode, uint32_t flags);
 int open_ring(const char *name, uint32_t rights);
+int await_ring(const char *name, uint32_t rights, uint64_t deadline);	/* OPEN_F_WAIT */
 int unlink_ring(const char *name);
 
 int make_ring(uint64_t capacity);	/* anonymous; cannot fail */

@@ -5,6 +5,8 @@
  */
 #include "refused.h"
 
+#include <stddef.h>
+
 enum kind { CONTROL, RING, PRODUCER_END, CONSUMER_END, NR_KINDS };
 
 static int files[NR_KINDS];
@@ -168,13 +170,27 @@ static void test_unknown_numbers(void)
 	}
 }
 
+/* Of the first version of a structure that has @size bytes now. */
+static size_t first_size(unsigned long cmd, size_t size)
+{
+	return cmd == SHMRING_IOC_OPEN || cmd == SHMRING_IOC_UNLINK ?
+		offsetof(struct shmring_ioc_name, deadline) : size;
+}
+
 static void test_shorter_structures(void)
 {
 	union argument a;
-	size_t i, size;
+	size_t i, size, first;
 
 	for (i = 0; i < ARRAY_SIZE(calls); i++) {
-		for (size = 0; size < calls[i].size; size++) {
+		first = first_size(calls[i].cmd, calls[i].size);
+		for (size = first; size < calls[i].size; size++) {
+			context("%s with the %zu bytes of an older version", calls[i].name, size);
+			fill(&a, calls[i].cmd);
+			works(a_file_for(calls[i].kinds), resized(calls[i].cmd, size), &a,
+			      calls[i].valid);
+		}
+		for (size = 0; size < first; size++) {
 			context("%s with %zu bytes", calls[i].name, size);
 			fill(&a, calls[i].cmd);
 			refused(files[RING], a_file_for(calls[i].kinds),

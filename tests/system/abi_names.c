@@ -150,7 +150,8 @@ static void test_rights_and_flags(void)
 		context("OPEN and UNLINK with bit %d", bit);
 		n = (struct shmring_ioc_name){ .rights = SHMRING_RIGHT_ALL, .flags = 1u << bit };
 		strcpy((char *)n.name, name);
-		refused(ring, control(), SHMRING_IOC_OPEN, &n, -EINVAL);
+		if (!(n.flags & SHMRING_OPEN_F_ALL))
+			refused(ring, control(), SHMRING_IOC_OPEN, &n, -EINVAL);
 		n.rights = 0;
 		refused(ring, control(), SHMRING_IOC_UNLINK, &n, -EINVAL);
 		n.flags = 0;
@@ -161,6 +162,11 @@ static void test_rights_and_flags(void)
 	}
 	n = (struct shmring_ioc_name){ .rights = 0 };
 	strcpy((char *)n.name, name);
+	refused(ring, control(), SHMRING_IOC_OPEN, &n, -EINVAL);
+	/* A deadline is for a wait. */
+	n.deadline = 1;
+	refused(ring, control(), SHMRING_IOC_UNLINK, &n, -EINVAL);
+	n.rights = SHMRING_RIGHT_ALL;
 	refused(ring, control(), SHMRING_IOC_OPEN, &n, -EINVAL);
 	CHECK(!close(ring));
 }

@@ -3,6 +3,8 @@
 #include "abi.h"
 
 #include <fcntl.h>
+#include <sched.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 
 #define USER	1000
@@ -12,7 +14,9 @@ struct row {
 	unsigned int owner, mode;
 	unsigned long long capacity, used;
 	unsigned int producers, consumers;
-	unsigned long long sleeps, wakes, refused;
+	unsigned long long sleeps, wakes, refused, id;
+	int producer, consumer;		/* pids */
+	char ipc_ns[16];
 };
 
 /* The first line with this name. */
@@ -26,9 +30,10 @@ static bool find(const char *name, struct row *r)
 	CHECK(fgets(line, sizeof(line), f));
 	CHECK(!strncmp(line, "name ", 5));
 	while (!found && fgets(line, sizeof(line), f)) {
-		CHECK_EQ(sscanf(line, "%63s %u %o %llu %llu %u %u %llu %llu %llu", r->name, &r->owner,
-				&r->mode, &r->capacity, &r->used, &r->producers, &r->consumers,
-				&r->sleeps, &r->wakes, &r->refused), 10);
+		CHECK_EQ(sscanf(line, "%63s %u %o %llu %llu %u %u %llu %llu %llu %llu %d %d %15s",
+				r->name, &r->owner, &r->mode, &r->capacity, &r->used,
+				&r->producers, &r->consumers, &r->sleeps, &r->wakes, &r->refused,
+				&r->id, &r->producer, &r->consumer, r->ipc_ns), 14);
 		found = !strcmp(r->name, name);
 	}
 	fclose(f);
@@ -47,6 +52,9 @@ static void test_row(void)
 	EXPECT_EQ(r.mode, 0640);
 	EXPECT_EQ(r.capacity, 2 * page_size());
 	EXPECT_EQ(r.used | r.producers | r.consumers | r.sleeps | r.wakes | r.refused, 0);
+	EXPECT_EQ(r.id, query(ring).id);
+	EXPECT_EQ(r.producer | r.consumer, 0);
+	EXPECT(!strcmp(r.ipc_ns, "-"));
 
 	p = endpoint(ring, PRODUCER);
 	c = endpoint(ring, CONSUMER);
@@ -260,6 +268,145 @@ static void test_fdinfo(void)
 	CHECK(!close(ring));
 }
 
+/* The process that holds a role: who attached, and then who maps. */
+static void test_pids(void)
+{
+	const char *name = unique("pids");
+	int ring = create(name, page_size(), 0600, 0);
+	struct actor c = actor(ring, CONSUMER, true);
+	int fd = attach(ring, PRODUCER);
+	struct actor p;
+	struct row r;
+
+	CHECK(find(name, &r));
+	EXPECT_EQ(r.producer, getpid());
+	EXPECT_EQ(r.consumer, c.pid);
+	p = actor_on(fd, PRODUCER);	/* does not map it */
+	CHECK(find(name, &r));
+	EXPECT_EQ(r.producer, getpid());
+	dismiss(&p);
+	CHECK(!close(fd));
+	murder(&c);
+	CHECK(find(name, &r));
+	EXPECT_EQ(r.producer | r.consumer, 0);
+	CHECK(!close(ring));
+}
+
+/* As the first process of a PID namespace, with its /proc. */
+static int look_from_inside(void *arg)
+{
+	const char *name = arg;
+	struct endpoint c;
+	struct row r;
+
+	CHECK(!mount("proc", "/proc", "proc", 0, NULL));
+	CHECK(find(name, &r));
+	EXPECT_EQ(r.producer, 0);
+	c = endpoint(open_ring(name, SHMRING_RIGHT_ALL), CONSUMER);
+	CHECK(find(name, &r));
+	EXPECT_EQ(r.consumer, getpid());
+	drop(&c);
+	return TEST_PASS;
+}
+
+static int in_pid_namespace(void *arg)
+{
+	if (unshare(CLONE_NEWPID | CLONE_NEWNS))
+		return errno == EINVAL ? TEST_SKIP : TEST_FAIL;
+	CHECK(!mount("", "/", NULL, MS_REC | MS_PRIVATE, NULL));
+	return in_child(look_from_inside, arg);
+}
+
+static void test_pid_namespaces(void)
+{
+	char name[64];
+	int ring, ret;
+	struct endpoint p;
+
+	strcpy(name, unique("pid-ns"));
+	ring = create(name, page_size(), 0600, 0);
+	p = endpoint(ring, PRODUCER);
+	ret = in_child(in_pid_namespace, name);
+	if (ret == TEST_SKIP)
+		printf("no PID namespaces: the part about them is left out\n");
+	else
+		EXPECT_EQ(ret, TEST_PASS);
+	drop(&p);
+	CHECK(!close(ring));
+}
+
+/* Makes a ring in an IPC namespace of its own, and waits. */
+static int make_elsewhere(void *arg)
+{
+	const char *name = arg;
+	struct row r;
+
+	if (unshare(CLONE_NEWIPC))
+		return errno == EINVAL ? TEST_SKIP : TEST_FAIL;
+	CHECK(create(name, page_size(), 0600, 0) >= 0);
+	EXPECT(find(name, &r) && !strcmp(r.ipc_ns, "-"));
+	/* Not even root sees the initial namespace's from here. */
+	EXPECT(!find("test-elsewhere-outside", &r));
+	kill(getpid(), SIGSTOP);
+	return TEST_FAIL;
+}
+
+/* Root of the initial namespaces sees what takes the memory, wherever it is. */
+static void test_ipc_namespaces(void)
+{
+	char path[64], link[64] = "", want[64], name[64];
+	struct seen s = { name, false };
+	struct row r;
+	int outside;
+	pid_t pid;
+
+	strcpy(name, unique("elsewhere"));
+	outside = create("test-elsewhere-outside", page_size(), 0600, 0);
+	CHECK(outside >= 0);
+	pid = start(make_elsewhere, name);
+	AWAIT(state_of(pid) == 'T' || state_of(pid) == 'Z');
+	if (state_of(pid) == 'Z') {
+		EXPECT_EQ(end_of(pid), TEST_SKIP);
+		printf("no IPC namespaces: the part about them is left out\n");
+		return;
+	}
+	snprintf(path, sizeof(path), "/proc/%d/ns/ipc", pid);
+	CHECK(readlink(path, link, sizeof(link) - 1) > 0);
+	CHECK(find(name, &r));
+	snprintf(want, sizeof(want), "ipc:[%.15s]", r.ipc_ns);
+	EXPECT(!strcmp(link, want));
+	EXPECT_EQ(open_ring(name, SHMRING_RIGHT_ALL), -ENOENT);
+	EXPECT_EQ(in_child(look, &s), TEST_PASS);
+	kill_child(pid);
+	AWAIT(!find(name, &r));
+	CHECK(!close(outside));
+}
+
+static unsigned long pages_in_use(void)
+{
+	FILE *f = fopen("/sys/module/shmring/parameters/pages", "re");
+	unsigned long pages;
+
+	CHECK(f);
+	CHECK_EQ(fscanf(f, "%lu", &pages), 1);
+	fclose(f);
+	return pages;
+}
+
+static void test_pages(void)
+{
+	const char *path = "/sys/module/shmring/parameters/pages";
+	unsigned long before = pages_in_use();
+	int ring = make_ring(16 * page_size());
+	struct stat st;
+
+	EXPECT_EQ(pages_in_use(), before + 16 + 3);
+	CHECK(!close(ring));
+	AWAIT(pages_in_use() == before);
+	CHECK(!stat(path, &st));
+	EXPECT_EQ(st.st_mode & 0777, 0400);
+}
+
 int main(void)
 {
 	control();
@@ -269,5 +416,9 @@ int main(void)
 	RUN(test_visibility);
 	RUN(test_opened_by_another);
 	RUN(test_fdinfo);
+	RUN(test_pids);
+	RUN(test_pid_namespaces);
+	RUN(test_ipc_namespaces);
+	RUN(test_pages);
 	return finish();
 }

@@ -246,6 +246,9 @@ struct shmring_record {
 /*
  * CREATE: make a ring and return a ring file with all rights.
  *
+ * The ring is charged to the caller's user until its name is gone and the files
+ * that this user has opened are closed; then to the user of the oldest open file.
+ *
  * A ring without PERSIST goes with its last file and mapping, and its name with
  * it. With PERSIST (named rings of the initial IPC namespace only) it stays
  * until UNLINK.
@@ -256,7 +259,8 @@ struct shmring_record {
  *		has a '/' or anything but visible ASCII in it
  * EFBIG	capacity is above SHMRING_CAPACITY_MAX
  * EEXIST	the name is taken
- * EDQUOT	RLIMIT_MEMLOCK would be exceeded (CAP_IPC_LOCK is exempt)
+ * EDQUOT	RLIMIT_MEMLOCK would be exceeded (CAP_IPC_LOCK is exempt). The
+ *		user's rings count together, whatever process made them
  * ENOSPC	the module's limit for all rings (max_pages) would be exceeded
  * ENOMEM	no memory, or the memory cgroup's limit
  * EOPNOTSUPP	PERSIST outside the initial IPC namespace
@@ -276,23 +280,32 @@ struct shmring_ioc_create {
 
 /*
  * OPEN: find a ring by its name in the caller's IPC namespace and return a
- * ring file with the rights asked for.
+ * ring file with the rights asked for. With SHMRING_OPEN_F_WAIT, sleep until
+ * there is a ring of that name.
  *
  * ENOENT	no such name
  * EACCES	the mode does not grant these rights (CAP_IPC_OWNER is exempt)
- * EINVAL	rights is 0; a bad name
+ * EINVAL	rights is 0; a bad name; a deadline without F_WAIT
+ * ETIMEDOUT	F_WAIT: the deadline has passed; success beats it
+ * EINTR	F_WAIT: a signal handler has run, whatever its SA_RESTART
  *
- * UNLINK (flags and rights 0): remove the name; the ring goes with its last
- * file and mapping.
+ * UNLINK (flags, rights and deadline 0): remove the name; the ring goes with its
+ * last file and mapping.
  *
  * ENOENT	no such name
  * EPERM	not the owner's, nor CAP_SYS_ADMIN
  */
 struct shmring_ioc_name {
 	__u32 rights;		/* SHMRING_RIGHT_* */
-	__u32 flags;		/* 0 */
+	__u32 flags;		/* SHMRING_OPEN_F_* */
 	__u8  name[SHMRING_NAME_MAX];
+	__aligned_u64 deadline;	/* F_WAIT: CLOCK_MONOTONIC, ns; 0: none.
+				 * The first version ended before it.
+				 */
 };
+
+#define SHMRING_OPEN_F_WAIT	0x1u
+#define SHMRING_OPEN_F_ALL	SHMRING_OPEN_F_WAIT
 
 /*
  * ATTACH: take a role and return its endpoint; or, with SHMRING_ROLE_NONE,
@@ -319,7 +332,10 @@ struct shmring_region {
 	__aligned_u64 length;	/* bytes */
 };
 
-/* QUERY: everything about a ring. The caller fills in lane, all else is out. */
+/*
+ * QUERY: everything about a ring. The caller fills in lane, all else is out. While both
+ * sides are honest, head - tail is at most the capacity, even if they are moving.
+ */
 struct shmring_ioc_query {
 	__u32 lane;			/* in: 0 */
 	__u32 role;			/* of this file */

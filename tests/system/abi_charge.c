@@ -1,0 +1,274 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Whose RLIMIT_MEMLOCK a ring takes: its creator's, as long as the ring has its name or
+ * the creator has a file of it; after that the limit of the user who has had one for
+ * longest. Users are processes here, which do what they are told.
+ */
+#include "abi.h"
+
+#include <fcntl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+#define UID		1000
+#define PAGES		8		/* of data */
+#define HEADER_PAGES	3		/* kernel, consumer, producer */
+#define NR_FILES	4
+
+enum verb_of_user { MAKE, OPEN, UNLINK, ATTACH, CLOSE, HAS_ROOM };
+
+struct request {
+	enum verb_of_user verb;
+	int file;			/* which of the user's; for ATTACH the new one */
+	int from;			/* ATTACH: the other one */
+	char name[SHMRING_NAME_MAX];
+	uint32_t flags;
+};
+
+struct user {
+	pid_t pid;
+	int to;
+	int from;
+};
+
+/* What a user starts with. */
+struct start {
+	uid_t uid;
+	int requests;
+	int answers;
+	int inherited;			/* file 0, or -1 */
+};
+
+static int do_request(int *files, const struct request *r)
+{
+	int fd;
+
+	switch (r->verb) {
+	case MAKE:
+		fd = create(r->name, PAGES * page_size(), 0666, r->flags);
+		break;
+	case OPEN:
+		fd = open_ring(r->name, SHMRING_RIGHT_ALL);
+		break;
+	case ATTACH:
+		fd = attach(files[r->from], PRODUCER);
+		break;
+	case UNLINK:
+		return unlink_ring(r->name);
+	case CLOSE:
+		return close(files[r->file]);
+	case HAS_ROOM:		/* for one ring of that size */
+		fd = create("", PAGES * page_size(), 0600, 0);
+		return fd < 0 ? fd : !close(fd);
+	default:
+		return -EINVAL;
+	}
+	if (fd < 0)
+		return fd;
+	files[r->file] = fd;
+	return 0;
+}
+
+/* The limit is enough for a single ring. */
+static int serve(void *arg)
+{
+	const struct start *s = arg;
+	const rlim_t bytes = (PAGES + HEADER_PAGES) * page_size();
+	int files[NR_FILES] = { s->inherited };
+	struct request r;
+	int answer;
+
+	CHECK(!setrlimit(RLIMIT_MEMLOCK, &(struct rlimit){ bytes, bytes }));
+	umask(0);
+	become(s->uid, s->uid, NULL, 0);
+	while (read(s->requests, &r, sizeof(r)) == sizeof(r)) {
+		answer = do_request(files, &r);
+		CHECK_EQ(write(s->answers, &answer, sizeof(answer)), sizeof(answer));
+	}
+	return TEST_PASS;
+}
+
+static struct user start_user(uid_t uid, int inherited)
+{
+	struct start s = { .uid = uid, .inherited = inherited };
+	int to[2], from[2];
+	struct user u;
+
+	CHECK(!pipe2(to, O_CLOEXEC) && !pipe2(from, O_CLOEXEC));
+	s.requests = to[0];
+	s.answers = from[1];
+	u = (struct user){ .to = to[1], .from = from[0] };
+	u.pid = start(serve, &s);
+	close(to[0]);
+	close(from[1]);
+	return u;
+}
+
+static int request(struct user *u, struct request r)
+{
+	int answer;
+
+	CHECK_EQ(write(u->to, &r, sizeof(r)), sizeof(r));
+	CHECK_EQ(read(u->from, &answer, sizeof(answer)), sizeof(answer));
+	return answer;
+}
+
+static int on_file(struct user *u, enum verb_of_user verb, int file, int from)
+{
+	return request(u, (struct request){ .verb = verb, .file = file, .from = from });
+}
+
+static int on_name(struct user *u, enum verb_of_user verb, int file, const char *name,
+		   uint32_t flags)
+{
+	struct request r = { .verb = verb, .file = file, .flags = flags };
+
+	strcpy(r.name, name);
+	return request(u, r);
+}
+
+/* A file that has been closed is let go of a moment later. */
+static void expect_room(struct user *u, bool room)
+{
+	if (room)
+		AWAIT(on_file(u, HAS_ROOM, 0, 0) == 1);
+	EXPECT_EQ(on_file(u, HAS_ROOM, 0, 0), room ? 1 : -EDQUOT);
+}
+
+static void end_user(struct user *u)
+{
+	kill_child(u->pid);
+	close(u->to);
+	close(u->from);
+}
+
+static struct user a, b, c;
+
+static void begin(void)
+{
+	a = start_user(UID, -1);
+	b = start_user(UID + 1, -1);
+	c = start_user(UID + 2, -1);
+}
+
+static void end(void)
+{
+	end_user(&a);
+	end_user(&b);
+	end_user(&c);
+}
+
+/* What a user has unlinked and closed others keep at their own expense. */
+static void test_unlinked_and_closed(void)
+{
+	const char *name = unique("charge");
+
+	begin();
+	EXPECT_EQ(on_name(&a, MAKE, 0, name, 0), 0);
+	EXPECT_EQ(on_name(&b, OPEN, 0, name, 0), 0);
+	EXPECT_EQ(on_name(&c, OPEN, 0, name, 0), 0);
+	EXPECT_EQ(on_name(&c, OPEN, 1, name, 0), 0);
+	expect_room(&a, false);
+	expect_room(&b, true);
+	EXPECT_EQ(on_name(&a, UNLINK, 0, name, 0), 0);
+	expect_room(&a, false);
+	EXPECT_EQ(on_file(&a, CLOSE, 0, 0), 0);
+	expect_room(&a, true);
+	expect_room(&b, false);
+	expect_room(&c, true);
+
+	/* ... the one that has had it for longest, then the next. */
+	EXPECT_EQ(on_file(&b, CLOSE, 0, 0), 0);
+	expect_room(&b, true);
+	expect_room(&c, false);
+	EXPECT_EQ(on_file(&c, CLOSE, 0, 0), 0);
+	expect_room(&c, false);
+	EXPECT_EQ(on_file(&c, CLOSE, 1, 0), 0);
+	expect_room(&c, true);
+	expect_room(&a, true);
+	end();
+}
+
+/* The name alone keeps the creator charged: others may still come. */
+static void test_closed_then_unlinked(uint32_t flags)
+{
+	const char *name = unique("charge");
+
+	begin();
+	EXPECT_EQ(on_name(&a, MAKE, 0, name, flags), 0);
+	EXPECT_EQ(on_name(&b, OPEN, 0, name, 0), 0);
+	EXPECT_EQ(on_file(&a, CLOSE, 0, 0), 0);
+	expect_room(&a, false);
+	expect_room(&b, true);
+	EXPECT_EQ(on_name(&a, UNLINK, 0, name, 0), 0);
+	expect_room(&a, true);
+	expect_room(&b, false);
+	end_user(&b);
+	b = start_user(UID + 1, -1);
+	expect_room(&b, true);
+	end();
+}
+
+static void test_nobody_but_the_name(void)
+{
+	const char *name = unique("charge");
+
+	begin();
+	EXPECT_EQ(on_name(&a, MAKE, 0, name, SHMRING_CREATE_F_PERSIST), 0);
+	EXPECT_EQ(on_file(&a, CLOSE, 0, 0), 0);
+	expect_room(&a, false);
+	EXPECT_EQ(on_name(&a, UNLINK, 0, name, 0), 0);
+	expect_room(&a, true);
+	end();
+}
+
+/* A file of the creator's, in whatever process, keeps the creator charged. */
+static void test_creator_keeps_another(void)
+{
+	const char *name = unique("charge");
+
+	begin();
+	EXPECT_EQ(on_name(&a, MAKE, 0, name, 0), 0);
+	EXPECT_EQ(on_name(&b, OPEN, 0, name, 0), 0);
+	EXPECT_EQ(on_file(&a, ATTACH, 1, 0), 0);
+	EXPECT_EQ(on_file(&a, CLOSE, 0, 0), 0);
+	EXPECT_EQ(on_name(&a, UNLINK, 0, name, 0), 0);
+	expect_room(&a, false);
+	expect_room(&b, true);
+	EXPECT_EQ(on_file(&a, CLOSE, 1, 0), 0);
+	expect_room(&a, true);
+	expect_room(&b, false);
+	end();
+}
+
+/* A descriptor that is passed on is its sender's; what is opened with it is not. */
+static void test_passed_on(void)
+{
+	int ring = make_ring(PAGES * page_size());	/* root's */
+	struct user heir = start_user(UID, ring);
+
+	CHECK(!close(ring));
+	expect_room(&heir, true);
+	EXPECT_EQ(on_file(&heir, ATTACH, 1, 0), 0);
+	expect_room(&heir, true);
+	EXPECT_EQ(on_file(&heir, CLOSE, 0, 0), 0);
+	expect_room(&heir, false);
+	EXPECT_EQ(on_file(&heir, CLOSE, 1, 0), 0);
+	expect_room(&heir, true);
+	end_user(&heir);
+}
+
+int main(void)
+{
+	control();
+	need_root();
+	RUN(test_unlinked_and_closed);
+	context("closed, then unlinked");
+	test_closed_then_unlinked(0);
+	context("closed, then unlinked; persistent");
+	test_closed_then_unlinked(SHMRING_CREATE_F_PERSIST);
+	RUN(test_nobody_but_the_name);
+	RUN(test_creator_keeps_another);
+	RUN(test_passed_on);
+	return finish();
+}
