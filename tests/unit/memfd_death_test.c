@@ -300,6 +300,21 @@ static void info_shows_the_killed_as_gone(void **state)
 	shmring_close(handle);
 }
 
+/* What is used is of one moment; and where peers lie, still no more than fits. */
+static void info_shows_no_more_used_than_fits(void **state)
+{
+	struct shmring *p = new_ring(NULL, SHMRING_PRODUCER);
+
+	(void)state;
+	p->producer->head = 16;
+	assert_int_equal(info_of(p).used, 16);
+	p->producer->head = 22000000;
+	assert_int_equal(info_of(p).used, p->capacity);
+	p->consumer->tail = 22000008;
+	assert_int_equal(info_of(p).used, 0);
+	shmring_close(p);
+}
+
 /* Another process has its pid by now, and a child of it its lock. */
 static void pid_of_another_process_tells_of_a_death(void **state)
 {
@@ -353,6 +368,7 @@ int main(void)
 		TEST(info_shows_the_killed_as_gone),
 		TEST(pid_of_another_process_tells_of_a_death),
 		TEST(position_that_may_not_be_is_not_inherited),
+		TEST(info_shows_no_more_used_than_fits),
 	};
 
 	use_memfd();

@@ -3,9 +3,11 @@
 #include "memfd_rig.h"
 
 #include <linux/membarrier.h>
+#include <pthread.h>
 #include <unistd.h>
 
 #include "faults.h"
+#include "memfd/memfd.h"
 
 /* How long after its deadline, which it must not be before. */
 static uint64_t overslept(struct shmring *c, enum shmring_policy policy)
@@ -201,6 +203,79 @@ static void peer_fences_if_a_barrier_fails(void **state)
 	shmring_close(p);
 }
 
+/* ------------------------------------------------------------- a sleeping producer */
+
+/* A producer of a full ring, whose consumer is *@c. */
+static struct shmring *full_ring(struct shmring **c)
+{
+	struct shmring *p = new_ring(NULL, SHMRING_PRODUCER);
+	uint64_t i, nr = p->capacity / 16;
+
+	assert_int_equal(shmring_attach_fd(c, shmring_fd(p), SHMRING_CONSUMER), 0);
+	for (i = 0; i < nr; i++)
+		put(p, 8, i);
+	return p;
+}
+
+/* Up to half a ring: then what is asked for does. */
+static void wait_for_half_the_ring_is_for_a_millisecond(void **state)
+{
+	const struct shmring_wait wait = { .policy = SHMRING_BLOCK };
+	struct shmring *c, *p = full_ring(&c);
+	uint64_t until[3], start = shmring_deadline(0), end;
+
+	(void)state;
+	skip_sleeps(until, ARRAY_SIZE(until));
+	assert_int_equal(shmring_wait_space(p, 8, &wait), -EINTR);
+	end = shmring_deadline(0);
+	assert_in_range(until[0], start + 1000000, end + 1000000);
+	assert_in_range(until[1], start + 50000000, end + 50000000);
+	assert_in_range(until[2], start + 100000000, end + 100000000);
+	shmring_close(c);
+	shmring_close(p);
+}
+
+static void *take_one_later(void *consumer)
+{
+	usleep(20000);
+	take(consumer, 8, 0);
+	return NULL;
+}
+
+static void wait_for_space_ends_when_the_message_fits(void **state)
+{
+	struct shmring *c, *p = full_ring(&c);
+	struct shmring_wait wait = soon();
+	pthread_t thread;
+
+	(void)state;
+	wait.policy = SHMRING_BLOCK;
+	assert_int_equal(pthread_create(&thread, NULL, take_one_later, c), 0);
+	assert_int_equal(shmring_wait_space(p, 8, &wait), 0);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	shmring_close(c);
+	shmring_close(p);
+}
+
+/* It looks for space without sleeping, so it says so: no more will come. */
+static void consumer_is_content_if_space_is_wanted(void **state)
+{
+	struct shmring *p = new_ring(NULL, SHMRING_PRODUCER), *c;
+
+	(void)state;
+	assert_int_equal(shmring_attach_fd(&c, shmring_fd(p), SHMRING_CONSUMER), 0);
+	put(p, 8, 1);
+	assert_false(shmring_memfd_arm(c, 100));
+	p->producer->space_wanted = 8;
+	assert_true(shmring_memfd_arm(c, 100));
+	take(c, 8, 1);
+	assert_false(shmring_memfd_arm(c, 100));
+	put(p, 8, 2);
+	assert_false(shmring_memfd_arm(c, 100));	/* it has had that since */
+	shmring_close(c);
+	shmring_close(p);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -214,6 +289,9 @@ int main(void)
 		TEST(both_fence_if_one_takes_no_barriers),
 		TEST(large_ring_has_a_large_credit),
 		TEST(peer_fences_if_a_barrier_fails),
+		TEST(wait_for_half_the_ring_is_for_a_millisecond),
+		TEST(wait_for_space_ends_when_the_message_fits),
+		TEST(consumer_is_content_if_space_is_wanted),
 	};
 
 	use_memfd();
