@@ -54,28 +54,37 @@ static int copy_in(const struct args *a, struct shmring *r, struct traffic *t)
 	}
 }
 
-/*
- * A ring goes with its last holder. If that is this process, then leaving
- * before a receiver is there would throw away what was sent.
- */
-static int hold_until_received(const struct args *a, struct shmring *r)
+/* In slices: one that comes and goes before the call is not waited for. */
+static int wait_for_receiver(struct shmring *r)
 {
 	struct shmring_wait w = { 0 };
 	struct shmring_info info;
-	int ret;
+	int ret = shmring_get_info(r, &info);
 
-	for (;;) {
-		ret = shmring_get_info(r, &info);
-		if (ret)
-			return report(a, NULL, ret);
-		if (info.consumer_state != SHMRING_PEER_NONE)
-			return EXIT_OK;
-		/* In slices: one that comes and goes before this call is not waited for. */
+	while (!ret && info.consumer_state == SHMRING_PEER_NONE) {
 		w.deadline = shmring_deadline(1000000000);
 		ret = shmring_wait_peer(r, &w);
-		if (ret && ret != -EINTR && ret != -ETIMEDOUT)
-			return report(a, NULL, ret);
+		if (!ret || ret == -EINTR || ret == -ETIMEDOUT)
+			ret = shmring_get_info(r, &info);
 	}
+	return ret;
+}
+
+/*
+ * A ring goes with its last holder. If that is this process, then leaving before
+ * everything has been received would throw it away, and leaving before a receiver is
+ * there the end of an empty stream.
+ */
+static int drain(const struct args *a, struct shmring *r)
+{
+	int ret = wait_for_receiver(r);
+
+	if (!ret) {
+		do {
+			ret = shmring_drain(r, NULL);
+		} while (ret == -EINTR);
+	}
+	return ret ? report(a, NULL, ret) : EXIT_OK;
 }
 
 int cmd_send(const struct args *a)
@@ -92,7 +101,7 @@ int cmd_send(const struct args *a)
 	status = copy_in(a, r, &t);
 	report_traffic(a, r, &t);
 	if (!status && made && !(a->opt.flags & SHMRING_PERSIST))
-		status = hold_until_received(a, r);
+		status = drain(a, r);
 	shmring_close(r);
 	return status;
 }

@@ -7,8 +7,8 @@
 
 static const struct verb verbs[] = {
 	{ "send", "NAME", 1, 1, "cCmpwPbv", "Send standard input through a ring.",
-	  "Each read(2) makes one message. Waits while the ring is full. Whoever makes a\n"
-	  "ring that does not persist stays until a receiver is there.", cmd_send },
+	  "Each read(2) makes one message. Waits while the ring is full. After it has\n"
+	  "made a ring that does not persist, stays until everything has been received.", cmd_send },
 	{ "recv", "NAME", 1, 1, "cCmpwPbv", "Write what comes out of a ring to standard output.",
 	  "Waits while the ring is empty; ends when the sender has gone and all is taken.",
 	  cmd_recv },

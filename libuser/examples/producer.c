@@ -14,8 +14,10 @@ int main(int argc, char **argv)
 
 	while (ret >= 0 && fgets(line, sizeof(line), stdin))
 		ret = shmring_send(ring, line, strlen(line), NULL);	/* sleeps while full */
+	if (ret >= 0)
+		ret = shmring_drain(ring, NULL);	/* sleeps until all has been taken */
 	if (ret < 0)
 		fprintf(stderr, "producer: %s\n", strerror((int)-ret));
-	shmring_close(ring);	/* the consumer gets what is there, then end of stream */
+	shmring_close(ring);	/* the end of the stream; with nobody else, of the ring */
 	return ret < 0;
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * The example servers, each with 64 rings and as many clients: every message arrives,
+ * The README's producer, and the example servers, each with 64 rings and as many clients: every message arrives,
  * and who sleeps on a full ring is woken once for half of it.
  */
 #include "lib.h"
@@ -55,9 +55,42 @@ static bool can_uring(void)
 	return !access(path, X_OK) && syscall(SYS_io_uring_setup, 1, NULL) && errno == EFAULT;
 }
 
+static int run_producer(void *name)
+{
+	char path[PATH_MAX];
+	int in[2];
+
+	CHECK(!pipe(in));
+	CHECK_EQ(write(in[1], "hello\n", 6), 6);
+	CHECK(!close(in[1]));
+	CHECK_EQ(dup2(in[0], STDIN_FILENO), STDIN_FILENO);
+	path_of(path, "producer");
+	execl(path, path, name, NULL);
+	return TEST_FAIL;
+}
+
+/* echo hello | producer: the ring stays until its consumer has come, and taken all. */
+static void test_producer_that_comes_first(void)
+{
+	struct shmring_wait w = { .deadline = shmring_deadline(PATIENCE_NS) };
+	const char *name = unique("lines");
+	pid_t pid = start(run_producer, (void *)name);
+	struct shmring *c;
+	char line[8];
+
+	await_asleep(pid);
+	CHECK_EQ(shmring_attach(&c, name, SHMRING_CONSUMER), 0);
+	CHECK_EQ(shmring_recv(c, line, sizeof(line), &w), 6);
+	EXPECT(!memcmp(line, "hello\n", 6));
+	EXPECT_EQ(shmring_recv(c, line, sizeof(line), &w), -ENODATA);
+	EXPECT_EQ(end_of(pid), TEST_PASS);
+	shmring_close(c);
+}
+
 int main(void)
 {
 	need_backend();
+	RUN(test_producer_that_comes_first);
 	test_server("server_epoll");
 	if (can_uring())
 		test_server("server_uring");
