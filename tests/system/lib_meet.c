@@ -90,6 +90,43 @@ static void test_refused_before_the_consumer_sleeps(void)
 	close_pair(&pair);
 }
 
+/* ------------------------------------------- one message fits, and half the ring not */
+
+static struct shmring *other;	/* the ring that the child consumes from, too */
+
+/* Takes one of a full ring, then waits for what the producer sends after its next one. */
+static int take_one_then_wait_elsewhere(struct shmring *a)
+{
+	struct shmring *b;
+
+	CHECK_EQ(shmring_attach_fd(&b, shmring_fd(other), SHMRING_CONSUMER), 0);
+	CHECK_EQ(receive_number(a), 0);
+	CHECK_EQ(receive_number(b), 1);
+	return TEST_PASS;
+}
+
+static void test_message_fits_and_half_the_ring_is_not_free(void)
+{
+	static const enum shmring_policy policies[] = { SHMRING_BLOCK, SHMRING_ADAPTIVE };
+	struct shmring *a, *b;
+	size_t i, n;
+	pid_t pid;
+
+	for (i = 0; i < ARRAY_SIZE(policies); i++) {
+		a = make(page_size(), 0, SHMRING_PRODUCER);
+		b = make(page_size(), 0, SHMRING_PRODUCER);
+		CHECK_EQ(shmring_set_policy(a, policies[i]), 0);
+		other = b;
+		pid = start_as(a, SHMRING_CONSUMER, take_one_then_wait_elsewhere);
+		for (n = 0; n < page_size() / 16 + 1; n++)
+			send_number(a, n);
+		send_number(b, 1);
+		CHECK_EQ(end_of(pid), TEST_PASS);
+		shmring_close(a);
+		shmring_close(b);
+	}
+}
+
 /* --------------------------------------------------------------- no more can come */
 
 static void hold(struct shmring *c, unsigned int n)
@@ -272,6 +309,7 @@ int main(void)
 	RUN(test_refused_producer_and_sleeping_consumer);
 	RUN(test_spinning_producer_and_sleeping_consumer);
 	RUN(test_refused_before_the_consumer_sleeps);
+	RUN(test_message_fits_and_half_the_ring_is_not_free);
 	RUN(test_full_ring_of_which_half_is_held);
 	RUN(test_poll_for_space_that_was_lacking);
 	RUN(test_poll_with_messages_held);
