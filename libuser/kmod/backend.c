@@ -262,16 +262,21 @@ static int kmod_wait(struct shmring *r, uint64_t bytes, uint64_t mark, uint64_t 
 		    SHMRING_IOC_WAIT_SPACE, &w);
 }
 
-#define NAP_NS	10000000
-
-/* The module does not say when a name comes. */
+/* Whether the caller may have the ring, the attach that follows finds out. */
 static int kmod_wait_name(const char *name, enum shmring_role role, uint64_t until)
 {
-	uint64_t nap = shmring_now() + NAP_NS;
+	struct shmring_ioc_name n = {
+		.rights = role == SHMRING_HANDLE ? SHMRING_RIGHT_ALL : right_of(role),
+		.flags = SHMRING_OPEN_F_WAIT,
+		.deadline = until,
+	};
+	int fd;
 
-	(void)name;
-	(void)role;
-	return shmring_sleep_fd(-1, nap < until ? nap : until);
+	memcpy(n.name, name, sizeof(n.name));
+	fd = control(SHMRING_IOC_OPEN, &n);
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0 || fd == -ETIMEDOUT || fd == -EACCES || fd == -ENODEV ? 0 : fd;
 }
 
 static int kmod_wait_peer(struct shmring *r, uint64_t deadline)
