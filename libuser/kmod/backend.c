@@ -240,7 +240,7 @@ static int take_role(struct shmring_private *p, enum shmring_role role,
 static int kmod_attach(struct shmring *r, enum shmring_role role)
 {
 	struct shmring_private *p = r->priv;
-	struct shmring_ioc_query q;
+	struct shmring_ioc_query q = { 0 };
 	int ret = take_role(p, role, &q);
 	char *base;
 

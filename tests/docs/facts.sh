@@ -82,7 +82,7 @@ shown() {
 		sed -nE 's/.*seq_printf\(m, "([a-z-]*):.*/\1/p' kmod/file.c
 	) <(
 		sed -n '/^\.I \/proc\/shmring/,/^\.RE/p' "$man/shmring.4" |
-			grep -A 1 '^\.TP' | sed -E 's/^\.RI //; s/ ", " /\n/' | grep -E '^[a-z]'
+			grep -A 1 '^\.TP' | sed -E 's/\\-/-/g; s/^\.RI //; s/ ", " /\n/' | grep -E '^[a-z]'
 		sed -n '/^\.I \/proc\/PID\/fdinfo/,/^\.TP/p' "$man/shmring.4" |
 			sed -nE 's/\\-/-/; s/^\.IR? ([a-z-]+)( ,)?$/\1/p'
 	) | sed 's/^/shmring.4: \/proc: /'
