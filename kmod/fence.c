@@ -38,13 +38,19 @@
  *   a grace period	of RCU, by whose end every CPU has left what it ran at its
  *			start. That takes some ticks, in which a sleeper naps and
  *			looks, again and again; so the publisher fences for longer.
- *			Who cannot look again, as poll cannot, waits for it once, and
- *			the publisher fences for ever.
+ *			A caller that does not look again by itself, as poll, is woken
+ *			to do so when the grace period is over; it asks for fences for
+ *			good, as this would happen for each credit otherwise.
  *
  * A side cannot use (J) against the other one at will: there is one for each so many
- * bytes that the other side itself has published, at most; interrupts go only to
- * CPUs that run it. A position for that is the idea of virtio's event index.
+ * bytes that the other side itself has published, at most. A position for that is the
+ * idea of virtio's event index. The interrupts go to the CPUs in the mm_cpumask() of
+ * the publisher's process. Newer kernels (since about 6.14) leave a CPU in there for a while
+ * after the process has left it, so CPUs that run something else are interrupted, too,
+ * isolated ones among them. Hence a side has so many interrupts in a second; when it needs
+ * more, it asks for fences for good.
  */
+#include <linux/jiffies.h>
 #include <linux/mm_types.h>
 #include <linux/module.h>
 #include <linux/rcupdate.h>
@@ -53,8 +59,14 @@
 #include <linux/smp.h>
 #include <linux/spinlock.h>
 #include <linux/tick.h>
+#include <linux/workqueue.h>
 
 #include "ring.h"
+
+/* Interrupts in a second to one side's CPUs. */
+#define MAX_INTERRUPTS	256
+
+static struct workqueue_struct *workqueue;
 
 /*
  * Does mm_cpumask() hold every CPU that runs the mm? x86 keeps it so for its own
@@ -81,24 +93,9 @@ u64 shmring_fence_credit(void)
 }
 EXPORT_SYMBOL_IF_KUNIT(shmring_fence_credit);
 
-/* Each only grows. All ones, if positions come near their end: always fence. */
 static u64 credit(const struct shmring *ring, u64 position)
 {
-	u64 until = position + max(shmring_fence_credit(), ring->capacity);
-
-	return until < position ? SHMRING_FENCE_ALWAYS : until;
-}
-
-/* The first sleepers need no grace period: nobody has published yet. */
-void shmring_fence_init(const struct shmring *ring, struct shmring_side *side)
-{
-	spin_lock_init(&side->fence_lock);
-	if (can_interrupt())
-		side->half->fence_until = 0;
-	else
-		side->half->fence_until = has_grace_periods() ? credit(ring, 0) :
-								SHMRING_FENCE_ALWAYS;
-	side->fenced_until = side->half->fence_until;
+	return position + max(shmring_fence_credit(), ring->capacity);
 }
 
 /*
@@ -152,8 +149,17 @@ static bool known_to_fence(struct shmring_side *side, u64 position)
 	/* Acquire: the position that decides whether to sleep is loaded after this. */
 	u64 until = smp_load_acquire(&side->fenced_until);
 
-	/* "Always" is above every position but those that only a liar has. */
 	return position < until || until == SHMRING_FENCE_ALWAYS;
+}
+
+/* Is one more interrupt within what a second has? Under fence_lock. */
+static bool may_interrupt(struct shmring_side *side)
+{
+	if (time_after(jiffies, side->window + HZ)) {
+		side->window = jiffies;
+		side->nr_interrupts = 0;
+	}
+	return side->nr_interrupts++ < MAX_INTERRUPTS;
 }
 
 /* Ask the publisher to fence, and begin a (J). Under fence_lock. */
@@ -186,20 +192,24 @@ static void rely(struct shmring_side *side)
  *
  * Return: true, and whoever then loads @peer's position sees what was published
  * without regard to wake_at. False: not yet; look again some ticks later, or call
- * shmring_fence_wait().
+ * shmring_fence_later().
  */
 bool shmring_fence_peer(struct shmring *ring, struct shmring_side *side,
 			struct shmring_side *peer)
 {
 	u64 position = READ_ONCE(*peer->position);
 
-	if (known_to_fence(side, position))
+	/* A position that cannot be: the caller finds it, too, and does not sleep. */
+	if (position >= SHMRING_POSITION_LIMIT || known_to_fence(side, position))
 		return true;
 	/* One (J) at a time; those who wait here take interrupts. */
 	spin_lock(&side->fence_lock);
 	if (!known_to_fence(side, position)) {
 		/* Above what it was, as @position was not below that. */
-		if (can_interrupt() || position >= side->half->fence_until)
+		if (can_interrupt())
+			ask(side, peer, may_interrupt(side) ? credit(ring, position) :
+							      SHMRING_FENCE_ALWAYS);
+		else if (position >= side->half->fence_until)
 			ask(side, peer, credit(ring, position));
 		rely(side);
 	}
@@ -208,25 +218,73 @@ bool shmring_fence_peer(struct shmring *ring, struct shmring_side *side,
 }
 EXPORT_SYMBOL_IF_KUNIT(shmring_fence_peer);
 
+/* A grace period has passed since fences were asked for, for good: everybody looks again. */
+static void rely_and_wake(struct work_struct *work)
+{
+	struct shmring_side *side = container_of(to_rcu_work(work), struct shmring_side,
+						 rely_work);
+
+	spin_lock(&side->fence_lock);
+	/* Pairs with the acquire in known_to_fence(). */
+	smp_store_release(&side->fenced_until, SHMRING_FENCE_ALWAYS);
+	spin_unlock(&side->fence_lock);
+	shmring_wake_all(side);
+	shmring_put(side->ring);
+}
+
+/* The first sleepers need no grace period: nobody has published yet. */
+void shmring_fence_init(struct shmring *ring, struct shmring_side *side)
+{
+	spin_lock_init(&side->fence_lock);
+	side->ring = ring;
+	side->window = jiffies;
+	INIT_RCU_WORK(&side->rely_work, rely_and_wake);
+	if (can_interrupt())
+		side->half->fence_until = 0;
+	else
+		side->half->fence_until = has_grace_periods() ? credit(ring, 0) :
+								SHMRING_FENCE_ALWAYS;
+	side->fenced_until = side->half->fence_until;
+}
+
 /**
- * shmring_fence_wait - the same for those who cannot look again: once for all
+ * shmring_fence_later - the same for callers that do not look again by themselves
+ * @ring: the ring
  * @side: the sleeper's side, after shmring_fence_peer() has said no
  * @peer: the publisher's
  *
- * Sleeps for some ticks.
+ * Asks for fences for good. When the publisher is known to heed that, everybody on @side is
+ * woken once, to arm and look again. The caller has queued there. Does not sleep: the
+ * callers are poll, epoll_ctl and commands of io_uring, which promise not to.
  */
-void shmring_fence_wait(struct shmring_side *side, struct shmring_side *peer)
+void shmring_fence_later(struct shmring *ring, struct shmring_side *side,
+			 struct shmring_side *peer)
 {
-	unsigned long grace;
-
 	spin_lock(&side->fence_lock);
-	if (side->half->fence_until != SHMRING_FENCE_ALWAYS)
+	/* Once for a side: it stays so. The ring lives until the work is done. */
+	if (side->half->fence_until != SHMRING_FENCE_ALWAYS) {
 		ask(side, peer, SHMRING_FENCE_ALWAYS);
-	grace = side->grace;
-	spin_unlock(&side->fence_lock);
-	cond_synchronize_rcu(grace);
-	spin_lock(&side->fence_lock);
-	rely(side);
+		refcount_inc(&ring->ref);
+		queue_rcu_work(workqueue, &side->rely_work);
+	}
 	spin_unlock(&side->fence_lock);
 }
-EXPORT_SYMBOL_IF_KUNIT(shmring_fence_wait);
+EXPORT_SYMBOL_IF_KUNIT(shmring_fence_later);
+
+/* For the work above, where (J) is a grace period. */
+int shmring_fence_start(void)
+{
+	if (can_interrupt())
+		return 0;
+	workqueue = alloc_workqueue("shmring", WQ_UNBOUND, 0);
+	return workqueue ? 0 : -ENOMEM;
+}
+
+/* Nobody can poll any more; what was queued before is done when this returns. */
+void shmring_fence_stop(void)
+{
+	if (!workqueue)
+		return;
+	rcu_barrier();
+	destroy_workqueue(workqueue);
+}

@@ -27,9 +27,12 @@ static int __init shmring_init(void)
 		shmring_max_pages = totalram_pages() / 4;
 	kernel_param_unlock(THIS_MODULE);
 	shmring_names_init();
-	ret = shmring_proc_init();
+	ret = shmring_fence_start();
 	if (ret)
 		return ret;
+	ret = shmring_proc_init();
+	if (ret)
+		goto err_proc;
 	ret = misc_register(&shmring_device);
 	if (ret)
 		goto err_misc;
@@ -37,6 +40,8 @@ static int __init shmring_init(void)
 
 err_misc:
 	shmring_proc_exit();
+err_proc:
+	shmring_fence_stop();
 	return ret;
 }
 
@@ -44,6 +49,7 @@ static void __exit shmring_exit(void)
 {
 	misc_deregister(&shmring_device);
 	shmring_proc_exit();
+	shmring_fence_stop();
 }
 
 module_init(shmring_init);

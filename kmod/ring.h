@@ -35,6 +35,7 @@
 #include <linux/spinlock.h>
 #include <linux/uidgid.h>
 #include <linux/wait.h>
+#include <linux/workqueue.h>
 
 struct cred;
 struct file;
@@ -56,6 +57,7 @@ struct shmring_half {
 };
 
 struct shmring_side {
+	struct shmring *ring;
 	wait_queue_head_t wait;		/* this side's sleepers and pollers */
 	struct shmring_half *half;	/* in the kernel region: only we write it;
 					 * wake_at under wait.lock, fence_until under
@@ -66,6 +68,14 @@ struct shmring_side {
 					 * publishes from below this; fence_lock
 					 */
 	unsigned long grace;		/* RCU's, after which it is; fence_lock */
+	struct rcu_work rely_work;	/* wakes pollers after a grace period */
+	unsigned long window;		/* jiffies: in this second ... */
+	unsigned int nr_interrupts;	/* ... so many were sent to the other side; fence_lock */
+	u64 ready_at;			/* the furthest position of the other side for which
+					 * this side, having armed, was called ready, and
+					 * whose; wait.lock
+					 */
+	u32 ready_epoch;
 	__u64 *position;		/* head or tail; user space writes it */
 	__u64 *refused;			/* likewise; only shown */
 	struct shmring_file *owner;	/* the endpoint, or NULL; ring->lock */
@@ -179,26 +189,47 @@ bool shmring_find_span(const struct shmring *ring, unsigned long first,
 		       unsigned long nr, struct shmring_span *span);
 int shmring_mmap(struct file *file, struct vm_area_struct *vma);
 
-/* wait.c: sleeping, waking, polling */
+/* look.c: looking at the other side */
+struct shmring_look {
+	u64 own;			/* this side's position */
+	u64 theirs;			/* the other side's, or where the stream ends */
+	u32 epoch;			/* who holds the other role */
+	bool gone;
+};
+
+bool shmring_waits(const struct shmring_side *side);
+bool shmring_producer_wants_space(struct shmring *ring, u64 tail);
+u64 shmring_own_position(struct shmring_file *sf);
+void shmring_look(struct shmring_file *sf, struct shmring_look *look);
+int shmring_judge(struct shmring_file *sf, const struct shmring_look *look, u64 bytes);
+int shmring_judge_armed(struct shmring_file *sf, const struct shmring_look *look, u64 bytes);
 int shmring_ready(struct shmring_file *sf, u64 bytes);
-bool shmring_arm(struct shmring_file *sf, u64 bytes);
+int shmring_ready_armed(struct shmring_file *sf, u64 bytes);
+
+/* wait.c: sleeping and waking */
 void shmring_arm_surely(struct shmring_file *sf, u64 bytes);
+void shmring_arm_next_surely(struct shmring_file *sf, const struct shmring_look *look);
 void shmring_disarm(struct shmring_side *side);
 int shmring_check_wait(const struct shmring_file *sf, u64 bytes, u64 *mark);
 int shmring_wait(struct shmring_file *sf, u64 bytes, u64 mark, ktime_t deadline);
 int shmring_wait_peer(struct shmring_file *sf, ktime_t deadline);
-void shmring_set_lowat(struct shmring_file *sf, u64 bytes);
 void shmring_wake(struct shmring_side *side);
 void shmring_wake_all(struct shmring_side *side);
+
+/* poll.c */
+void shmring_set_lowat(struct shmring_file *sf, u64 bytes);
 __poll_t shmring_poll(struct file *file, poll_table *pt);
 
 /* fence.c: who pays for the fence */
 u64 shmring_fence_credit(void);
-void shmring_fence_init(const struct shmring *ring, struct shmring_side *side);
+void shmring_fence_init(struct shmring *ring, struct shmring_side *side);
 void shmring_set_mm(struct shmring_side *side, struct mm_struct *mm);
 bool shmring_fence_peer(struct shmring *ring, struct shmring_side *side,
 			struct shmring_side *peer);
-void shmring_fence_wait(struct shmring_side *side, struct shmring_side *peer);
+void shmring_fence_later(struct shmring *ring, struct shmring_side *side,
+			 struct shmring_side *peer);
+int shmring_fence_start(void);
+void shmring_fence_stop(void);
 
 /* uring.c: waits as commands of io_uring. Both are called with its lock held. */
 int shmring_uring_cmd(struct io_uring_cmd *cmd, unsigned int issue_flags);

@@ -67,7 +67,7 @@ static void finish(struct uring_wait *w, int ret, unsigned int issue_flags)
 /* As sleep_for() and shmring_wait() do it. */
 static int look(struct uring_wait *w, u64 bytes)
 {
-	int ret = shmring_ready(w->sf, bytes);
+	int ret = shmring_ready_armed(w->sf, bytes);
 
 	if (!ret && READ_ONCE(w->sf->cancels) != w->cancels)
 		ret = shmring_ready(w->sf, w->bytes) ?: -ECANCELED;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Sleeping, waking and polling.
+ * Sleeping and waking.
  *
  * A sleeper says at which position of the other side it wants to be woken, in
  * the wake_at of its own side, where the other side sees it:
@@ -26,90 +26,13 @@
  * each looks for itself, and says again what it waits for. As every sleeper
  * queues before it stores wake_at, a reset that it does not survive wakes it.
  */
-#include <linux/fs.h>
 #include <linux/hrtimer.h>
-#include <linux/poll.h>
 #include <linux/sched/signal.h>
 
 #include "ring.h"
 
 /* How long a publication may be missed while a grace period is under way. */
 #define NAP_NS		NSEC_PER_MSEC
-
-static bool waits(const struct shmring_side *side)
-{
-	return READ_ONCE(side->half->wake_at) != SHMRING_NO_WAKE;
-}
-
-/*
- * Does the producer need space that the consumer, at @tail, has not given back? It sleeps
- * for it (its wake_at), or looks for it without sleeping (space_wanted).
- */
-static bool producer_wants_space(struct shmring *ring, u64 tail)
-{
-	const struct shmring_side *producer = shmring_side(ring, SHMRING_ROLE_PRODUCER);
-	u64 wanted;
-
-	if (waits(producer))
-		return true;
-	/* Once the consumer has armed, this comes after (D), which matches K. */
-	wanted = READ_ONCE(container_of(producer->position, struct shmring_producer,
-					head)->space_wanted);
-	return wanted > tail && wanted < SHMRING_POSITION_LIMIT;
-}
-
-/* How the side of @sf finds the other one: lying or gone or there. */
-static bool peer_gone(struct shmring_file *sf)
-{
-	/* Pairs with the release in shmring_role_end(). */
-	return smp_load_acquire(&shmring_peer(sf->ring, sf->role)->half->state) ==
-	       SHMRING_PEER_GONE;
-}
-
-static u64 own_position(struct shmring_file *sf)
-{
-	return READ_ONCE(*shmring_side(sf->ring, sf->role)->position);
-}
-
-static int data_ready(struct shmring_file *sf, u64 bytes)
-{
-	bool gone = peer_gone(sf);
-	u64 used = shmring_used(sf->ring);
-
-	if (used >= bytes)
-		return 1;
-	if (gone)
-		return used ? 1 : -ENODATA;
-	/* They would wait for each other for ever. */
-	return used && producer_wants_space(sf->ring, own_position(sf));
-}
-
-static int space_ready(struct shmring_file *sf, u64 bytes)
-{
-	u64 capacity = sf->ring->capacity;
-	u64 used = shmring_used(sf->ring);
-
-	if (peer_gone(sf))
-		return -EPIPE;
-	/* A lie counts as ready: the library looks for itself, and says so. */
-	return used > capacity || capacity - used >= bytes;
-}
-
-/**
- * shmring_ready - is there something to do?
- * @sf: an endpoint
- * @bytes: how much data, or space, would do
- *
- * Return: 1: yes; 0: not yet; -EPIPE, -ENODATA: the other side is gone;
- * -ESHUTDOWN: this endpoint's role is over.
- */
-int shmring_ready(struct shmring_file *sf, u64 bytes)
-{
-	if (READ_ONCE(shmring_side(sf->ring, sf->role)->owner) != sf)
-		return -ESHUTDOWN;
-	return sf->role == SHMRING_ROLE_CONSUMER ? data_ready(sf, bytes) : space_ready(sf, bytes);
-}
-EXPORT_SYMBOL_IF_KUNIT(shmring_ready);
 
 /*
  * Have the other side call WAKE once its position reaches @at. Whoever looks at
@@ -141,9 +64,9 @@ static bool arm_at(struct shmring_file *sf, u64 own, u64 at)
 	bool sure = arm(sf, at);
 
 	if (sf->role == SHMRING_ROLE_CONSUMER) {
-		if (at != own + 1 && producer_wants_space(sf->ring, own))
+		if (at != own + 1 && shmring_producer_wants_space(sf->ring, own))
 			sure = arm(sf, own + 1);
-	} else if (waits(peer)) {
+	} else if (shmring_waits(peer)) {
 		/* Not if it has nothing, and the next byte wakes it anyway. */
 		if (shmring_used(sf->ring) || READ_ONCE(peer->half->wake_at) > own + 1)
 			shmring_wake(peer);
@@ -153,27 +76,37 @@ static bool arm_at(struct shmring_file *sf, u64 own, u64 at)
 
 /*
  * Have the other side call WAKE once @bytes are there. Space that is there from the
- * start gives a position below zero, that is: a huge one. No matter, whoever arms
- * looks again. Return: as arm().
+ * start needs no WAKE; the position 0 stands for it. Return: as arm().
  */
-bool shmring_arm(struct shmring_file *sf, u64 bytes)
+static bool arm_for(struct shmring_file *sf, u64 bytes)
 {
-	u64 own = own_position(sf);
+	u64 own = shmring_own_position(sf), capacity = sf->ring->capacity;
 
 	if (sf->role == SHMRING_ROLE_CONSUMER)
 		return arm_at(sf, own, own + bytes);
-	return arm_at(sf, own, own + bytes - sf->ring->capacity);
+	return arm_at(sf, own, own + bytes > capacity ? own + bytes - capacity : 0);
 }
 
-/* For who will look once more, and then leave it to others to sleep. */
+/*
+ * For callers that will look once more, and then leave it to others to sleep. Those that
+ * cannot be sure of their WAKE yet are woken once more, when they can.
+ */
 static void make_sure(struct shmring_file *sf)
 {
-	shmring_fence_wait(shmring_side(sf->ring, sf->role), shmring_peer(sf->ring, sf->role));
+	shmring_fence_later(sf->ring, shmring_side(sf->ring, sf->role),
+			    shmring_peer(sf->ring, sf->role));
 }
 
 void shmring_arm_surely(struct shmring_file *sf, u64 bytes)
 {
-	if (!shmring_arm(sf, bytes))
+	if (!arm_for(sf, bytes))
+		make_sure(sf);
+}
+
+/* ... once the other side has gone on from where @look found it. */
+void shmring_arm_next_surely(struct shmring_file *sf, const struct shmring_look *look)
+{
+	if (!arm_at(sf, look->own, min(look->theirs, SHMRING_POSITION_LIMIT) + 1))
 		make_sure(sf);
 }
 
@@ -210,8 +143,8 @@ static int sleep_for(struct shmring_file *sf, u64 bytes, u64 mark, ktime_t deadl
 
 	do {
 		prepare_to_wait(&side->wait, &wait, TASK_INTERRUPTIBLE);
-		sure = shmring_arm(sf, mark);
-		ret = shmring_ready(sf, mark);
+		sure = arm_for(sf, mark);
+		ret = shmring_ready_armed(sf, mark);
 		if (ret)
 			break;
 		if (signal_pending(current)) {
@@ -230,7 +163,7 @@ static int sleep_for(struct shmring_file *sf, u64 bytes, u64 mark, ktime_t deadl
 			mark = bytes;
 			patience = KTIME_MAX;
 		}
-		ret = shmring_ready(sf, mark);
+		ret = shmring_ready_armed(sf, mark);
 	} while (!ret);
 	finish_wait(&side->wait, &wait);
 	shmring_disarm(side);
@@ -327,10 +260,10 @@ EXPORT_SYMBOL_IF_KUNIT(shmring_wait_peer);
  */
 void shmring_wake(struct shmring_side *side)
 {
-	if (!waits(side))
+	if (!shmring_waits(side))
 		return;
 	spin_lock_irq(&side->wait.lock);
-	if (waits(side)) {
+	if (shmring_waits(side)) {
 		WRITE_ONCE(side->half->wake_at, SHMRING_NO_WAKE);
 		atomic64_inc(&side->nr_wakes);
 		wake_up_all_locked(&side->wait);
@@ -346,64 +279,4 @@ void shmring_wake_all(struct shmring_side *side)
 	WRITE_ONCE(side->half->wake_at, SHMRING_NO_WAKE);
 	spin_unlock_irq(&side->wait.lock);
 	wake_up_all(&side->wait);
-}
-
-/*
- * SET_LOWAT. A poller that is queued has armed for the old number: if the new one is lower,
- * it must look again. The store comes before the wake-up's lock, and a poller
- * queues, under the same lock, before it reads the number.
- */
-void shmring_set_lowat(struct shmring_file *sf, u64 bytes)
-{
-	if (bytes < xchg(&sf->lowat, bytes))
-		shmring_wake_all(shmring_side(sf->ring, sf->role));
-}
-
-static __poll_t poll_mask(struct shmring_file *sf)
-{
-	bool consumer = sf->role == SHMRING_ROLE_CONSUMER;
-	__poll_t mask = 0;
-	int ret = shmring_ready(sf, READ_ONCE(sf->lowat));
-
-	if (ret == -ESHUTDOWN || ret == -EPIPE)
-		return EPOLLERR | EPOLLHUP;
-	if (ret)
-		mask = consumer ? EPOLLIN | EPOLLRDNORM : EPOLLOUT | EPOLLWRNORM;
-	if (consumer && peer_gone(sf))
-		mask |= EPOLLHUP | EPOLLRDHUP;
-	return mask;
-}
-
-/*
- * Level-triggered: arm only if not ready; whoever asked looks again before it
- * sleeps the next time. Edge-triggered, it does not: it wants to hear of whatever
- * comes after what is there now, so always arm, for the next position.
- */
-__poll_t shmring_poll(struct file *file, poll_table *pt)
-{
-	struct shmring_file *sf = file->private_data;
-	struct shmring_side *side;
-	__poll_t events = poll_requested_events(pt);
-	bool edge = (events & (EPOLLET | EPOLLONESHOT)) == EPOLLET;
-	bool sure;
-	__poll_t mask;
-	u64 seen = 0;
-
-	if (sf->role == SHMRING_ROLE_NONE)
-		return EPOLLERR;
-	side = shmring_side(sf->ring, sf->role);
-	poll_wait(file, &side->wait, pt);
-
-	if (edge)
-		seen = READ_ONCE(*shmring_peer(sf->ring, sf->role)->position);
-	mask = poll_mask(sf);
-	if (!mask)
-		sure = shmring_arm(sf, READ_ONCE(sf->lowat));
-	else if (edge)
-		sure = arm_at(sf, own_position(sf), seen + 1);
-	else
-		return mask;
-	if (!sure)
-		make_sure(sf);
-	return poll_mask(sf);
 }

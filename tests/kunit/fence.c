@@ -155,18 +155,75 @@ static void not_known_before_grace_period(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, side->fenced_until, CREDIT);
 }
 
-static void who_leaves_has_it_for_good(struct kunit *test)
+struct poller {
+	struct wait_queue_entry entry;
+	bool woken;
+};
+
+static int wake_poller(struct wait_queue_entry *entry, unsigned int mode, int flags, void *key)
+{
+	WRITE_ONCE(container_of(entry, struct poller, entry)->woken, true);
+	return 1;
+}
+
+/*
+ * A caller that promises not to wait does not wait for the grace period, which does not
+ * end here before it is let; it is woken after it.
+ */
+static void poller_is_woken_after_grace_period(struct kunit *test)
 {
 	struct shmring *ring = make_free_ring(test, CAPACITY);
 	struct shmring_side *side = shmring_side(ring, CONSUMER);
+	struct poller poller = { };
+	int left = HANG_MS;
+	u64 asked, known;
+	bool early;
 
+	if (interrupts(test))
+		kunit_skip(test, "this kernel interrupts");
+	init_waitqueue_func_entry(&poller.entry, wake_poller);
+	add_wait_queue(&side->wait, &poller.entry);
 	set_positions(ring, 800, 800);
-	shmring_fence_wait(side, shmring_side(ring, PRODUCER));
-	KUNIT_EXPECT_EQ(test, side->half->fence_until, SHMRING_FENCE_ALWAYS);
+	rcu_read_lock();
+	shmring_fence_later(ring, side, shmring_side(ring, PRODUCER));
+	shmring_fence_later(ring, side, shmring_side(ring, PRODUCER));
+	asked = side->half->fence_until;
+	known = side->fenced_until;
+	early = poller.woken;
+	rcu_read_unlock();
+	while (!READ_ONCE(poller.woken) && left-- > 0)
+		msleep(1);
+	remove_wait_queue(&side->wait, &poller.entry);
+	KUNIT_EXPECT_EQ(test, asked, SHMRING_FENCE_ALWAYS);
+	KUNIT_EXPECT_EQ(test, known, 0);
+	KUNIT_EXPECT_FALSE(test, early);
+	KUNIT_EXPECT_TRUE(test, poller.woken);
 	KUNIT_EXPECT_EQ(test, side->fenced_until, SHMRING_FENCE_ALWAYS);
 	set_positions(ring, 2 * CREDIT, 2 * CREDIT);
 	KUNIT_EXPECT_TRUE(test, consumer_looks(ring));
 	KUNIT_EXPECT_EQ(test, side->half->fence_until, SHMRING_FENCE_ALWAYS);
+	while (refcount_read(&ring->ref) != 1 && left-- > 0)
+		msleep(1);
+	KUNIT_EXPECT_EQ(test, refcount_read(&ring->ref), 1);
+}
+
+/* A side that needs too many interrupts in a second asks for fences for good. */
+static void interrupts_are_bounded(struct kunit *test)
+{
+	struct shmring *ring = make_free_ring(test, CAPACITY);
+	struct shmring_side *side = shmring_side(ring, CONSUMER);
+	u64 i;
+
+	if (!interrupts(test))
+		kunit_skip(test, "this kernel waits for grace periods instead");
+	for (i = 0; i < 100000 && side->half->fence_until != SHMRING_FENCE_ALWAYS; i++) {
+		set_positions(ring, i * CREDIT, i * CREDIT);
+		KUNIT_ASSERT_TRUE(test, consumer_looks(ring));
+	}
+	KUNIT_EXPECT_EQ(test, side->half->fence_until, SHMRING_FENCE_ALWAYS);
+	KUNIT_EXPECT_EQ(test, side->fenced_until, SHMRING_FENCE_ALWAYS);
+	KUNIT_EXPECT_GT(test, i, 100);
+	KUNIT_EXPECT_EQ(test, shmring_side(ring, PRODUCER)->half->fence_until, 0);
 }
 
 static void never_goes_down(struct kunit *test)
@@ -182,14 +239,22 @@ static void never_goes_down(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, side->fenced_until, (1ull << 40) + CREDIT);
 }
 
-static void always_at_the_end_of_positions(struct kunit *test)
+/* Where no position can be: the caller sees that, too, and nobody is to fence for it. */
+static void false_positions_ask_for_nothing(struct kunit *test)
 {
+	static const u64 lies[] = { SHMRING_POSITION_LIMIT, 1ull << 63, U64_MAX - 100, U64_MAX };
 	struct shmring *ring = make_free_ring(test, CAPACITY);
+	struct shmring_side *side = shmring_side(ring, CONSUMER);
+	int i;
 
-	set_positions(ring, U64_MAX - 100, U64_MAX - 100);
+	for (i = 0; i < ARRAY_SIZE(lies); i++) {
+		set_positions(ring, lies[i], lies[i]);
+		KUNIT_EXPECT_TRUE(test, consumer_looks(ring));
+		KUNIT_EXPECT_EQ(test, side->half->fence_until, 0);
+	}
+	set_positions(ring, SHMRING_POSITION_LIMIT - 8, SHMRING_POSITION_LIMIT - 8);
 	consumer_waits(test, ring);
-	KUNIT_EXPECT_EQ(test, shmring_side(ring, CONSUMER)->half->fence_until,
-			SHMRING_FENCE_ALWAYS);
+	KUNIT_EXPECT_EQ(test, side->half->fence_until, SHMRING_POSITION_LIMIT - 8 + CREDIT);
 }
 
 /* Lets no grace period end, on a CPU of its own, until it is told to. */
@@ -273,9 +338,10 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(next_when_used_up),
 	KUNIT_CASE(not_known_until_interrupted),
 	KUNIT_CASE(not_known_before_grace_period),
-	KUNIT_CASE(who_leaves_has_it_for_good),
+	KUNIT_CASE(poller_is_woken_after_grace_period),
+	KUNIT_CASE(interrupts_are_bounded),
 	KUNIT_CASE(never_goes_down),
-	KUNIT_CASE(always_at_the_end_of_positions),
+	KUNIT_CASE(false_positions_ask_for_nothing),
 	KUNIT_CASE(sleeper_naps_through_grace_period),
 	KUNIT_CASE(wait_asks_only_to_sleep),
 	{}

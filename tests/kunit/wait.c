@@ -144,9 +144,9 @@ static void sleeper_survives_wake_below_position(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, result_of(test, s), 0);
 }
 
-static void positions_beyond_32_and_63_bits(struct kunit *test)
+static void positions_up_to_the_limit(struct kunit *test)
 {
-	static const u64 bases[] = { (1ull << 32) - 8, (1ull << 63) - 8, 1ull << 63 };
+	static const u64 bases[] = { (1ull << 32) - 8, SHMRING_POSITION_LIMIT - 24 };
 	int i;
 
 	for (i = 0; i < ARRAY_SIZE(bases); i++) {
@@ -159,6 +159,57 @@ static void positions_beyond_32_and_63_bits(struct kunit *test)
 		wake(&p, CONSUMER);
 		KUNIT_EXPECT_EQ(test, result_of(test, s), 0);
 	}
+}
+
+/* Where no honest position is: the library looks for itself, and says so. */
+static void false_positions_are_ready(struct kunit *test)
+{
+	static const u64 lies[] = { SHMRING_POSITION_LIMIT, 1ull << 63, U64_MAX - 1, U64_MAX };
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(lies); i++) {
+		struct pair p = make_pair(test, lies[i], lies[i]);
+
+		KUNIT_EXPECT_EQ(test, shmring_ready(p.consumer, 8), 1);
+		set_positions(p.ring, lies[i], lies[i] - CAPACITY);
+		KUNIT_EXPECT_EQ(test, shmring_ready(p.producer, 8), lies[i] !=
+				SHMRING_POSITION_LIMIT);
+	}
+}
+
+/*
+ * Called ready for a position that is then taken back, to be called ready for it again:
+ * that is no way to keep the other side busy.
+ */
+static void position_that_goes_back_is_refused(struct kunit *test)
+{
+	struct pair p = make_pair(test, 1000, 1000);
+	struct sleeper *s = start_sleeper(test, p.consumer, 8, 8, 0);
+	ktime_t past = 1;
+
+	await_sleeps(test, p.consumer, 1);
+	set_positions(p.ring, 1008, 1000);
+	wake(&p, CONSUMER);
+	KUNIT_EXPECT_EQ(test, result_of(test, s), 0);
+	KUNIT_EXPECT_EQ(test, shmring_wait(p.consumer, 8, 8, past), 0);
+	set_positions(p.ring, 1000, 1000);
+	KUNIT_EXPECT_EQ(test, shmring_wait(p.consumer, 8, 8, KTIME_MAX), -EBADMSG);
+	/* Going on is no lie, nor is another producer that begins further back. */
+	set_positions(p.ring, 1008, 1008);
+	KUNIT_EXPECT_EQ(test, shmring_wait(p.consumer, 8, 8, past), -ETIMEDOUT);
+	set_positions(p.ring, 1000, 1000);
+	detach(p.producer);
+	p.producer = attach(test, p.ring, PRODUCER);
+	KUNIT_EXPECT_EQ(test, shmring_wait(p.consumer, 8, 8, past), -ETIMEDOUT);
+
+	set_positions(p.ring, 1000 + CAPACITY, 1000);
+	s = start_sleeper(test, p.producer, 8, 8, 0);
+	await_sleeps(test, p.producer, 1);
+	set_positions(p.ring, 1000 + CAPACITY, 1008);
+	wake(&p, PRODUCER);
+	KUNIT_EXPECT_EQ(test, result_of(test, s), 0);
+	set_positions(p.ring, 1000 + CAPACITY, 1000);
+	KUNIT_EXPECT_EQ(test, shmring_wait(p.producer, 8, 8, KTIME_MAX), -EBADMSG);
 }
 
 static void wake_with_nobody_changes_nothing(struct kunit *test)
@@ -595,7 +646,9 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(sleep_ends_when_the_message_fits),
 	KUNIT_CASE(consumer_has_patience_for_its_mark),
 	KUNIT_CASE(sleeper_survives_wake_below_position),
-	KUNIT_CASE(positions_beyond_32_and_63_bits),
+	KUNIT_CASE(positions_up_to_the_limit),
+	KUNIT_CASE(false_positions_are_ready),
+	KUNIT_CASE(position_that_goes_back_is_refused),
 	KUNIT_CASE(wake_with_nobody_changes_nothing),
 	KUNIT_CASE(wake_is_for_one_side),
 	KUNIT_CASE(two_sleepers_each_at_its_position),

@@ -18,6 +18,14 @@ none() {
 	[ -z "$found" ] || { printf '%s, which there should be none of:\n%s\n' "$what" "$found" >&2; }
 }
 
+# only N WHAT PATTERN FILE...: must be so many
+only() {
+	local nr=$1 what=$2 pattern=$3
+	shift 3
+	echo "# $what: $(count "$@")"
+	[ "$(count "$@")" = "$nr" ] || { printf '%s: not %s:\n' "$what" "$nr" >&2; grep -nE "$pattern" "$@" >&2; }
+}
+
 pattern='^'
 echo "# lines of the module: $(count "$@")"
 pattern='^[[:space:]]*[^[:space:]/*]'
@@ -31,5 +39,8 @@ echo "# lock classes: $(count "$@")"
 
 none "asynchronous callbacks" \
 	'(timer_(setup|init)|hrtimer_(init|setup)|INIT_(DELAYED_)?WORK|queue_work|schedule_work|call_rcu|kfree_rcu|irq_work|tasklet|task_work_add|kthread_|register_[a-z_]*(notifier|shrinker))' "$@"
+# fence.c wakes pollers after a grace period, once for a side of a ring; not on x86.
+only 2 "work after a grace period, initialized and queued" \
+	'(INIT_RCU_WORK|queue_rcu_work)\(' "$@"
 none "pointers of user space that are kept" \
 	'^[[:space:]].*__user[^()]*;|(->|\.)[a-z_]+ = [^;]*\buarg\b' "$@"

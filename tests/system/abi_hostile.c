@@ -14,7 +14,8 @@ static const uint64_t lies[] = { 0, 1, 7, 8, 4095, 4096, 4097, 1ull << 31, 1ull 
 
 static bool is_answer(int ret, uint32_t role)
 {
-	return ret == 0 || ret == -ETIMEDOUT || ret == (role == PRODUCER ? -EPIPE : -ENODATA);
+	return ret == 0 || ret == -ETIMEDOUT || ret == -EBADMSG ||
+	       ret == (role == PRODUCER ? -EPIPE : -ENODATA);
 }
 
 static int wait_as(struct endpoint *e, uint64_t bytes, uint64_t deadline)
@@ -113,6 +114,61 @@ static void test_nothing_left_of_lies(uint32_t first)
 	}
 }
 
+/* Wait, again and again, as by a library that finds nothing each time. */
+static int waits_for_ever(void *arg)
+{
+	struct endpoint *c = arg;
+	int i, ret = 0;
+
+	for (i = 0; i < 100000 && !ret; i++)
+		ret = wait_data(c->fd, 8, 0, 0);
+	return ret == -EBADMSG ? TEST_PASS : TEST_FAIL;
+}
+
+static int polls_for_ever(void *arg)
+{
+	struct endpoint *c = arg;
+	struct pollfd p = { .fd = c->fd, .events = POLLIN };
+	int i;
+
+	for (i = 0; i < 100000 && !(p.revents & POLLERR); i++)
+		CHECK(poll(&p, 1, -1) == 1);
+	return p.revents & POLLERR ? TEST_PASS : TEST_FAIL;
+}
+
+/*
+ * A head that goes on when the consumer has armed, and back when it has been called ready:
+ * the consumer would be busy for ever and have nothing, and no signal or deadline would be
+ * looked at.
+ */
+static int flips_at_the_right_time(void *arg)
+{
+	struct endpoint p = endpoint(*(int *)arg, PRODUCER);
+
+	for (;;) {
+		bool armed = __atomic_load_n(&p.lane->data_wake_at, __ATOMIC_SEQ_CST) !=
+			     SHMRING_NO_WAKE;
+
+		set_position(&p, armed ? 8 : 0);
+		if (armed)	/* poll leaves it armed */
+			call(p.fd, SHMRING_IOC_WAKE, NULL);
+	}
+	return TEST_FAIL;
+}
+
+static void test_flip_at_the_right_time(int (*victim)(void *arg))
+{
+	int ring = make_ring(page_size());
+	struct endpoint c = { .fd = attach(ring, CONSUMER), .role = CONSUMER };
+	pid_t liar = start(flips_at_the_right_time, &ring);
+
+	AWAIT(query(ring).producer_state == SHMRING_PEER_LIVE);
+	EXPECT_EQ(in_child(victim, &c), TEST_PASS);
+	kill_child(liar);
+	CHECK(!close(c.fd));
+	CHECK(!close(ring));
+}
+
 static void flip(struct endpoint *liar, struct actor *victim, uint64_t *seed)
 {
 	while (!has_input(victim->from)) {
@@ -167,6 +223,10 @@ int main(void)
 	test_wake_into_lies(CONSUMER);
 	test_nothing_left_of_lies(PRODUCER);
 	test_nothing_left_of_lies(CONSUMER);
+	context("flips under waits");
+	test_flip_at_the_right_time(waits_for_ever);
+	context("flips under polls");
+	test_flip_at_the_right_time(polls_for_ever);
 	test_waits_while_it_flips(PRODUCER);
 	test_waits_while_it_flips(CONSUMER);
 	return finish();

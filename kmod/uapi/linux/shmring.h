@@ -374,6 +374,7 @@ struct shmring_ioc_query {
  *
  * ETIMEDOUT	the deadline has passed; success beats it
  * EINTR	a signal handler has run, whatever its SA_RESTART (as for poll)
+ * EBADMSG	the other side's position has gone back
  * EPIPE	WAIT_SPACE: the consumer is gone
  * ENODATA	WAIT_DATA: the producer is gone and all it committed is taken
  * EINVAL	bytes is 0; bytes or mark above the capacity

@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What an endpoint finds when it looks at the other side. User space writes the positions
+ * all the time: each is read once in a look, and everything is decided by that.
+ */
+#include <linux/container_of.h>
+#include <linux/errno.h>
+#include <linux/module.h>
+#include <linux/spinlock.h>
+
+#include "ring.h"
+
+bool shmring_waits(const struct shmring_side *side)
+{
+	return READ_ONCE(side->half->wake_at) != SHMRING_NO_WAKE;
+}
+
+/*
+ * Does the producer need space that the consumer, at @tail, has not given back? It sleeps
+ * for it (its wake_at), or looks for it without sleeping (space_wanted).
+ */
+bool shmring_producer_wants_space(struct shmring *ring, u64 tail)
+{
+	const struct shmring_side *producer = shmring_side(ring, SHMRING_ROLE_PRODUCER);
+	u64 wanted;
+
+	if (shmring_waits(producer))
+		return true;
+	/* Once the consumer has armed, this comes after (D), which matches K. */
+	wanted = READ_ONCE(container_of(producer->position, struct shmring_producer,
+					head)->space_wanted);
+	return wanted > tail && wanted < SHMRING_POSITION_LIMIT;
+}
+
+u64 shmring_own_position(struct shmring_file *sf)
+{
+	return READ_ONCE(*shmring_side(sf->ring, sf->role)->position);
+}
+
+/**
+ * shmring_look - look at the other side, once
+ * @sf: an endpoint
+ * @look: what there is; whatever is decided is decided by this reading
+ */
+void shmring_look(struct shmring_file *sf, struct shmring_look *look)
+{
+	struct shmring_side *peer = shmring_peer(sf->ring, sf->role);
+
+	/* Pairs with the releases in shmring_role_begin() and shmring_role_end(). */
+	look->gone = smp_load_acquire(&peer->half->state) == SHMRING_PEER_GONE;
+	look->epoch = READ_ONCE(peer->half->epoch);
+	look->own = shmring_own_position(sf);
+	if (look->gone && sf->role == SHMRING_ROLE_CONSUMER)
+		look->theirs = READ_ONCE(sf->ring->lane->end);
+	else
+		look->theirs = READ_ONCE(*peer->position);
+}
+
+/* Under wait.lock: is ready_at of who holds the other role now? */
+static bool ready_at_is_of(const struct shmring_side *side, const struct shmring_side *peer,
+			   u32 epoch)
+{
+	return side->ready_epoch == epoch && READ_ONCE(peer->half->epoch) == epoch &&
+	       READ_ONCE(peer->half->state) == SHMRING_PEER_LIVE;
+}
+
+/*
+ * Has the other side's position gone back, behind one for which this side was called
+ * ready? An honest one never does. A false one would keep a caller busy, to be called
+ * ready by the kernel and find nothing itself, again and again.
+ */
+static bool went_back(struct shmring_file *sf, const struct shmring_look *look)
+{
+	struct shmring_side *side = shmring_side(sf->ring, sf->role);
+	struct shmring_side *peer = shmring_peer(sf->ring, sf->role);
+	bool ret;
+
+	if (look->gone || look->theirs >= READ_ONCE(side->ready_at))
+		return false;
+	/* Surely? ready_at may have come after the look; a position read now is not older. */
+	spin_lock_irq(&side->wait.lock);
+	ret = ready_at_is_of(side, peer, look->epoch) &&
+	      READ_ONCE(*peer->position) < side->ready_at;
+	spin_unlock_irq(&side->wait.lock);
+	return ret;
+}
+
+/* The caller, which had armed, is ready: remember for which position of the other side. */
+static void remember_ready(struct shmring_file *sf, const struct shmring_look *look)
+{
+	struct shmring_side *side = shmring_side(sf->ring, sf->role);
+	struct shmring_side *peer = shmring_peer(sf->ring, sf->role);
+
+	if (look->gone || look->theirs >= SHMRING_POSITION_LIMIT)
+		return;
+	spin_lock_irq(&side->wait.lock);
+	if (!ready_at_is_of(side, peer, look->epoch)) {
+		side->ready_epoch = look->epoch;
+		WRITE_ONCE(side->ready_at, 0);
+	}
+	if (ready_at_is_of(side, peer, look->epoch) && look->theirs > side->ready_at)
+		WRITE_ONCE(side->ready_at, look->theirs);
+	spin_unlock_irq(&side->wait.lock);
+}
+
+static int data_ready(struct shmring_file *sf, const struct shmring_look *look, u64 bytes)
+{
+	u64 used = look->theirs - look->own;
+
+	if (used >= bytes)
+		return 1;
+	if (look->gone)
+		return used ? 1 : -ENODATA;
+	/* They would wait for each other for ever. */
+	return used && shmring_producer_wants_space(sf->ring, look->own);
+}
+
+static int space_ready(struct shmring_file *sf, const struct shmring_look *look, u64 bytes)
+{
+	u64 capacity = sf->ring->capacity;
+	u64 used = look->own - look->theirs;
+
+	if (look->gone)
+		return -EPIPE;
+	return used > capacity || capacity - used >= bytes;
+}
+
+/**
+ * shmring_judge - is there something to do?
+ * @sf: an endpoint
+ * @look: what shmring_look() has found
+ * @bytes: how much data, or space, would do
+ *
+ * A position that cannot be counts as ready: the library looks for itself, and says so.
+ *
+ * Return: 1: yes; 0: not yet; -EPIPE, -ENODATA: the other side is gone;
+ * -ESHUTDOWN: this endpoint's role is over; -EBADMSG: the other side's position has gone back.
+ */
+int shmring_judge(struct shmring_file *sf, const struct shmring_look *look, u64 bytes)
+{
+	if (READ_ONCE(shmring_side(sf->ring, sf->role)->owner) != sf)
+		return -ESHUTDOWN;
+	if (look->theirs >= SHMRING_POSITION_LIMIT && !look->gone)
+		return 1;
+	if (went_back(sf, look))
+		return -EBADMSG;
+	return sf->role == SHMRING_ROLE_CONSUMER ? data_ready(sf, look, bytes) :
+						   space_ready(sf, look, bytes);
+}
+
+int shmring_ready(struct shmring_file *sf, u64 bytes)
+{
+	struct shmring_look look;
+
+	shmring_look(sf, &look);
+	return shmring_judge(sf, &look, bytes);
+}
+EXPORT_SYMBOL_IF_KUNIT(shmring_ready);
+
+/* The same for a caller that has armed: what it relies on must not be taken back. */
+int shmring_judge_armed(struct shmring_file *sf, const struct shmring_look *look, u64 bytes)
+{
+	int ret = shmring_judge(sf, look, bytes);
+
+	if (ret > 0)
+		remember_ready(sf, look);
+	return ret;
+}
+
+int shmring_ready_armed(struct shmring_file *sf, u64 bytes)
+{
+	struct shmring_look look;
+
+	shmring_look(sf, &look);
+	return shmring_judge_armed(sf, &look, bytes);
+}
