@@ -335,26 +335,30 @@ int shmring_drain(struct shmring *r, const struct shmring_wait *w)
 
 /* ---------------------------------------------------------------- copying */
 
-#define WATCH_SENDS	16
+#define WATCH_SENDS	64
+#define WATCH_BYTES	16384
 
 /*
  * A producer that always finds space never waits, and so never hears of a consumer that was
- * killed, where no kernel tells. A coarse clock is cheap to read, at most every 16th send;
- * one that sends seldom reads it each time.
+ * killed, where no kernel tells. A coarse clock is cheap to read, at most every 64th send;
+ * one that sends seldom reads it each time. A position says when: a count would be one more
+ * store for each message.
  */
-static void watch(struct shmring *r)
+static __attribute__((__noinline__)) void watch(struct shmring *r, size_t len)
 {
 	struct shmring_private *p = r->priv;
+	uint64_t now, step = WATCH_SENDS * __shmring_footprint(r, len);
 	struct timespec ts;
-	uint64_t now;
 
-	r->p.unwatched = 0;
-	if (!p->backend->check_peer)
+	if (!p->backend->check_peer) {
+		r->p.watch_at = UINT64_MAX;
 		return;
+	}
 	clock_gettime(CLOCK_MONOTONIC_COARSE, &ts);
 	now = (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
 	if (now - p->watched >= SHMRING_CHECK_NS / WATCH_SENDS)
-		r->p.unwatched = WATCH_SENDS - 1;
+		step = 0;
+	r->p.watch_at = r->p.head + (step < WATCH_BYTES ? step : WATCH_BYTES);
 	p->watched = now;
 	check_peer(r, now);
 }
@@ -367,8 +371,8 @@ ssize_t shmring_send(struct shmring *r, const void *buf, size_t len,
 
 	if (bad_wait(r, w))
 		return -EINVAL;
-	if (__shmring_unlikely(++r->p.unwatched >= WATCH_SENDS))
-		watch(r);
+	if (__shmring_unlikely(r->p.head >= r->p.watch_at))
+		watch(r, len);
 	while (!(to = shmring_reserve(r, len))) {
 		ret = shmring_wait_space(r, len, w);
 		if (ret)

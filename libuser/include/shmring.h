@@ -132,7 +132,7 @@ struct shmring {
 		uint64_t limit;		/* space known to be free ends here */
 		uint64_t staged;	/* bytes before head, the consumer not told yet */
 		uint64_t len_end;	/* longest message, plus one */
-		uint64_t unwatched;	/* sends since the consumer was last looked for */
+		uint64_t watch_at;	/* where a send looks whether the consumer lives */
 	} p __attribute__((aligned(64)));
 	struct {
 		uint64_t tail;		/* where the next record is */
