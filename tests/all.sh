@@ -12,7 +12,7 @@ log=build/log
 export WERROR=1	# the library and the tools build without a warning
 export KUNIT=1	# with the module, its tests
 
-parts=(unit memfd bench docs model static harness kunit tool torture
+parts=(unit memfd bench docs install model static harness kunit tool torture
 	system-uml system-debug system-6.1 system-6.12 system-arm64)
 more=(system-arm64-4k system-arm64-llsc system-arm64-nohz system-riscv64 library-s390x
 	system-m32 loads system-rt torture-rt kunit-kcsan system-kcsan torture-kcsan)	# not among "all"
@@ -72,6 +72,10 @@ part_bench() { # the benchmark sees what it is to see
 
 part_docs() { # man pages and README say what is so
 	deps build docs && make -s lib && tests/docs/check.sh
+}
+
+part_install() { # clean Debian systems, packages, another machine
+	kernel uml && deps install && tests/install/run.sh
 }
 
 part_static() { # warnings, and what a dozen checkers say
@@ -222,7 +226,7 @@ part_torture-kcsan() { torture_qemu kcsan; }
 prepare() {
 	local name
 
-	deps build kernel vm bench docs model check arm64
+	deps build kernel vm bench docs model check install arm64
 	for name in debian-6.12 debian-6.1 arm64-16k src-7.3 uml uml-debug; do
 		nice tests/vm/kernel.sh "$name"
 	done >"$log/kernels.log" 2>&1 &

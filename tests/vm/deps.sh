@@ -13,6 +13,7 @@
 #   check     static checks
 #   model     the models of the protocol
 #   bench     the rings that the benchmark compares shmring with, and its report
+#   install   clean Debian systems, to install in
 #   coverage  which lines and branches the tests reach
 #   gcc-N     that compiler, which a stock kernel's modules want
 #   arm64     programs and guests of that machine; so riscv64, and s390x for programs
@@ -38,6 +39,10 @@ packages() {
 	check)
 		echo git perl sparse shellcheck codespell gcc \
 			coccinelle clang-tidy dwarves libc6-dev liburing-dev
+		;;
+	install)
+		echo debootstrap debian-archive-keyring ca-certificates kmod make \
+			gcc libc6-dev binutils gcc-aarch64-linux-gnu libc6-dev-arm64-cross
 		;;
 	coverage) echo gcc python3 ;;
 	arm64)

@@ -1,0 +1,173 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# Does shmring install? In a clean Debian 12 and a clean Debian 13, as debootstrap leaves
+# them, with the packages that README.md names (inside.sh); the module into a staging
+# folder; and the library and the tools for another machine.
+#
+#   run.sh [SUITE...]	in these Debians alone
+#
+# Clean systems are kept in the cache. They need root.
+# shellcheck source-path=SCRIPTDIR disable=SC1091,SC2034,SC2154
+set -u
+cd "$(dirname "$0")/../.." || exit 1
+. tests/check.sh
+. tests/vm/common.sh
+. tests/vm/apt.sh
+skipped=0
+work=$(mktemp -d) || exit 1
+trap 'rm -rf --one-file-system "$work"' EXIT
+
+skip() { # skip NAME REASON
+	echo "ok - $1 # SKIP $2"
+	((++skipped))
+}
+
+# logged COMMAND...: shows what it says only if it fails
+logged() {
+	"$@" >"$work/log" 2>&1 || {
+		tail -n 20 "$work/log" | sed 's/^/    /'
+		return 1
+	}
+}
+
+# ---------------------------------------------------------------- clean systems
+
+# clean SUITE: sees to it that $cache has a tar of one
+clean() (
+	lock "clean-$1"
+	[ ! -s "$cache/clean/$1.tar" ] || exit 0
+	mkdir -p "$cache/clean"
+	new=$(mktemp -d "$cache/clean/$1.XXXXXX")
+	stage "debootstrap $1" debootstrap --variant=minbase "$1" "$new" "$mirror"
+	tar -C "$new" -cf "$cache/clean/$1.part" . &&
+		mv "$cache/clean/$1.part" "$cache/clean/$1.tar"
+	rm -rf "$new"
+)
+
+# unpack SUITE ROOT: with this machine's way to the mirror, and this tree
+unpack() {
+	local file
+
+	clean "$1" && mkdir "$2" && tar -C "$2" -xf "$cache/clean/$1.tar" || return
+	for file in /etc/apt/apt.conf.d/*; do
+		case $file in
+		*/docker-* | *packagekit | *appstream) ;; # they run what is not there
+		*) cp "$file" "$2/etc/apt/apt.conf.d/" ;;
+		esac
+	done
+	echo "deb $mirror $1 main" >"$2/etc/apt/sources.list"
+	mkdir -p "$2/etc/ssl/certs" "$2/usr/local/share/ca-certificates" "$2/src"
+	cp -L /etc/resolv.conf /etc/hosts "$2/etc/"
+	cp -L /etc/ssl/certs/ca-certificates.crt "$2/etc/ssl/certs/" 2>/dev/null
+	cp -rL /usr/local/share/ca-certificates/. "$2/usr/local/share/ca-certificates/" 2>/dev/null
+	tar -c --exclude=./build --exclude=./.git . | tar -C "$2/src" -x
+}
+
+# enter ROOT COMMAND...: what is mounted goes with the command
+enter() {
+	local root=$1
+	shift
+	mapfile -t proxies < <(env | grep -iE '^(https?|no|ftp|all)_proxy=')
+	# shellcheck disable=SC2016 # the inner shell's
+	unshare -m --propagation private bash -c '
+		mount -t proc proc "$0/proc" && mount --rbind /dev "$0/dev" &&
+			exec env -i HOME=/root TERM=dumb \
+				PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
+				"${@:2:$1}" chroot "$0" "${@:$1 + 2}"
+		' "$root" ${#proxies[@]} "${proxies[@]}" "$@"
+}
+
+# in_clean SUITE: adds what inside.sh counts
+in_clean() {
+	local re='^([0-9]+) passed, ([0-9]+) failed$'
+
+	mirror=$(apt_mirror)
+	check "a clean $1" unpack "$1" "$work/$1"
+	[ -d "$work/$1/src" ] || return
+	echo "--- $1"
+	enter "$work/$1" sh /src/tests/install/inside.sh | tee "$work/out"
+	if [[ $(tail -n 1 "$work/out") =~ $re ]]; then
+		((passed += BASH_REMATCH[1], failed += BASH_REMATCH[2]))
+	else
+		check "inside.sh ends in $1" false
+	fi
+	rm -rf --one-file-system "${work:?}/$1"
+}
+
+# --------------------------------------------------------------------- the module
+
+staged() { (cd "$work/stage" && find . ! -type d | sed 's/^\.//' | sort); }
+
+expected() {
+	printf '%s\n' "/lib/modules/$RELEASE/updates/kmod/shmring.ko" \
+		/usr/lib/modules-load.d/shmring.conf /usr/lib/sysusers.d/shmring.conf \
+		/usr/lib/udev/rules.d/60-shmring.rules
+}
+
+same_as_expected() { diff <(expected) <(staged); }
+
+# What it is told is missing is missing: it is not this system's folder.
+depmod_is_content() {
+	depmod -b "$work/stage" "$RELEASE" 2>"$work/depmod"
+	! grep -v 'WARNING: could not open modules' "$work/depmod"
+}
+
+versions_agree() {
+	[ "$(modinfo -F version "build/kmod-$RELEASE-$ARCH/shmring.ko")" = "$(cat VERSION)" ]
+}
+
+nothing_left() { [ -z "$(staged)" ] || { staged; false; }; }
+
+module() {
+	local vars KDIR IMAGE ARCH RELEASE
+
+	vars=$(tests/vm/kernel.sh uml) || vars=false
+	check "a kernel to build the module for" eval "$vars" || return
+	set -- KDIR="$KDIR" ARCH="$ARCH" DESTDIR="$work/stage"
+	# The kernel has KUnit, and the suite built the module with its tests.
+	check "make modules_install DESTDIR=..." logged make modules_install KUNIT= "$@"
+	check "... stages the module and what belongs to it, no tests" same_as_expected
+	check "... of the version in VERSION" versions_agree
+	check "... in which depmod finds no fault" depmod_is_content
+	rm -f "$work/stage/lib/modules/$RELEASE"/modules.*
+	check "make modules_uninstall DESTDIR=..." logged make modules_uninstall "$@"
+	check "... leaves nothing" nothing_left
+}
+
+# ---------------------------------------------------------------- another machine
+
+# The probes must not find this machine's libraries.
+cross() {
+	local cc=aarch64-linux-gnu-gcc lib=$PWD/build/cross/libuser
+
+	if ! command -v $cc >/dev/null; then
+		skip "make CC=$cc" "no such compiler"
+		return
+	fi
+	check "make CC=$cc" logged make lib tools CC=$cc BUILD="$PWD/build/cross"
+	check "... is for that machine" is_aarch64 "$lib/libshmring.so" build/cross/tools/*
+}
+
+is_aarch64() {
+	local file
+
+	for file; do
+		[ ! -x "$file" ] || readelf -h "$file" | grep -q 'Machine: *AArch64' ||
+			{ echo "    $file is not"; return 1; }
+	done
+}
+
+[ $# -gt 0 ] || {
+	module
+	cross
+	set -- bookworm trixie
+}
+for suite; do
+	if [ "$(id -u)" -eq 0 ]; then
+		in_clean "$suite"
+	else
+		skip "a clean $suite" "not root"
+	fi
+done
+echo "$passed passed, $failed failed, $skipped skipped"
+[ "$failed" -eq 0 ]
