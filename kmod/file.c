@@ -3,6 +3,7 @@
  * Open files and their ioctls: /dev/shmring itself (control), ring files and
  * endpoints. Arguments are copied in before any lock is taken, and out after.
  */
+#include <linux/align.h>
 #include <linux/anon_inodes.h>
 #include <linux/err.h>
 #include <linux/file.h>
@@ -223,9 +224,12 @@ static u32 right_of(u32 role)
 	}
 }
 
+/* A byte of data; the space of a slot, or of the smallest record. */
 static u64 default_lowat(const struct shmring *ring, u32 role)
 {
-	return role == SHMRING_ROLE_PRODUCER ? max_t(u64, ring->capacity / 2, ring->slot_size) : 1;
+	if (role != SHMRING_ROLE_PRODUCER)
+		return 1;
+	return ALIGN(max(ring->slot_size, SHMRING_ALIGN), SHMRING_ALIGN);
 }
 
 static long do_attach(struct shmring_file *sf, unsigned int cmd, void __user *uarg)

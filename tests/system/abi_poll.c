@@ -19,7 +19,7 @@ static int ready(int fd)
 static void test_levels(uint64_t producer_lowat, uint64_t consumer_lowat)
 {
 	const uint64_t capacity = page_size();
-	const uint64_t space = producer_lowat ? producer_lowat : capacity / 2;
+	const uint64_t space = producer_lowat ? producer_lowat : SHMRING_ALIGN;
 	const uint64_t data = consumer_lowat ? consumer_lowat : 1;
 	int ring = make_ring(capacity);
 	struct endpoint p = endpoint_lowat(ring, PRODUCER, producer_lowat);
@@ -155,7 +155,7 @@ static void test_every_event(void)
 	CHECK(!close(ring));
 }
 
-/* A producer's default is half the ring, or a slot, if that is more. */
+/* A producer's default is a slot, or the smallest record. */
 static void test_large_slots(void)
 {
 	const uint64_t eighth = page_size() / 8;

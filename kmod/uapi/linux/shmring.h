@@ -312,7 +312,8 @@ struct shmring_ioc_name {
  * return a ring file with fewer rights, to be passed on.
  *
  * lowat says when poll() calls the endpoint ready: this many bytes of data
- * (default 1) or of space (default: half the capacity). SET_LOWAT changes it.
+ * (default 1) or of space (default: a slot, or the smallest record). SET_LOWAT changes
+ * it.
  *
  * EBUSY	the role is taken
  * EACCES	this file does not carry the right, or not all of rights
