@@ -22,7 +22,7 @@
  * it does not take longer the more rings there are, but for the logarithm of that.
  * Capabilities are asked for under it, as System V IPC does under its spinlocks.
  */
-DEFINE_SPINLOCK(shmring_names_lock);
+spinlock_t shmring_names_lock = __SPIN_LOCK_UNLOCKED(shmring_names_lock);
 EXPORT_SYMBOL_IF_KUNIT(shmring_names_lock);
 
 static struct rb_root shmring_rings = RB_ROOT;
