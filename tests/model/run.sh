@@ -34,6 +34,10 @@ right() {
 		credit-2 $small -DCREDIT=2
 		credit-1-death-space -DTOTAL=4 -DALWAYS_C
 		credit-1-death -DTOTAL=3
+		patience -DTOTAL=5 -DBUDGET=0 -DELSEWHERE
+		patience-always -DTOTAL=6 -DALWAYS -DELSEWHERE -DBUDGET=0
+		patience-grace $small -DGRACE -DELSEWHERE
+		watermark $small -DNO_PATIENCE
 		grace-several $several
 		grace-several-first $several -DFIRST=1
 		grace-several-EDGE $several -DCONSUMER=EDGE
@@ -66,7 +70,10 @@ broken() {
 	for m in EARLY_GRACE EARLY_RELY NO_RELY NEW_GRACE NO_NAP; do
 		echo "$m $several -DGRACE -D$m"
 	done
-	echo "NO_GRACE_WAIT $several -DGRACE -DCONSUMER=EDGE -DNO_GRACE_WAIT"
+	for m in NO_LATER NO_WORK_WAKE EARLY_WORK; do
+		echo "$m $several -DGRACE -DCONSUMER=EDGE -D$m"
+	done
+	echo "NO_PATIENCE -DTOTAL=6 -DALWAYS -DELSEWHERE -DBUDGET=0 -DNO_PATIENCE"
 	for m in NO_I EARLY_H NO_RELOAD SHARED_FENCED NO_FENCE_LOCK; do
 		echo "$m-grace $several -DGRACE -D$m"
 	done

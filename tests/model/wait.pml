@@ -19,9 +19,11 @@
  *				EDGE (epoll)
  *   -DCREDIT=n			bytes for which a publisher fences after a (J)
  *   -DALWAYS			(J) cannot be had: always fence
- *   -DGRACE			(J) is a grace period: who waits by BLOCK naps until it is
- *				over, who waits by LEVEL or EDGE stays for it
+ *   -DGRACE			(J) is a grace period: a side that waits by BLOCK naps until
+ *				it is over, one that waits by LEVEL or EDGE is woken then
  *   -DFIRST=n			bytes for which a publisher fences from the start
+ *   -DELSEWHERE			the consumer takes one byte, and then waits for something
+ *				else that the producer does after its next message
  *   -DWATCHERS			a program of its own: several sleepers of one side, and
  *				producers that come and go; -DSECOND=m
  *   all others			mutants: see run.sh
@@ -239,12 +241,41 @@ bool fencing[2];
 #define PASSED		2
 #define OVER		3
 byte grace[2];
+bool work[2];			/* queued for its end: rely_work */
+
+/* rely_and_wake(): a work item, once the period is over */
+inline rely_and_wake(side)
+{
+	work[side] = false;
+	atomic { !fencing[side] -> fencing[side] = true; }
+	fenced_until[side] = FENCE_ALWAYS;
+	fencing[side] = false;
+#ifndef NO_WORK_WAKE
+	wake_all_at_once(side);
+#endif
+}
+
+/* shmring_wake_all(), past the buffer: under the lock, late stores are late steps. */
+inline wake_all_at_once(side)
+{
+	atomic {
+		mem[LOCK(side)] == 0 ->
+		armed[side] = false;
+		mem[WAKE_AT(side)] = NO_WAKE;
+	}
+	atomic { mem[LOCK(side)] == 0 -> wake_queue(side); }
+}
 
 proctype rcu(byte side)
 {
 end:	do
 	:: d_step { grace[side] == UNDER_WAY && STOPPED(1 - side) -> grace[side] = PASSED; }
 	:: d_step { grace[side] == PASSED -> grace[side] = OVER; }
+#ifdef EARLY_WORK
+	:: work[side] -> rely_and_wake(side);
+#else
+	:: work[side] && grace[side] == OVER -> rely_and_wake(side);
+#endif
 	od
 }
 
@@ -266,7 +297,7 @@ inline ask(me, much)
 #ifdef WATCHERS
 	atomic {
 		nr_j++;
-		/* at most one for each CREDIT that was published, and one to stay for */
+		/* at most one for each CREDIT that was published, and one for good */
 		assert(nr_j <= 1 + mem[POSITION(P)] / CREDIT + (much == FENCE_ALWAYS));
 	}
 #endif
@@ -285,28 +316,26 @@ inline rely(me)
 	fi
 }
 
-/* shmring_fence_wait() */
-inline fence_wait(me)
+/* shmring_fence_later() */
+inline fence_later(me)
 {
 	atomic { !fencing[SIDE(me)] -> fencing[SIDE(me)] = true; }
 	if
-	:: fence_until[SIDE(me)] != FENCE_ALWAYS -> ask(me, FENCE_ALWAYS);
+	:: fence_until[SIDE(me)] != FENCE_ALWAYS ->
+		ask(me, FENCE_ALWAYS);
+		work[SIDE(me)] = true;
 	:: else
 	fi;
-	fencing[SIDE(me)] = false;
-	grace[SIDE(me)] == OVER;
-	atomic { !fencing[SIDE(me)] -> fencing[SIDE(me)] = true; }
-	rely(me);
 	fencing[SIDE(me)] = false;
 }
 
 /* For a poller, which does not look again before there is an event. */
 inline make_sure(me)
 {
-#ifndef NO_GRACE_WAIT
+#ifndef NO_LATER
 	if
 	:: sure
-	:: else -> fence_wait(me);
+	:: else -> fence_later(me);
 	fi;
 #endif
 	sure = false;
@@ -554,7 +583,10 @@ inline choose_deadline()
 	}
 }
 
-/* shmring_wait(): WAIT_DATA, WAIT_SPACE. Whoever comes back looks for himself. */
+/*
+ * shmring_wait(): WAIT_DATA, WAIT_SPACE. The caller looks for itself when it is back. A
+ * sleep is for @mark, which the caller lends; its patience may end at any time, and does.
+ */
 inline wait(me, bytes, mark)
 {
 	choose_deadline();
@@ -578,6 +610,9 @@ inline wait(me, bytes, mark)
 		:: ok
 		:: !ok && (!asleep[me] || interrupted[me]) -> ready(me, mark);
 		:: !ok && deadline -> ok = true;
+#ifndef NO_PATIENCE
+		:: !ok && mark > bytes -> mark = bytes; ready(me, mark);
+#endif
 #if defined(GRACE) && !defined(NO_NAP)
 		:: !ok && !sure -> ready(me, mark);	/* a nap is over */
 #endif
@@ -707,6 +742,8 @@ inline role_end(me)
 }
 
 #ifndef WATCHERS
+byte sent;			/* for ELSEWHERE */
+
 proctype producer()
 {
 	byte mine, old, theirs, need, mark, seen, at, where, until;
@@ -724,7 +761,9 @@ proctype producer()
 		/* one record, of any size that is left */
 		if
 		:: need = 1;
+#ifndef ELSEWHERE
 		:: mine + 2 <= TOTAL -> need = 2;
+#endif
 		fi;
 		do
 		:: killed[P] || LOAD(P, GONE(C)) -> break;
@@ -733,6 +772,9 @@ proctype producer()
 			:: CAPACITY - (mine - LOAD(P, POSITION(C))) >= need ->	/* F, matches E */
 				atomic { old = mine; mine = mine + need; }
 				publish(P);
+#ifdef ELSEWHERE
+				sent = mine;
+#endif
 				break;
 			:: else ->
 #if PRODUCER == BLOCK
@@ -773,7 +815,9 @@ proctype consumer()
 #if CONSUMER == BLOCK
 		if
 		:: min = 1;
+#ifndef ELSEWHERE
 		:: min = CAPACITY;
+#endif
 		fi;
 		wait(C, min, min);
 		min = 0;
@@ -787,13 +831,20 @@ proctype consumer()
 				old = mine;
 				if
 				:: theirs == 0 -> break;
+#ifdef ELSEWHERE
+				:: theirs > 0 -> mine = mine + 1;
+#else
 				:: theirs > 0 -> mine = mine + theirs;
 				:: theirs > 1 -> mine = mine + 1;
+#endif
 				fi;
 				gone = false; theirs = 0;
 			}
 			publish(C);
 			old = 0;
+#ifdef ELSEWHERE
+			sent >= (mine + CAPACITY < TOTAL -> mine + CAPACITY : TOTAL);
+#endif
 #if CONSUMER != EDGE
 			break;	/* else until there is nothing left */
 #endif
