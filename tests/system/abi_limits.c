@@ -5,6 +5,7 @@
  */
 #include "abi.h"
 
+#include <sched.h>
 #include <sys/resource.h>
 
 #define MAX_PAGES	"/sys/module/shmring/parameters/max_pages"
@@ -126,6 +127,29 @@ static void test_users_apart(void)
 	kill_child(pid);
 }
 
+/* The root of a user namespace that anybody can make has no CAP_IPC_LOCK that counts. */
+static int as_root_of_a_namespace(void *arg)
+{
+	(void)arg;
+	limit_memlock(4 + HEADER_PAGES);
+	become(UID, UID, NULL, 0);
+	if (unshare(CLONE_NEWUSER | CLONE_NEWIPC))
+		return TEST_SKIP;
+	EXPECT_EQ(create("", 8 * page_size(), 0600, 0), -EDQUOT);
+	EXPECT(create("", 4 * page_size(), 0600, 0) >= 0);
+	return TEST_PASS;
+}
+
+static void test_root_of_a_namespace(void)
+{
+	int ret = in_child(as_root_of_a_namespace, NULL);
+
+	if (ret == TEST_SKIP)
+		printf("no user namespaces: the part about them is left out\n");
+	else
+		EXPECT_EQ(ret, TEST_PASS);
+}
+
 /* The own limit comes first. */
 static int over_both_limits(void *arg)
 {
@@ -206,6 +230,7 @@ int main(void)
 	need_root();
 	RUN(test_memlock);
 	RUN(test_users_apart);
+	RUN(test_root_of_a_namespace);
 	RUN(test_max_pages);
 	EXPECT_EQ(in_child(without_descriptors, NULL), TEST_PASS);
 	return finish();
