@@ -44,7 +44,7 @@ static bool arm(struct shmring_file *sf, u64 at)
 
 	spin_lock_irq(&side->wait.lock);
 	if (at < side->half->wake_at)
-		/* Who finds that we wait finds what we published before: look_for_data(). */
+		/* Who finds that we wait finds what we published before: shmring_look_for_data(). */
 		smp_store_release(&side->half->wake_at, at);
 	spin_unlock_irq(&side->wait.lock);
 	smp_mb(); /* D, matches I */

@@ -8,12 +8,6 @@
 
 #include "wait.h"
 
-static bool gone(const uint32_t *state)
-{
-	/* Acquire: what the peer did before it went is to be seen. */
-	return __atomic_load_n(state, __ATOMIC_ACQUIRE) == SHMRING_PEER_GONE;
-}
-
 /* Is @position one that a consumer which has given back up to @told must still reach? */
 static bool is_ahead(uint64_t position, uint64_t told)
 {
@@ -59,23 +53,16 @@ static int settle_for_less(struct shmring *r, uint64_t wake_at, uint64_t wanted)
 	return is_deadlock(r, told, wake_at, wanted) ? -EDEADLK : 0;
 }
 
-/* 1: there is data; 0: not yet; or why there will be none. */
-static int look_for_data(struct shmring *r, const struct shmring_want *want)
+/*
+ * There is less data than is wanted, or the producer may sleep for what it has been given:
+ * the rest of shmring_look(). 1: be content with what is there; 0: not yet; or why more will
+ * not come.
+ */
+int shmring_look_at_producer(struct shmring *r, uint64_t wake_at)
 {
-	bool ended = gone(&r->lane->producer_state);
-	uint64_t avail, wake_at, wanted, told;
+	uint64_t told = r->c.tail - r->c.held;
+	uint64_t wanted = __atomic_load_n(&r->producer->space_wanted, __ATOMIC_ACQUIRE);
 
-	__shmring_refresh_data(r);
-	if (r->error)
-		return r->error;
-	avail = r->c.limit - r->c.tail;
-	if (avail >= want->bytes)
-		return 1;
-	if (ended)
-		return avail ? 1 : -ENODATA;
-	wake_at = __atomic_load_n(&r->lane->space_wake_at, __ATOMIC_ACQUIRE);
-	wanted = __atomic_load_n(&r->producer->space_wanted, __ATOMIC_ACQUIRE);
-	told = r->c.tail - r->c.held;
 	/*
 	 * A producer that armed for what it was given meanwhile has seen that. Edge-
 	 * triggered, it may have used that up, and arms again only if woken.
@@ -85,32 +72,6 @@ static int look_for_data(struct shmring *r, const struct shmring_want *want)
 	if (is_full(r, told) || is_ahead(wake_at, told) || (wanted && is_ahead(wanted, told)))
 		return settle_for_less(r, wake_at, wanted);
 	return 0;
-}
-
-/* 1: there is space; 0: not yet; or why there will be none. */
-static int look_for_space(struct shmring *r, const struct shmring_want *want)
-{
-	bool ended = gone(&r->lane->consumer_state);
-
-	if (ended && !want->drain)
-		return -EPIPE;
-	__shmring_refresh_space(r);
-	if (r->error)
-		return r->error;
-	if (want->bytes <= r->p.limit - r->p.head)
-		return 1;
-	return ended ? -EPIPE : 0;
-}
-
-int shmring_look(struct shmring *r, const struct shmring_want *want)
-{
-	return r->role == SHMRING_CONSUMER ? look_for_data(r, want) : look_for_space(r, want);
-}
-
-/* Bytes of data or space, as the last look found them. */
-uint64_t shmring_available(const struct shmring *r)
-{
-	return r->role == SHMRING_CONSUMER ? r->c.limit - r->c.tail : r->p.limit - r->p.head;
 }
 
 /*

@@ -13,10 +13,65 @@ struct shmring_want {
 };
 
 /* look.c */
-int shmring_look(struct shmring *r, const struct shmring_want *want);
-uint64_t shmring_available(const struct shmring *r);
+int shmring_look_at_producer(struct shmring *r, uint64_t wake_at);
 uint64_t shmring_beyond_told(const struct shmring *r, uint64_t bytes);
 void shmring_announce(struct shmring *r, struct shmring_want *want);
 void shmring_note_cpu(struct shmring *r);
+
+static inline bool shmring_is_gone(const uint32_t *state)
+{
+	/* Acquire: what the peer did before it went is to be seen. */
+	return __atomic_load_n(state, __ATOMIC_ACQUIRE) == SHMRING_PEER_GONE;
+}
+
+/* 1: there is data; 0: not yet; or why there will be none. */
+static inline int shmring_look_for_data(struct shmring *r, const struct shmring_want *want)
+{
+	bool ended = shmring_is_gone(&r->lane->producer_state);
+	uint64_t avail, wake_at, told;
+
+	__shmring_refresh_data(r);
+	if (r->error)
+		return r->error;
+	avail = r->c.limit - r->c.tail;
+	if (avail >= want->bytes)
+		return 1;
+	if (ended)
+		return avail ? 1 : -ENODATA;
+	wake_at = __atomic_load_n(&r->lane->space_wake_at, __ATOMIC_ACQUIRE);
+	told = r->c.tail - r->c.held;
+	/* All of the ring is free: the producer waits for nothing, and its line is left to it. */
+	if (r->c.limit == told && told < wake_at)
+		return 0;
+	return shmring_look_at_producer(r, wake_at);
+}
+
+/* 1: there is space; 0: not yet; or why there will be none. */
+static inline int shmring_look_for_space(struct shmring *r, const struct shmring_want *want)
+{
+	bool ended = shmring_is_gone(&r->lane->consumer_state);
+
+	if (ended && !want->drain)
+		return -EPIPE;
+	__shmring_refresh_space(r);
+	if (r->error)
+		return r->error;
+	if (want->bytes <= r->p.limit - r->p.head)
+		return 1;
+	return ended ? -EPIPE : 0;
+}
+
+/* Inlined: between the other side's store and this side's return is nothing but this. */
+static inline int shmring_look(struct shmring *r, const struct shmring_want *want)
+{
+	return r->role == SHMRING_CONSUMER ? shmring_look_for_data(r, want) :
+					     shmring_look_for_space(r, want);
+}
+
+/* Bytes of data or space, as the last look found them. */
+static inline uint64_t shmring_available(const struct shmring *r)
+{
+	return r->role == SHMRING_CONSUMER ? r->c.limit - r->c.tail : r->p.limit - r->p.head;
+}
 
 #endif /* SHMRING_WAIT_H */

@@ -43,7 +43,7 @@ static void fence_peer(struct shmring *r)
  * than there is meets a producer that waits for space. Both store their wake_at
  * before they look at the other's, so one of them sees it. A producer that waits without
  * sleeping stores space_wanted and fences (K). A position that is not ahead says nothing:
- * "no" is -1, and see look_for_data().
+ * "no" is -1, and see shmring_look_for_data().
  */
 bool shmring_memfd_arm(struct shmring *r, uint64_t bytes)
 {
