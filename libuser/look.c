@@ -80,10 +80,8 @@ int shmring_look_at_producer(struct shmring *r, uint64_t wake_at)
  */
 uint64_t shmring_beyond_told(const struct shmring *r, uint64_t bytes)
 {
-	uint64_t most = r->capacity;
+	uint64_t most = r->role == SHMRING_CONSUMER ? r->c.most : r->capacity;
 
-	if (r->role == SHMRING_CONSUMER)
-		most -= r->capacity % shmring_slot_stride(r);
 	bytes += r->c.held;	/* of a producer: 0 */
 	return bytes < most ? bytes : most;
 }

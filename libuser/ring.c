@@ -161,6 +161,7 @@ int shmring_bind(struct shmring *r, enum shmring_role role, struct shmring_statu
 		r->c.tail = __atomic_load_n(&consumer->tail, __ATOMIC_RELAXED);
 		r->c.end = r->c.tail;
 		r->c.limit = r->c.tail;
+		r->c.most = capacity - capacity % shmring_slot_stride(r);
 		__atomic_store_n(&consumer->cpu, 0, __ATOMIC_RELAXED);
 	}
 	/* A former owner may have left anything there, without the module. */

@@ -139,6 +139,7 @@ struct shmring {
 		uint64_t end;		/* of the open record; tail: there is none */
 		uint64_t limit;		/* data known to be there ends here */
 		uint64_t held;		/* bytes before tail, the producer not told yet */
+		uint64_t most;		/* bytes that can be there at once: whole slots */
 	} c __attribute__((aligned(64)));
 
 	struct shmring_private *priv;	/* the slow path's */
