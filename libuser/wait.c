@@ -350,6 +350,8 @@ static __attribute__((__noinline__)) void watch(struct shmring *r, size_t len)
 	uint64_t now, step = WATCH_SENDS * __shmring_footprint(r, len);
 	struct timespec ts;
 
+	if (r->role != SHMRING_PRODUCER)
+		return;
 	if (!p->backend->check_peer) {
 		r->p.watch_at = UINT64_MAX;
 		return;

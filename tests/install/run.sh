@@ -63,17 +63,23 @@ unpack() {
 	tar -c --exclude=./build --exclude=./.git . | tar -C "$2/src" -x
 }
 
-# enter ROOT COMMAND...: what is mounted goes with the command
+# enter ROOT COMMAND...: in a mount namespace, where that can be had: in a chroot, whose root
+# is no mount point, it cannot
 enter() {
-	local root=$1
+	local root=$1 apart=(unshare -m --propagation private)
 	shift
+	"${apart[@]}" true 2>/dev/null || apart=()
 	mapfile -t proxies < <(env | grep -iE '^(https?|no|ftp|all)_proxy=')
 	# shellcheck disable=SC2016 # the inner shell's
-	unshare -m --propagation private bash -c '
+	"${apart[@]}" bash -c '
 		mount -t proc proc "$0/proc" && mount --rbind /dev "$0/dev" &&
-			exec env -i HOME=/root TERM=dumb \
+			mount --make-rslave "$0/dev" &&
+			env -i HOME=/root TERM=dumb \
 				PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
 				"${@:2:$1}" chroot "$0" "${@:$1 + 2}"
+		status=$?
+		umount -l "$0/dev" "$0/proc"
+		exit $status
 		' "$root" ${#proxies[@]} "${proxies[@]}" "$@"
 }
 

@@ -250,7 +250,7 @@ static void test_fdinfo(void)
 	CHECK(!close(narrowed));
 	EXPECT(fdinfo_has(ring, "rights", "rw"));
 	expect_number(ring, "lowat", 0);
-	expect_number(p.fd, "lowat", page_size() / 2);
+	expect_number(p.fd, "lowat", SHMRING_ALIGN);
 	expect_number(c.fd, "lowat", 1);
 	EXPECT(fdinfo_has(ring, "role", "none"));
 	EXPECT(fdinfo_has(p.fd, "role", "producer"));

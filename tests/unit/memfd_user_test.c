@@ -157,9 +157,10 @@ static void worker_may_be_another_user(void **state)
 
 /* --------------------------------------------------------------- without /proc */
 
+/* In this process alone. The root may be no mount point: that of a chroot is none. */
 static bool hide_proc(void)
 {
-	return !unshare(CLONE_NEWNS) && !mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) &&
+	return !unshare(CLONE_NEWNS) && !mount("none", "/proc", NULL, MS_PRIVATE, NULL) &&
 	       !mount("none", "/proc", "tmpfs", 0, NULL);
 }
 

@@ -47,7 +47,7 @@ static _Bool producer_is_sane(const struct shmring *r)
 	       aligned(r->p.staged) && aligned(open) &&
 	       (aligned(r->p.head) || (r->error && !space)) &&
 	       r->p.len_end == (uint64_t)shmring_max_len(r) + 1 &&
-	       r->c.tail == 0 && r->c.end == 0 && r->c.limit == 0 && r->c.held == 0;
+	       r->c.tail == 0 && r->c.end == 0 && r->c.limit == 0 && r->c.held == 0 && r->c.most == 0;
 }
 
 /* tail - held <= tail <= end <= limit <= tail - held + capacity */
@@ -60,7 +60,7 @@ static _Bool consumer_is_sane(const struct shmring *r)
 	       aligned(r->c.held) && aligned(open) &&
 	       (aligned(r->c.tail) || (r->error && !avail)) &&
 	       r->p.head == 0 && r->p.end == 0 && r->p.limit == 0 &&
-	       r->p.len_end == 0 && r->p.staged == 0;
+	       r->p.len_end == 0 && r->p.staged == 0 && r->c.most && r->c.most <= CAPACITY;
 }
 
 struct shmring any_producer(void)
