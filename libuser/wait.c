@@ -404,6 +404,9 @@ ssize_t shmring_recv(struct shmring *r, void *buf, size_t size,
 		return -EMSGSIZE;
 	if (len)
 		memcpy(buf, from, len);
+	/* A release alone would give back what was advanced past, and leave this peeked. */
+	if (__shmring_unlikely(r->c.held))
+		shmring_advance(r);
 	ret = shmring_release(r);
 	return ret ? ret : (ssize_t)len;
 }

@@ -379,9 +379,9 @@ ssize_t shmring_send(struct shmring *r, const void *buf, size_t len,
 		     const struct shmring_wait *w);
 
 /*
- * Copy the next message out and release it, waiting for one. Returns its
- * length (0 is a message like any other), or an error as shmring_wait_data(),
- * or -EMSGSIZE: it is longer than @size, and is still there.
+ * Copy the next message out and release it, with all that were advanced past, waiting
+ * for one. Returns its length (0 is a message like any other), or an error as
+ * shmring_wait_data(), or -EMSGSIZE: it is longer than @size, and is still there.
  */
 ssize_t shmring_recv(struct shmring *r, void *buf, size_t size,
 		     const struct shmring_wait *w);

@@ -408,6 +408,24 @@ static void nowait_never_sleeps(void **state)
 	assert_int_equal(shmring_send(&rig->p, buf, 8, &nowait), 8);
 }
 
+/* Its message comes once, and goes with those before it. */
+static void recv_releases_what_was_advanced_past(void **state)
+{
+	struct rig *rig = script(state, nobody_comes);
+	unsigned char buf[8];
+	uint64_t i;
+
+	for (i = 0; i < 3; i++)
+		put(&rig->p, 8, i);
+	step_past(rig);
+	for (i = 1; i < 3; i++) {
+		assert_int_equal(shmring_recv(&rig->c, buf, 8, &nowait), 8);
+		assert_true(is_message(buf, 8, i));
+		assert_int_equal(rig->consumer->tail, rig->start + 16 * (i + 1));
+	}
+	assert_int_equal(shmring_recv(&rig->c, buf, 8, &nowait), -EAGAIN);
+}
+
 static struct rig *poll_script(void **state, int (*meanwhile)(struct rig *rig), bool comes)
 {
 	struct rig *rig = script(state, meanwhile);
@@ -518,6 +536,7 @@ int main(void)
 		cmocka_unit_test(wait_for_much_space_asks_for_it),
 		cmocka_unit_test(send_publishes_what_is_staged_before_it_sleeps),
 		cmocka_unit_test(nowait_never_sleeps),
+		cmocka_unit_test(recv_releases_what_was_advanced_past),
 		cmocka_unit_test(nowait_tells_poll_what_it_is_for),
 		cmocka_unit_test(nowait_looks_again_after_it_has_told_poll),
 		cmocka_unit_test(nowait_hears_of_a_death),
