@@ -360,7 +360,9 @@ int shmring_drain(struct shmring *r, const struct shmring_wait *w);
 
 /*
  * Sleep until the other role is taken: at once if it is, else by the first or the next to
- * take it, who may be gone again when this returns. @w: as for shmring_attach_wait().
+ * take it, who may be gone again when this returns. One that has come and gone before this
+ * thread could look does not end the wait: where that may be, give it a deadline and see
+ * shmring_get_info(). @w: as for shmring_attach_wait().
  *
  * Returns 0 or
  *   -EAGAIN	SHMRING_NOWAIT, and nobody there

@@ -76,6 +76,16 @@ static void arm_watch(struct shmring *r, uint64_t bytes)
 	}
 }
 
+/* No more than can be there: slots may leave a rest. */
+static uint64_t bytes_to_poll_for(const struct shmring *r, uint64_t bytes)
+{
+	uint64_t most = r->role == SHMRING_CONSUMER ? r->c.most : r->capacity;
+
+	if (bytes < r->priv->lowat)
+		bytes = r->priv->lowat;
+	return bytes < most ? bytes : most;
+}
+
 /* Soon again after the other side has done something, and ever later after that. */
 static void arm_timer(struct shmring *r)
 {
@@ -106,7 +116,7 @@ void shmring_memfd_arm_poll(struct shmring *r, uint64_t bytes)
 	}
 	if (drain(p->poll_fd))
 		p->closed = shmring_now();
-	arm_watch(r, p->lowat > bytes ? p->lowat : bytes);
+	arm_watch(r, bytes_to_poll_for(r, bytes));
 }
 
 /*

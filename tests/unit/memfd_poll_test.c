@@ -109,11 +109,40 @@ static void poll_fd_is_not_readable_for_less_than_lowat(void **state)
 	(void)state;
 	assert_int_equal(shmring_create(&c, NULL, &opt), 0);
 	assert_int_equal(shmring_attach_fd(&p, shmring_fd(c), SHMRING_PRODUCER), 0);
+	put(p, 8, 0);
 	fd = shmring_poll_fd(c);
+	assert_false(is_readable(fd));
+	take(c, 8, 0);
 	assert_int_equal(shmring_wait_data(c, &nowait), -EAGAIN);
 	put(p, 80, 1);	/* with its header: 88 bytes */
 	assert_false(is_readable(fd));
 	put(p, 8, 2);
+	assert_true(is_readable(fd));
+	shmring_close(c);
+	shmring_close(p);
+}
+
+/* The ring ends with a rest in which no slot fits. */
+static void poll_fd_is_readable_when_no_slot_fits_any_more(void **state)
+{
+	const struct shmring_options opt = { .backend = SHMRING_MEMFD, .capacity = 4096,
+					     .slot_size = 24, .lowat = 4096,
+					     .role = SHMRING_CONSUMER };
+	struct shmring *p, *c;
+	uint64_t i, nr;
+	int fd;
+
+	(void)state;
+	assert_int_equal(shmring_create(&c, NULL, &opt), 0);
+	assert_int_equal(shmring_attach_fd(&p, shmring_fd(c), SHMRING_PRODUCER), 0);
+	nr = c->capacity / 24;
+	assert_true(c->capacity % 24);
+	fd = shmring_poll_fd(c);
+	assert_int_equal(shmring_wait_data(c, &nowait), -EAGAIN);
+	for (i = 0; i < nr; i++) {
+		assert_false(is_readable(fd));
+		put(p, 24, i);
+	}
 	assert_true(is_readable(fd));
 	shmring_close(c);
 	shmring_close(p);
@@ -229,6 +258,7 @@ int main(void)
 		TEST(poll_fd_forgets_all_that_came_before),
 		TEST(poll_fd_tells_of_an_earlier_death),
 		TEST(poll_fd_is_not_readable_for_less_than_lowat),
+		TEST(poll_fd_is_readable_when_no_slot_fits_any_more),
 		TEST(poll_fd_is_readable_for_a_while_after_a_close),
 		TEST(poll_fd_does_not_count_what_is_held),
 		TEST(poll_fd_is_quiet_after_the_end),
