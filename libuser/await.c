@@ -8,6 +8,8 @@
 
 #define NS_PER_S	1000000000ull
 #define LOOK_AGAIN_NS	NS_PER_S	/* the module may have been loaded */
+#define IN_VAIN_MAX	16		/* sleeps that end with nothing there */
+#define PAUSE_NS	1000000		/* before each one after so many */
 
 struct timespec shmring_timespec(uint64_t ns)
 {
@@ -31,12 +33,18 @@ static bool is_bad(const struct shmring_wait *w)
 	return w && ((w->flags & ~SHMRING_NOWAIT) || (unsigned int)w->policy > SHMRING_SPIN);
 }
 
-/* After a look that has found nothing: 0, or why there is no time for another. */
-static int check_time(const struct shmring_wait *w)
+/*
+ * After a look that has found nothing, the @looks before it as well: 0, or why there is
+ * no time for another. Another process can end each sleep as it begins: then this pauses,
+ * so that the wait does not take a CPU, and a signal finds it asleep.
+ */
+static int check_time(const struct shmring_wait *w, unsigned int looks)
 {
 	if (w && (w->flags & SHMRING_NOWAIT))
 		return -EAGAIN;
-	return w && w->deadline && shmring_now() >= w->deadline ? -ETIMEDOUT : 0;
+	if (w && w->deadline && shmring_now() >= w->deadline)
+		return -ETIMEDOUT;
+	return looks < IN_VAIN_MAX ? 0 : shmring_sleep_fd(-1, shmring_now() + PAUSE_NS);
 }
 
 /* For a while: a ring may come to be in the other backend than the one that is watched. */
@@ -58,6 +66,7 @@ int shmring_attach_wait(struct shmring **r, const char *name, enum shmring_role 
 			const struct shmring_wait *w)
 {
 	SHMRING_NO_CANCEL;
+	unsigned int looks = 0;
 	int ret;
 
 	if (is_bad(w))
@@ -66,7 +75,7 @@ int shmring_attach_wait(struct shmring **r, const char *name, enum shmring_role 
 		ret = shmring_attach(r, name, role);
 		if (ret != -ENOENT)
 			return ret;
-		ret = check_time(w);
+		ret = check_time(w, looks++);
 		if (!ret)
 			ret = wait_name(name, role, w ? w->deadline : 0);
 	} while (!ret);
@@ -86,6 +95,7 @@ static bool is_peer_live(const struct shmring *r)
 int shmring_wait_peer(struct shmring *r, const struct shmring_wait *w)
 {
 	SHMRING_NO_CANCEL;
+	unsigned int looks = 0;
 	int ret = 0;
 
 	if (r->role == SHMRING_HANDLE)
@@ -93,7 +103,7 @@ int shmring_wait_peer(struct shmring *r, const struct shmring_wait *w)
 	if (is_bad(w))
 		return -EINVAL;
 	while (!ret && !is_peer_live(r)) {
-		ret = check_time(w);
+		ret = check_time(w, looks++);
 		if (!ret)
 			ret = r->priv->backend->wait_peer(r, w ? w->deadline : 0);
 	}

@@ -38,8 +38,14 @@ static void arms(struct shmring *r, uint64_t bytes)
 	backend_.armed = bytes;
 }
 
+static int waits_for_a_peer(struct shmring *r, uint64_t deadline)
+{
+	return sleeps(r, 0, 0, deadline);
+}
+
 static const struct shmring_backend scripted = { .name = "scripted", .wait = sleeps,
-						 .wake = wakes, .arm_poll = arms };
+						 .wake = wakes, .arm_poll = arms,
+						 .wait_peer = waits_for_a_peer };
 
 static void use(struct rig *rig, int (*meanwhile)(struct rig *rig))
 {
@@ -433,6 +439,23 @@ static void wait_in_vain_costs_little_and_hears_signals(void **state)
 	assert_int_equal(sigaction(SIGALRM, &old, NULL), 0);
 }
 
+/* Again and again: the first signal may come while it is awake. */
+static void wait_for_a_peer_in_vain_hears_signals(void **state)
+{
+	const struct itimerval often = { .it_value.tv_usec = 50000, .it_interval.tv_usec = 10000 };
+	const struct shmring_wait wait = { .deadline = shmring_deadline(10000000000) };
+	struct sigaction action = { .sa_handler = note_signal }, old;
+	struct rig *rig = *state;
+
+	use(rig, nothing_comes);
+	assert_int_equal(sigaction(SIGALRM, &action, &old), 0);
+	assert_int_equal(setitimer(ITIMER_REAL, &often, NULL), 0);
+	assert_int_equal(shmring_wait_peer(&rig->c, &wait), -EINTR);
+	assert_int_equal(setitimer(ITIMER_REAL, &(struct itimerval){ 0 }, NULL), 0);
+	assert_int_equal(sigaction(SIGALRM, &old, NULL), 0);
+	assert_in_range(backend_.nr, 1, 2000);
+}
+
 static void wait_in_vain_ends_at_its_deadline(void **state)
 {
 	struct rig *rig = *state;
@@ -463,6 +486,7 @@ int main(void)
 		cmocka_unit_test(sides_say_where_they_wait),
 		cmocka_unit_test(nobody_spins_on_the_cpu_of_the_other_side),
 		cmocka_unit_test(wait_in_vain_costs_little_and_hears_signals),
+		cmocka_unit_test(wait_for_a_peer_in_vain_hears_signals),
 		cmocka_unit_test(wait_in_vain_ends_at_its_deadline),
 	};
 
