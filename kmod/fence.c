@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Who pays for the fence between a publisher's store of its position and its load
- * of the other side's wake_at.
+ * The fence between a publisher's store of its position and its load of the other side's
+ * wake_at, and which side pays for it.
  *
  * Sleeping is rare and slow, publishing is neither: so the sleeper pays, by having
  * the publisher's CPUs execute a full barrier (J). But where one side sleeps for
@@ -39,8 +39,8 @@
  *			start. That takes some ticks, in which a sleeper naps and
  *			looks, again and again; so the publisher fences for longer.
  *			A caller that does not look again by itself, as poll, is woken
- *			to do so when the grace period is over; it asks for fences for
- *			good, as this would happen for each credit otherwise.
+ *			to do so when the grace period is over. It asks for fences for
+ *			good: otherwise it would need a grace period for each credit.
  *
  * A side cannot use (J) against the other one at will: there is one for each so many
  * bytes that the other side itself has published, at most. A position for that is the
@@ -99,8 +99,8 @@ static u64 credit(const struct shmring *ring, u64 position)
 }
 
 /*
- * Who maps the side's own regions, so that nobody else can publish. The pointer
- * is good while it is there: it goes with the last of these mappings.
+ * Note the mm that maps the side's own regions: only it can publish. The pointer is valid
+ * while it is set: it is cleared with the last of these mappings.
  */
 void shmring_set_mm(struct shmring_side *side, struct mm_struct *mm)
 {
@@ -127,8 +127,8 @@ static void full_barrier(void *unused)
 }
 
 /*
- * J: a full barrier on all CPUs that run @peer. Who switches to it, or maps the ring,
- * after we have looked, has passed one of its own after our stores.
+ * J: a full barrier on all CPUs that run @peer. A CPU that switches to it, or a process
+ * that maps the ring, after we have looked, passes a barrier of its own after our stores.
  */
 static void interrupt_peer(struct shmring_side *peer)
 {
@@ -172,7 +172,7 @@ static void ask(struct shmring_side *side, struct shmring_side *peer, u64 until)
 		side->grace = start_poll_synchronize_rcu(); /* J, likewise, begins */
 }
 
-/* If what was asked for last has been heard, rely on it. Under fence_lock. */
+/* If the last (J) is over, rely on the fences asked for before it. Under fence_lock. */
 static void rely(struct shmring_side *side)
 {
 	if (can_interrupt() || poll_state_synchronize_rcu(side->grace))
@@ -190,8 +190,8 @@ static void rely(struct shmring_side *side)
  * Called after the store of @side's wake_at and a full barrier (D), with interrupts
  * enabled and no lock held.
  *
- * Return: true, and whoever then loads @peer's position sees what was published
- * without regard to wake_at. False: not yet; look again some ticks later, or call
+ * Return: true: a caller that now loads @peer's position sees everything that was
+ * published without seeing wake_at. False: not yet; look again some ticks later, or call
  * shmring_fence_later().
  */
 bool shmring_fence_peer(struct shmring *ring, struct shmring_side *side,
@@ -218,7 +218,7 @@ bool shmring_fence_peer(struct shmring *ring, struct shmring_side *side,
 }
 EXPORT_SYMBOL_IF_KUNIT(shmring_fence_peer);
 
-/* A grace period has passed since fences were asked for, for good: everybody looks again. */
+/* A grace period has passed since fences were asked for, for good: all waiters look again. */
 static void rely_and_wake(struct work_struct *work)
 {
 	struct shmring_side *side = container_of(to_rcu_work(work), struct shmring_side,
@@ -253,8 +253,8 @@ void shmring_fence_init(struct shmring *ring, struct shmring_side *side)
  * @side: the sleeper's side, after shmring_fence_peer() has said no
  * @peer: the publisher's
  *
- * Asks for fences for good. When the publisher is known to heed that, everybody on @side is
- * woken once, to arm and look again. The caller has queued there. Does not sleep: the
+ * Asks for fences for good. When the publisher is known to fence, all waiters on @side are
+ * woken once, to arm and look again; the caller has queued there. Does not sleep: the
  * callers are poll, epoll_ctl and commands of io_uring, which promise not to.
  */
 void shmring_fence_later(struct shmring *ring, struct shmring_side *side,

@@ -2,11 +2,11 @@
 /*
  * What rings may take: of a user's RLIMIT_MEMLOCK, and of the module's max_pages.
  *
- * The user who makes a ring is charged for it, as long as it has its name or this user
- * has a file of it open. After that others keep it, and the user of the oldest file that
- * is open is charged: so nobody can keep another user's limit spent by holding on to a
- * ring. A file is the user's who opened it, with CREATE, OPEN or ATTACH; a descriptor
- * that is passed on is a file of the sender's.
+ * A ring is charged to the user that made it, as long as the ring has its name or that
+ * user has a file of it open. After that only others keep the ring, and it is charged to
+ * the user of the oldest open file. Otherwise a user could keep another one's limit spent
+ * by holding on to a ring. A file belongs to the user that opened it with CREATE, OPEN or
+ * ATTACH: a descriptor that is passed on is still a file of its sender.
  */
 #include <linux/capability.h>
 #include <linux/cred.h>
@@ -44,7 +44,7 @@ MODULE_PARM_DESC(max_pages, "Most pages that all rings may have (default: a quar
 
 static atomic_long_t shmring_total_pages = ATOMIC_LONG_INIT(0);
 
-/* Shown to root; not to be set, not on loading either. */
+/* Shown to root. It cannot be set, not even when the module is loaded. */
 static int set_pages(const char *val, const struct kernel_param *kp)
 {
 	return -EPERM;
@@ -90,7 +90,7 @@ static bool charge_user(struct shmring *ring)
 			return false;
 		atomic_long_add(ring->nr_pages, &cred->user->locked_vm);
 	}
-	/* It stores a zero that whoever shares the credentials stores: the kernel's race. */
+	/* get_cred() stores a zero, as every user of the credentials does: the kernel's race. */
 	ring->cred = data_race(get_cred(cred));
 	ring->creator = cred->user;
 	return true;
@@ -125,7 +125,7 @@ void shmring_uncharge(struct shmring *ring)
 	atomic_long_sub(ring->nr_pages, &shmring_total_pages);
 }
 
-/* The creator has gone: charge the user who has had a file for longest. Under ring->lock. */
+/* If the creator has gone, charge the user of the oldest open file. Under ring->lock. */
 static void hand_over(struct shmring *ring)
 {
 	const struct shmring_file *oldest;
@@ -137,7 +137,7 @@ static void hand_over(struct shmring *ring)
 	oldest = list_first_entry(&ring->files, struct shmring_file, list);
 	if (oldest->cred->user == from->user)
 		return;
-	/* Above the limit, too: this user keeps the ring, and can let it go. */
+	/* Even above the limit: no call can be refused here, and the user can close the file. */
 	atomic_long_add(ring->nr_pages, &oldest->cred->user->locked_vm);
 	atomic_long_sub(ring->nr_pages, &from->user->locked_vm);
 	ring->cred = get_cred(oldest->cred);

@@ -56,7 +56,7 @@ void shmring_look(struct shmring_file *sf, struct shmring_look *look)
 		look->theirs = READ_ONCE(*peer->position);
 }
 
-/* Under wait.lock: is ready_at of who holds the other role now? */
+/* Under wait.lock: does ready_at stand for the present holder of the other role? */
 static bool ready_at_is_of(const struct shmring_side *side, const struct shmring_side *peer,
 			   u32 epoch)
 {
@@ -77,7 +77,7 @@ static bool went_back(struct shmring_file *sf, const struct shmring_look *look)
 
 	if (look->gone || look->theirs >= READ_ONCE(side->ready_at))
 		return false;
-	/* Surely? ready_at may have come after the look; a position read now is not older. */
+	/* ready_at may have been set after the look, so compare with a position read now. */
 	spin_lock_irq(&side->wait.lock);
 	ret = ready_at_is_of(side, peer, look->epoch) &&
 	      READ_ONCE(*peer->position) < side->ready_at;
@@ -85,7 +85,7 @@ static bool went_back(struct shmring_file *sf, const struct shmring_look *look)
 	return ret;
 }
 
-/* The caller, which had armed, is ready: remember for which position of the other side. */
+/* The caller had armed and is ready: remember for which position of the other side. */
 static void remember_ready(struct shmring_file *sf, const struct shmring_look *look)
 {
 	struct shmring_side *side = shmring_side(sf->ring, sf->role);
@@ -111,7 +111,7 @@ static int data_ready(struct shmring_file *sf, const struct shmring_look *look, 
 		return 1;
 	if (look->gone)
 		return used ? 1 : -ENODATA;
-	/* They would wait for each other for ever. */
+	/* Otherwise the two sides would wait for each other for ever. */
 	return used && shmring_producer_wants_space(sf->ring, look->own);
 }
 
@@ -131,7 +131,7 @@ static int space_ready(struct shmring_file *sf, const struct shmring_look *look,
  * @look: what shmring_look() has found
  * @bytes: how much data, or space, would do
  *
- * A position that cannot be counts as ready: the library looks for itself, and says so.
+ * A false position counts as ready: the library then looks for itself and says -EBADMSG.
  *
  * Return: 1: yes; 0: not yet; -EPIPE, -ENODATA: the other side is gone;
  * -ESHUTDOWN: this endpoint's role is over; -EBADMSG: the other side's position has gone back.
@@ -157,7 +157,7 @@ int shmring_ready(struct shmring_file *sf, u64 bytes)
 }
 EXPORT_SYMBOL_IF_KUNIT(shmring_ready);
 
-/* The same for a caller that has armed: what it relies on must not be taken back. */
+/* The same for a caller that has armed: a position it relies on must not go back later. */
 int shmring_judge_armed(struct shmring_file *sf, const struct shmring_look *look, u64 bytes)
 {
 	int ret = shmring_judge(sf, look, bytes);

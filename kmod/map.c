@@ -140,9 +140,9 @@ static int insert(struct vm_area_struct *vma, unsigned long *addr, struct page *
  * follows to a page: the fast way of get_user_pages() looks at no VMA. The mapping
  * holds the file, the file holds the ring, and the ring its pages.
  *
- * That takes as long as the caller is given CPU time, so no lock is held but its own
- * mmap_lock. Nobody else can find the VMA yet; if this fails, the core unmaps what
- * has been mapped.
+ * How long that takes depends on the CPU time that the caller is given, so no lock is held
+ * but its own mmap_lock. No other thread can find the VMA yet; if this fails, the core
+ * unmaps what has been mapped.
  */
 static int populate(struct vm_area_struct *vma, struct shmring *ring,
 		    const struct shmring_span *span)
@@ -172,7 +172,7 @@ static int may_map_own(const struct shmring_file *sf, const struct shmring_span 
 	return 0;
 }
 
-/* Count a mapping of @span before it is there, so that nobody else can begin one. */
+/* Count a mapping of @span before it is there, so that no second one can begin. */
 static int reserve_own(struct shmring_file *sf, const struct shmring_span *span,
 		       struct mm_struct *mm)
 {
@@ -193,9 +193,9 @@ static int reserve_own(struct shmring_file *sf, const struct shmring_span *span,
 }
 
 /*
- * The mapping has failed. The role has not ended meanwhile: the file is in use, and the
- * caller's mmap_lock keeps its other mappings of this file, which only this process can
- * have. So where none is left, there has been none.
+ * The mapping has failed. The role has not ended meanwhile, because the file is in use and
+ * the caller's mmap_lock keeps its other own mappings, which only this process can have. So
+ * if no mapping is left now, there was none before.
  */
 static void unreserve_own(struct shmring_file *sf, const struct shmring_span *span)
 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Names, who may use them, and the set of all rings. */
+/* Names, the rights to them, and the set of all rings. */
 #include <linux/capability.h>
 #include <linux/cred.h>
 #include <linux/ctype.h>
@@ -18,16 +18,16 @@
 #include "ring.h"
 
 /*
- * The set of all rings, and the name and flags of every ring in it. What is done under
- * it does not take longer the more rings there are, but for the logarithm of that.
- * Capabilities are asked for under it, as System V IPC does under its spinlocks.
+ * Protects the set of all rings, and the name and flags of every ring in it. The time for
+ * which it is held grows only with the logarithm of the number of rings. Capabilities are
+ * checked under it, as System V IPC does under its spinlocks.
  */
 spinlock_t shmring_names_lock = __SPIN_LOCK_UNLOCKED(shmring_names_lock);
 EXPORT_SYMBOL_IF_KUNIT(shmring_names_lock);
 
 static struct rb_root shmring_rings = RB_ROOT;
 
-/* The rings with names, by a hash that nobody can aim at, and who waits for one. */
+/* The named rings, by a hash with a secret key, and the waiters for a name. */
 static struct bucket {
 	struct hlist_head rings;
 	wait_queue_head_t waiters;
@@ -55,8 +55,8 @@ bool shmring_in_initial_ns(void)
 }
 
 /*
- * Is the ring of the caller's IPC namespace? Or, where its id can be one that a dead
- * namespace had, of one with the same owner, in which root is the same, too.
+ * Is the ring of the caller's IPC namespace? Where the id of a dead namespace can be used
+ * again, it may be of that dead one, if both have the same owner: root is the same there.
  */
 bool shmring_in_this_ns(const struct shmring *ring)
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * poll, which looks once and leaves it to others to sleep: whoever asked must be woken
- * to ask again. What is armed, and why no wake-up is lost: see wait.c.
+ * poll, which looks once and does not sleep itself: its caller sleeps, and must be woken to
+ * call it again. For what is armed, and why no wake-up is lost, see wait.c.
  */
 #include <linux/fs.h>
 #include <linux/poll.h>
@@ -36,8 +36,8 @@ static __poll_t mask_of(struct shmring_file *sf, const struct shmring_look *look
 }
 
 /*
- * Level-triggered: arm only if not ready; whoever asked looks again before it
- * sleeps the next time. Edge-triggered, it does not: it must be woken for whatever
+ * Level-triggered: arm only if not ready; the caller looks again before it sleeps the
+ * next time. Edge-triggered, the caller does not look again: it must be woken for whatever
  * comes after what is there now, so always arm, for the next position.
  */
 __poll_t shmring_poll(struct file *file, poll_table *pt)

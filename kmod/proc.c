@@ -26,8 +26,8 @@ const char *shmring_role_name(u32 role)
 }
 
 /*
- * An anonymous ring has no mode to go by: its owner's, and root's, to see. Root of the
- * initial namespaces sees what takes the machine's memory in any other.
+ * An anonymous ring has no mode to go by: its owner and root see it. Root of the initial
+ * namespaces sees the rings of all namespaces, as they take the machine's memory.
  */
 static bool may_see(const struct shmring *ring)
 {
@@ -39,7 +39,7 @@ static bool may_see(const struct shmring *ring)
 	       ns_capable(current->nsproxy->ipc_ns->user_ns, CAP_SYS_ADMIN);
 }
 
-/* To who has opened the file: a set-uid program may be made to read it. */
+/* By the rights of the process that opened the file: a set-uid program may be made to read it. */
 static bool visible(const struct seq_file *m, const struct shmring *ring)
 {
 	const struct cred *reader = override_creds(m->file->f_cred);

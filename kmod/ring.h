@@ -5,7 +5,7 @@
  *   struct shmring		a ring: pages, two sides, a name. Lives as long as a
  *			file of it does (a mapping holds its file), or, if
  *			persistent, its name.
- *   struct shmring_side	one per role: who holds it, who waits.
+ *   struct shmring_side	one per role: its holder, its waiters.
  *   struct shmring_file	an open file: a ring file (no role) or an endpoint.
  *
  * Locks, outermost first:
@@ -107,9 +107,9 @@ struct shmring {
 	struct shmring_status *status;
 	struct shmring_lane *lane;
 
-	/* Who is charged, see limit.c; under ring->lock. */
-	const struct cred *cred;	/* of the user who is */
-	const struct user_struct *creator; /* NULL: no longer that one */
+	/* The user that is charged, see limit.c; under ring->lock. */
+	const struct cred *cred;	/* of that user */
+	const struct user_struct *creator; /* NULL: the charge has been handed over */
 	struct list_head files;		/* oldest first */
 	unsigned int nr_own_files;	/* of the creator's */
 	bool named;
@@ -134,12 +134,12 @@ struct shmring_file {
 	u32 role;			/* SHMRING_ROLE_* */
 	u32 rights;			/* SHMRING_RIGHT_* */
 	struct list_head list;		/* ring->files; ring->lock */
-	const struct cred *cred;	/* the file's, once it is there; likewise */
+	const struct cred *cred;	/* the file's, once it is there; ring->lock */
 	u64 lowat;			/* poll says ready at this many bytes; READ_ONCE() */
 	unsigned int cancels;		/* of io_uring's waits, so far; wait.lock */
 
 	/* Of the role's own regions; under ring->lock. */
-	struct mm_struct *mm;		/* who maps them; only compared */
+	struct mm_struct *mm;		/* that maps them; only compared */
 	unsigned long mapped;		/* which have been */
 	unsigned int nr_vmas;		/* how many mappings there are */
 };
@@ -159,7 +159,7 @@ struct shmring *shmring_alloc(u64 capacity, u32 slot_size);
 void shmring_free(struct shmring *ring);
 void shmring_put(struct shmring *ring);
 
-/* limit.c: who is charged */
+/* limit.c: charging the memory */
 extern unsigned long shmring_max_pages;
 
 int shmring_charge(struct shmring *ring);
@@ -193,7 +193,7 @@ int shmring_mmap(struct file *file, struct vm_area_struct *vma);
 struct shmring_look {
 	u64 own;			/* this side's position */
 	u64 theirs;			/* the other side's, or where the stream ends */
-	u32 epoch;			/* who holds the other role */
+	u32 epoch;			/* of the other role's holder */
 	bool gone;
 };
 

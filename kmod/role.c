@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Who holds which role, and the positions that a role leaves. */
+/* The holders of the roles, and the positions that a role leaves. */
 #include <linux/align.h>
 #include <linux/container_of.h>
 #include <linux/lockdep.h>
@@ -137,7 +137,7 @@ int shmring_role_begin(struct shmring_file *sf)
 		WRITE_ONCE(side->half->epoch, side->half->epoch + 1);
 		/* Pairs with the acquires named in shmring_role_end(). */
 		smp_store_release(&side->half->state, SHMRING_PEER_LIVE);
-		/* WAIT_PEER sleeps for this; and a poller that saw an end gets an edge. */
+		/* WAIT_PEER sleeps for this. A poller that saw the end of a role gets an edge. */
 		shmring_wake_all(shmring_peer(ring, sf->role));
 	}
 	spin_unlock(&ring->lock);

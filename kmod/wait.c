@@ -35,8 +35,9 @@
 #define NAP_NS		NSEC_PER_MSEC
 
 /*
- * Have the other side call WAKE once its position reaches @at. Whoever looks at
- * the position after this sees it, or will be woken: if true. If not, not yet.
+ * Have the other side call WAKE once its position reaches @at. If this returns true, a
+ * caller that then looks at the position sees @at reached, or will be woken. If false, the
+ * barrier (J) is still under way, and a wake-up may be missed.
  */
 static bool arm(struct shmring_file *sf, u64 at)
 {
@@ -44,7 +45,7 @@ static bool arm(struct shmring_file *sf, u64 at)
 
 	spin_lock_irq(&side->wait.lock);
 	if (at < side->half->wake_at)
-		/* Who finds that we wait finds what we published before: shmring_look_for_data(). */
+		/* A peer that sees us armed sees what we published: look.c of the library. */
 		smp_store_release(&side->half->wake_at, at);
 	spin_unlock_irq(&side->wait.lock);
 	smp_mb(); /* D, matches I */
@@ -52,9 +53,9 @@ static bool arm(struct shmring_file *sf, u64 at)
 }
 
 /*
- * The caller is at @own. Arm for the position @at, and let nobody wait for ever: a
- * consumer that waits for more than there is must hear of a producer that waits for
- * space, and be content with any data while it does; data_ready() then calls it
+ * The caller is at @own. Arm for the position @at, and see to it that the two sides do
+ * not wait for each other for ever: a consumer that waits for more than there is must be
+ * woken for any data while the producer waits for space; data_ready() then calls it
  * ready. Both arm first and look at the other's wake_at after (D), so one of them
  * sees it.
  */
@@ -67,7 +68,7 @@ static bool arm_at(struct shmring_file *sf, u64 own, u64 at)
 		if (at != own + 1 && shmring_producer_wants_space(sf->ring, own))
 			sure = arm(sf, own + 1);
 	} else if (shmring_waits(peer)) {
-		/* Not if it has nothing, and the next byte wakes it anyway. */
+		/* Not if there is no data and the consumer is armed for the next byte anyway. */
 		if (shmring_used(sf->ring) || READ_ONCE(peer->half->wake_at) > own + 1)
 			shmring_wake(peer);
 	}
@@ -88,8 +89,8 @@ static bool arm_for(struct shmring_file *sf, u64 bytes)
 }
 
 /*
- * For callers that will look once more, and then leave it to others to sleep. Those that
- * cannot be sure of their WAKE yet are woken once more, when they can.
+ * For callers that look once more and return, so that their own caller sleeps. If the WAKE
+ * is not certain yet, they are woken once more when it is.
  */
 static void make_sure(struct shmring_file *sf)
 {
@@ -127,9 +128,9 @@ static bool sleep_until(ktime_t until)
 }
 
 /*
- * Sleep until @bytes are there, or a signal or the deadline; for the first millisecond, as
- * long as @mark are not. A sleeper that has been woken looks before it arms again: it may
- * be through. One that is not sure of its WAKE naps, and looks again.
+ * Sleep until @bytes are there, or a signal or the deadline comes; in the first millisecond,
+ * until @mark are there. A sleeper that has been woken looks before it arms again, as it may
+ * be done. A sleeper whose WAKE is not certain yet naps, and looks again.
  */
 static int sleep_for(struct shmring_file *sf, u64 bytes, u64 mark, ktime_t deadline)
 {
@@ -253,10 +254,10 @@ int shmring_wait_peer(struct shmring_file *sf, ktime_t deadline)
 EXPORT_SYMBOL_IF_KUNIT(shmring_wait_peer);
 
 /*
- * Wake whoever waits on @side. Nobody: one load. Exclusive waiters, too, are all woken:
- * the reset is for all of them, and a single one may leave without looking. Without a
- * key: io_uring takes one for the answer and does not call poll, which then would not
- * arm again.
+ * Wake all waiters on @side; if there are none, this is one load. Exclusive waiters, too,
+ * are all woken: the reset is for all of them, and a single one may leave without looking.
+ * The wake-up has no key: io_uring would take a key for the answer and not call poll, which
+ * then would not arm again.
  */
 void shmring_wake(struct shmring_side *side)
 {
@@ -272,7 +273,7 @@ void shmring_wake(struct shmring_side *side)
 }
 EXPORT_SYMBOL_IF_KUNIT(shmring_wake);
 
-/* Something else than a position has changed: wake everybody on @side. */
+/* Something other than a position has changed: wake all waiters on @side. */
 void shmring_wake_all(struct shmring_side *side)
 {
 	spin_lock_irq(&side->wait.lock);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Waiting for those who are to come: for a ring to be made, and for the other side. */
+/* Waiting for a ring to be made, and for the other side to attach. */
 #define _GNU_SOURCE 1
 #include <poll.h>
 
@@ -47,7 +47,7 @@ static int check_time(const struct shmring_wait *w, unsigned int looks)
 	return looks < IN_VAIN_MAX ? 0 : shmring_sleep_fd(-1, shmring_now() + PAUSE_NS);
 }
 
-/* For a while: a ring may come to be in the other backend than the one that is watched. */
+/* Waits a second at most: by then the ring may be one of the other backend. */
 static int wait_name(const char *name, enum shmring_role role, uint64_t deadline)
 {
 	uint64_t until = shmring_now() + LOOK_AGAIN_NS;

@@ -42,7 +42,7 @@ struct shmring_spin {
 /* Where a ring is made or looked for, and why there. */
 struct shmring_choice {
 	const struct shmring_backend *backend;
-	const char *reason;	/* for people */
+	const char *reason;	/* as text to print */
 	bool automatic;		/* neither the caller nor the environment asked for it */
 };
 
@@ -60,7 +60,7 @@ struct shmring_private {
 	bool polls_by_timer;	/* memfd: poll_fd is a timer ... */
 	uint64_t timer_ns;	/* ... that has been set for so long */
 	uint64_t timer_seen;	/* ... after a look that found the peer there */
-	uint64_t closed;	/* memfd: when poll last heard of a close, ns; 0: long ago */
+	uint64_t closed;	/* memfd: when poll last saw an event of a close, ns; 0: long ago */
 	uint64_t fenced_until;	/* memfd: the peer is known to fence below this position */
 	void *base;		/* the mapping */
 	size_t size;		/* and its bytes */
@@ -72,7 +72,7 @@ struct shmring_private {
 	uint64_t sleeps;	/* times this endpoint slept */
 	uint64_t wakes;		/* wake-up system calls it made */
 	bool crowded;		/* the peer last waited on this CPU: do not spin */
-	bool refused;		/* has counted that the peer lied */
+	bool refused;		/* this endpoint's -EBADMSG has been counted */
 	char name[SHMRING_NAME_MAX];	/* memfd: of the file in /dev/shm */
 	bool persists;		/* memfd: the name stays when the last holder goes */
 };
@@ -109,12 +109,12 @@ struct shmring_backend {
 	int (*wait_name)(const char *name, enum shmring_role role, uint64_t until);
 	int (*wait_peer)(struct shmring *r, uint64_t deadline);
 
-	/* See whether the other side has died without a word; NULL: it cannot. */
+	/* See whether the other side was killed; NULL: the kernel ends its role. */
 	void (*check_peer)(struct shmring *r);
 
 	/*
 	 * About to say -EAGAIN: have the poll descriptor ready once there are @bytes, counted
-	 * from what the other side has been told. NULL: there is none.
+	 * from this side's public position. NULL: there is nothing to do.
 	 */
 	void (*arm_poll)(struct shmring *r, uint64_t bytes);
 	int (*poll_fd)(struct shmring *r);			/* a descriptor */

@@ -12,8 +12,8 @@ const struct shmring_backend *const shmring_backends[SHMRING_NR_BACKENDS] = {
 };
 
 /*
- * The backend that $SHMRING_BACKEND names; AUTO: none. A set-uid program takes none from
- * there: its caller would choose where the program's rings are.
+ * The backend that $SHMRING_BACKEND names; AUTO: none. A set-uid program ignores the
+ * variable, which its caller controls.
  */
 static int backend_of_environment(enum shmring_backend_id *id)
 {
@@ -34,8 +34,8 @@ static int backend_of_environment(enum shmring_backend_id *id)
 
 /*
  * Choose the backend of a new ring or of a name; @id is what the caller asks for. Where
- * the device is there, the module is the answer, whatever it says to this user or of this
- * name: anybody may put a memfd ring in the place of a ring that the module refuses.
+ * the device is there, the choice is the module, even if it refuses this user or does not
+ * have this name: any user could put a memfd ring in the place of a ring of the module.
  */
 int shmring_choose_backend(struct shmring_choice *choice, enum shmring_backend_id id)
 {
@@ -62,8 +62,8 @@ int shmring_choose_backend(struct shmring_choice *choice, enum shmring_backend_i
 }
 
 /*
- * Is the name taken by a live ring of the other backend? Only such of this user's or of
- * root's count: a stranger is not to keep a name from the module.
+ * Is the name taken by a live ring of the other backend? Only rings of this user or of
+ * root count: otherwise any user could block a name in the module.
  */
 bool shmring_is_taken_elsewhere(const struct shmring_choice *choice, const char *name)
 {

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT
 /*
- * What there is to wait for, decided from the positions; and what a waiting side says
- * of itself: the position that it wants, and its CPU.
+ * Decides from the positions what there is to wait for; and writes what the other side
+ * reads about a waiting side: the position that it wants, and its CPU.
  */
 #define _GNU_SOURCE 1
 #include <sched.h>
 
 #include "wait.h"
 
-/* Is @position one that a consumer which has given back up to @told must still reach? */
+/* Is @position beyond @told, up to where the consumer has given back? */
 static bool is_ahead(uint64_t position, uint64_t told)
 {
 	/* Signed: NO_WAKE is -1, and a wake_at computed below position 0 is negative. */
@@ -22,15 +22,15 @@ static bool is_full(const struct shmring *r, uint64_t told)
 }
 
 /*
- * The producer waits for space, or there is none, while @held bytes were advanced past
- * and nothing else is there: does it wait for what is held? @wanted is the least that it
- * needs, as its library announces it; 0: it did not, so believe @wake_at.
+ * All data in the ring has been advanced past and not released, and the producer waits for
+ * space, or there is none. Does the producer wait for the space that is held? @wanted is the
+ * tail that it needs, as it has announced; 0: it has not, so go by @wake_at.
  */
 static bool is_deadlock(struct shmring *r, uint64_t told, uint64_t wake_at, uint64_t wanted)
 {
 	if (is_full(r, told) || is_ahead(wanted ? wanted : wake_at, told))
 		return true;
-	/* Its message fits; it sleeps until more is free, as more will not be. */
+	/* Its message fits, but it sleeps for more space, which will not come: wake it. */
 	__shmring_wake(r);
 	return false;
 }
@@ -44,7 +44,7 @@ static int settle_for_less(struct shmring *r, uint64_t wake_at, uint64_t wanted)
 		return 1;
 	if (!r->c.held)
 		return 0;
-	/* Unless it came since: what the producer waits behind, it published before. */
+	/* Look again: the producer published data before it began to wait. */
 	__shmring_refresh_data(r);
 	if (r->error)
 		return r->error;
@@ -64,8 +64,8 @@ int shmring_look_at_producer(struct shmring *r, uint64_t wake_at)
 	uint64_t wanted = __atomic_load_n(&r->producer->space_wanted, __ATOMIC_ACQUIRE);
 
 	/*
-	 * A producer that armed for what it was given meanwhile has seen that. Edge-
-	 * triggered, it may have used that up, and arms again only if woken.
+	 * A producer that armed while its space was given back has seen that itself. If it
+	 * is edge-triggered, it may have used the space up, and arms again only if woken.
 	 */
 	if (told >= wake_at)
 		__shmring_wake(r);
@@ -75,8 +75,8 @@ int shmring_look_at_producer(struct shmring *r, uint64_t wake_at)
 }
 
 /*
- * The backends and poll count from the position that the other side has been told. No
- * more than can be there: where slots leave a rest, less than the capacity.
+ * @bytes, counted from the position that the other side sees, as the backends and poll
+ * count. At most what can be there: where slots leave a rest, less than the capacity.
  */
 uint64_t shmring_beyond_told(const struct shmring *r, uint64_t bytes)
 {
@@ -87,10 +87,10 @@ uint64_t shmring_beyond_told(const struct shmring *r, uint64_t bytes)
 }
 
 /*
- * Producer, about to wait: say which tail would do, and wake a consumer that sleeps for
- * more data than there is: it is content with less then. The backend sees a producer that
- * sleeps; one that spins, or does not wait at all, is seen by this alone. Not in a wait
- * that is over quickly.
+ * Producer, about to wait: store which tail would do, and wake a consumer that sleeps for
+ * more data than there is, so that it takes less. The consumer sees a sleeping producer by
+ * its wake_at, too; a producer that spins, or does not wait at all, by this alone. A wait that
+ * is over quickly does not come here.
  */
 void shmring_announce(struct shmring *r, struct shmring_want *want)
 {
@@ -112,8 +112,8 @@ static __u32 *cpu_of(const struct shmring *r, enum shmring_role role)
 }
 
 /*
- * Leave this side's CPU where the other side sees it, and see whether that last waited on
- * the same one: then to spin keeps it from going on.
+ * Store this side's CPU where the other side reads it, and note whether the other side last
+ * waited on the same CPU: then a spin here would keep that side from going on.
  */
 void shmring_note_cpu(struct shmring *r)
 {

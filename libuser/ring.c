@@ -92,8 +92,8 @@ int shmring_map_at(struct shmring_private *p, size_t where, size_t len, int prot
 }
 
 /*
- * Are we who made the object, and not a forked child? Its pid does not tell, which may be
- * the parent's in a namespace of its own; that this page was wiped does.
+ * Is this the process that made the object, and not a forked child? The pid cannot say so,
+ * as a child in a namespace of its own may have the parent's. This page is wiped in a child.
  */
 bool shmring_is_ours(const struct shmring_private *p)
 {
@@ -204,7 +204,7 @@ static int new_object(struct shmring **out)
 	return 0;
 }
 
-/* A forked child, whose copy this may be, has no part in the ring. */
+/* Not in a forked child, which has only a copy of the object. */
 static void linger(struct shmring *r)
 {
 	struct shmring_wait wait = { .policy = SHMRING_DEFAULT };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
  * The slow path: look, spin, sleep, look again. look.c decides what there is; a
- * backend only knows how to sleep.
+ * backend only sleeps.
  */
 #define _GNU_SOURCE 1
 #include <poll.h>
@@ -38,7 +38,7 @@ static inline void cpu_relax(void)
 
 /* --------------------------------------------------------------- spinning */
 
-/* Where nobody tells of a death: look now and then whether the peer lives. */
+/* Where no wake-up comes at a death: look now and then whether the peer lives. */
 static void check_peer(struct shmring *r, uint64_t now)
 {
 	struct shmring_private *p = r->priv;
@@ -51,8 +51,8 @@ static void check_peer(struct shmring *r, uint64_t now)
 }
 
 /*
- * Does the other side need this CPU to go on? The shared words are looked at only if they
- * said so last time: in a stream, each look takes a cache line from the other side.
+ * Does the other side need this CPU to go on? Reads the shared words only if they said so
+ * last time: in a stream, each look takes a cache line from the other side.
  */
 static bool is_crowded(struct shmring *r)
 {
@@ -80,8 +80,8 @@ static void fetch_message_to_come(const struct shmring *r)
 
 /*
  * Look until there is something, for @budget ns or until @deadline (0: none), once at
- * least. The clock is read only after some looks, and @spun counts from then. On a CPU
- * that the other side needs, too, each look in vain yields it (SPIN), or ends this.
+ * least. The clock is read only after some looks, and @spun counts from then. If the other
+ * side needs this CPU, too, a look in vain yields it (SPIN), or ends the spin.
  */
 static int spin_for(struct shmring *r, struct shmring_want *want, uint64_t budget,
 		    uint64_t deadline, uint64_t *spun)
@@ -147,7 +147,7 @@ static int look_briefly(struct shmring *r, struct shmring_want *want, uint64_t d
 	return ret;
 }
 
-/* Spin for as long as that is worth it. A spin that met the peer's CPU says nothing. */
+/* Spin for as long as that pays. Learn nothing from a spin that the shared CPU ended. */
 static int spin_a_little(struct shmring *r, struct shmring_want *want, uint64_t deadline)
 {
 	struct shmring_spin *spin = &r->priv->spin;
@@ -178,8 +178,8 @@ static int sleep_once(struct shmring *r, const struct shmring_want *want, uint64
 
 /*
  * The other side has ended many sleeps at once and has published nothing. Look once a
- * millisecond instead, which costs next to no CPU. Signals are let in during the pauses
- * alone: one that came between two would not end the wait.
+ * millisecond instead, which costs next to no CPU. Signals are blocked except in the pauses:
+ * a handler that ran between two pauses would not end the wait.
  */
 static int look_now_and_then(struct shmring *r, struct shmring_want *want, uint64_t deadline)
 {
@@ -224,7 +224,7 @@ static int sleep_on(struct shmring *r, struct shmring_want *want, uint64_t deadl
 	return ret;
 }
 
-/* The caller will not wait. Tell the other side, and poll, what would be waited for. */
+/* NOWAIT: announce to the other side, and set for poll, what the caller lacks. */
 static int refuse_to_wait(struct shmring *r, struct shmring_want *want)
 {
 	uint64_t lowat = r->priv->lowat;
@@ -264,7 +264,7 @@ static int wait_for(struct shmring *r, struct shmring_want *want, const struct s
 	}
 	if (!ret)
 		ret = sleep_on(r, want, deadline, learn);
-	/* An event loop that polls on is to sleep until there is a peer again. */
+	/* An event loop that polls on must sleep until there is a peer again. */
 	if ((ret == -ENODATA || ret == -EPIPE) && r->priv->backend->arm_poll)
 		r->priv->backend->arm_poll(r, shmring_beyond_told(r, want->bytes));
 	return ret < 0 ? ret : 0;
@@ -339,10 +339,10 @@ int shmring_drain(struct shmring *r, const struct shmring_wait *w)
 #define WATCH_BYTES	16384
 
 /*
- * A producer that always finds space never waits, and so never hears of a consumer that was
- * killed, where no kernel tells. A coarse clock is cheap to read, at most every 64th send;
- * one that sends seldom reads it each time. A position says when: a count would be one more
- * store for each message.
+ * A producer that always finds space never waits, and so would not notice, on memfd, that its
+ * consumer was killed. So it reads a coarse clock, which is cheap, every 64th send; a producer
+ * that sends seldom reads it each time. A position says when to read it: a count would be one
+ * more store for each message.
  */
 static __attribute__((__noinline__)) void watch(struct shmring *r, size_t len)
 {
@@ -414,7 +414,7 @@ ssize_t shmring_recv(struct shmring *r, void *buf, size_t size,
 void __shmring_wake(struct shmring *r)
 {
 	r->priv->wakes++;
-	/* A producer that never waits says here where it runs. */
+	/* A producer that never waits stores its CPU here. */
 	shmring_note_cpu(r);
 	r->priv->backend->wake(r);
 }

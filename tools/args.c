@@ -108,7 +108,7 @@ static int parse_policy(const char *s, enum shmring_policy *policy)
 	return 0;
 }
 
-/* Attaching has no option for it: the environment is how the library is told. */
+/* shmring_attach() takes no backend: the library reads it from the environment. */
 static int parse_backend(const char *s)
 {
 	if (strcmp(s, "kmod") && strcmp(s, "memfd"))

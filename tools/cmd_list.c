@@ -128,7 +128,7 @@ static int add_memfd(struct table *t, const char *name)
 	FILE *f;
 	int ret;
 
-	/* Gone meanwhile, somebody else's, or no ring: not to be seen. */
+	/* Gone meanwhile, not the caller's to open, or no ring: not shown. */
 	if (shmring_attach(&r, name, SHMRING_HANDLE))
 		return 0;
 	ret = shmring_get_info(r, &info);
@@ -161,7 +161,7 @@ static int read_shm(struct table *t)
 	return ret;
 }
 
-/* Of $SHMRING_BACKEND; NULL: either. As the library reads it. */
+/* What $SHMRING_BACKEND names, read as the library reads it; NULL: either. */
 static const char *backend_asked_for(void)
 {
 	const char *name = getenv("SHMRING_BACKEND");

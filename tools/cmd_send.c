@@ -54,7 +54,7 @@ static int copy_in(const struct args *a, struct shmring *r, struct traffic *t)
 	}
 }
 
-/* In slices: one that comes and goes before the call is not waited for. */
+/* In slices: a receiver may come and go before the call, which would then wait for the next. */
 static int wait_for_receiver(struct shmring *r)
 {
 	struct shmring_wait w = { 0 };
@@ -71,9 +71,9 @@ static int wait_for_receiver(struct shmring *r)
 }
 
 /*
- * A ring goes with its last holder. If that is this process, then leaving before
- * everything has been received would throw it away, and leaving before a receiver is
- * there the end of an empty stream.
+ * A ring goes with its last holder, which may be this process. If it ended before
+ * everything has been received, that would be lost; if it ended before a receiver is there,
+ * the end of an empty stream would be lost.
  */
 static int drain(const struct args *a, struct shmring *r)
 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* shmring unlink: remove names; whoever has the ring keeps it. */
+/* shmring unlink: remove names; processes that have the ring keep it. */
 #include "tool.h"
 
 int cmd_unlink(const struct args *a)

@@ -7,9 +7,9 @@
 #define MAX_RACES	100	/* lost in a row; 10 ms each */
 
 /*
- * Two that make the same ring at once: one gets EEXIST and attaches. The ring may go away
- * in between, so this starts again from the top; but not for ever, as the name may be
- * that of a ring of the other backend.
+ * Of two processes that make the same ring at once, one gets EEXIST and attaches. The ring
+ * may go away in between, so start again from the top; but not for ever, as the name may
+ * belong to a ring of the other backend.
  */
 static int make_or_attach(const struct args *a, enum shmring_role role, struct shmring **r,
 			  bool *made)

@@ -16,7 +16,7 @@ static const struct verb verbs[] = {
 	{ "info", "NAME", 1, 1, "b", "Show one ring.", "", cmd_info },
 	{ "create", "NAME", 1, 1, "Csmb", "Make a ring that stays until it is unlinked.", "",
 	  cmd_create },
-	{ "unlink", "NAME...", 1, 1024, "b", "Remove names; whoever has the ring keeps it.", "",
+	{ "unlink", "NAME...", 1, 1024, "b", "Remove names; processes that have the ring keep it.", "",
 	  cmd_unlink },
 };
 

@@ -72,7 +72,7 @@ enum shmring_policy {
 
 /* Where the ring lives. */
 enum shmring_backend_id {
-	SHMRING_AUTO,		/* $SHMRING_BACKEND (not of a set-uid program), else
+	SHMRING_AUTO,		/* $SHMRING_BACKEND (which a set-uid program ignores), else
 				 * kmod where there is a /dev/shmring, else memfd
 				 */
 	SHMRING_KMOD,		/* /dev/shmring */
@@ -165,19 +165,20 @@ struct shmring {
  *   -EFBIG	capacity above SHMRING_CAPACITY_MAX
  *   -EEXIST	the name is taken; SHMRING_AUTO, with the module: by a memfd ring of the
  *		caller's or of root's
- *   -EBUSY	somebody took the role between the ring's making and its taking
- *   -EDQUOT	RLIMIT_MEMLOCK would be exceeded: all processes of the user count
+ *   -EBUSY	another process took the role after the ring was made
+ *   -EDQUOT	RLIMIT_MEMLOCK would be exceeded, to which the rings of all processes of
+ *		the user count
  *   -ENOSPC	the module's limit (max_pages) would be exceeded
  *   -ENOMEM	no memory, or no addresses for the ring, which is mapped twice
- *   -EACCES	/dev/shmring is there, and not for the caller; memfd is taken only where
- *		it is asked for or there is no /dev/shmring
+ *   -EACCES	/dev/shmring is there, and the caller may not open it; memfd is taken only
+ *		where it is asked for or there is no /dev/shmring
  *   -ENODEV	backend is SHMRING_KMOD and the module is not loaded
  *   -EPROTO	the kernel speaks another version of the ABI
- *   -EOPNOTSUPP	SHMRING_PERSIST where it cannot be had; no MADV_WIPEONFORK; memfd:
- *		no /proc, and no name
+ *   -EOPNOTSUPP	SHMRING_PERSIST outside the initial IPC namespace; a kernel without
+ *		MADV_WIPEONFORK; memfd: there is no /proc, and the ring has no name
  *   -ETIMEDOUT	memfd: another process has locked the ring's file for a second
  *   -EMFILE, -ENFILE	no file descriptor
- *   -ENOENT, -EROFS	memfd: there is no /dev/shm or no /proc, or it is read-only
+ *   -ENOENT, -EROFS	memfd, with a name: there is no /dev/shm, or it is read-only
  */
 int shmring_create(struct shmring **r, const char *name,
 		   const struct shmring_options *opt);
@@ -190,8 +191,8 @@ int shmring_create(struct shmring **r, const char *name,
  * Returns 0 or
  *   -ENOENT	no such name
  *   -EACCES	the ring's mode does not let the caller take this role; /dev/shmring is
- *		there, and not for the caller; memfd: what a
- *		dead ring has left has this name, and is not the caller's to remove
+ *		there, and the caller may not open it; memfd: all processes that had a ring
+ *		of this name were killed, and the caller may not remove the file they left
  *   -EBUSY	the role is taken
  *   -EINVAL	bad name or role
  *   -EPROTO	not a ring this library understands
@@ -202,9 +203,10 @@ int shmring_create(struct shmring **r, const char *name,
 int shmring_attach(struct shmring **r, const char *name, enum shmring_role role);
 
 /*
- * As shmring_attach(), but sleep until there is a ring of that name. With SHMRING_AUTO a
- * module that is loaded in the meantime is noticed within a second. Does not wait for a
- * role that is taken. @w: NULL, or the deadline and SHMRING_NOWAIT; the rest has no meaning.
+ * As shmring_attach(), but sleep until there is a ring of that name. Unless
+ * $SHMRING_BACKEND names a backend, a module that is loaded in the meantime is noticed
+ * within a second. Does not wait for a role that is taken. @w: NULL, or the deadline and
+ * SHMRING_NOWAIT; the other members have no meaning.
  *
  * Returns as shmring_attach() except -ENOENT, and
  *   -EAGAIN	SHMRING_NOWAIT, and no such name
@@ -221,11 +223,11 @@ int shmring_attach_wait(struct shmring **r, const char *name, enum shmring_role 
  *
  * Returns as shmring_attach(), and
  *   -EBADF	fd is not open
- *   -EINVAL	fd is not a ring's: nothing that is in a file system is taken for one of the
- *		module, whatever it answers
- *   -EPROTO	also, memfd: a peer could shrink the file, and each access would be a
- *		SIGBUS: it is not sealed, nor a named ring's of this user's or root's
- *   -EOPNOTSUPP	memfd: no /proc, and the ring has no name
+ *   -EINVAL	fd is not a descriptor of a ring; no file of a file system is taken for a
+ *		ring of the module, whatever it answers
+ *   -EPROTO	also, memfd: a peer could shrink the file, and each access would then raise
+ *		SIGBUS: it is neither sealed nor that of a named ring of this user or of root
+ *   -EOPNOTSUPP	memfd: there is no /proc, and the ring has no name
  */
 int shmring_attach_fd(struct shmring **r, int fd, enum shmring_role role);
 
@@ -242,17 +244,17 @@ int shmring_unlink(const char *name);
 /*
  * Give up the role and free the object. What was committed stays in the ring
  * for the consumer; what was staged and not published, or peeked and not
- * released, counts as never written or read. NULL is ignored. Waits for nobody, but
- * for a producer with a linger: see shmring_set_linger().
+ * released, counts as never written or read. NULL is ignored. Waits only for a producer
+ * with a linger, see shmring_set_linger(); memfd: 20 ms at most for a lock of the file.
  */
 void shmring_close(struct shmring *r);
 
 /*
  * Producer: how long shmring_close() waits, in nanoseconds, until everything that was
- * committed has been taken; 0, the default: not at all. A ring without a name, and one
- * without SHMRING_PERSIST, goes with its last holder and what is in it. What is staged
- * is published first. The wait ends at once if the consumer is gone; it goes on after
- * a signal handler has run.
+ * committed has been taken; 0, the default: not at all. A ring without SHMRING_PERSIST
+ * goes with its last holder, and what is in it is lost. shmring_close() publishes first
+ * what is staged. The wait ends at once if the consumer is gone; it does not end when a
+ * signal handler runs.
  *
  * Returns 0, or -EBADF: not a producer.
  */
@@ -276,13 +278,14 @@ int shmring_grant(const struct shmring *r, enum shmring_role role);
 /*
  * The descriptor to poll: POLLIN when a consumer has data, POLLOUT when a
  * producer has space, POLLHUP when the other side is gone. Poll it after a call
- * has said -EAGAIN: it is ready for what that call lacked, or for shmring_set_lowat()
- * if that is more; or -ENODATA, -EPIPE: until another one comes. It belongs to the
- * object. With the module it is
- * shmring_fd(), and works with poll, select, epoll in every mode, and io_uring;
- * with memfd it is an inotify descriptor that becomes readable (POLLIN, for
- * both sides) when it is time to try again, or when the other side closes, and no
- * more once a call has said so; or a timer, if the file cannot be watched.
+ * has said -EAGAIN: it becomes ready when there is what that call lacked, or the bytes of
+ * shmring_set_lowat() if those are more. It belongs to the object.
+ *
+ * With the module it is shmring_fd(), and works with poll, select, epoll in every mode,
+ * and io_uring. With memfd it is an inotify descriptor that becomes readable (POLLIN, for
+ * both sides) when it is time to try again, or when the other side closes; or a timer, if
+ * the file cannot be watched. With memfd, a call that says -ENODATA or -EPIPE makes it not
+ * ready until another process takes the other role.
  *
  * Returns it or -EBADF (a handle), -EMFILE, -ENFILE, or with memfd -ENOMEM.
  */
@@ -295,10 +298,10 @@ int shmring_poll_fd(struct shmring *r);
 int shmring_set_policy(struct shmring *r, enum shmring_policy policy);
 
 /*
- * shmring_poll_fd() is ready at @bytes of data, or of space, and not before, though the
- * call that said -EAGAIN would do with less; 0: whatever that call lacked. Counts from
- * the next -EAGAIN. A producer that asks for more than its message takes waits for a
- * consumer that may be waiting for that message.
+ * Have shmring_poll_fd() ready at @bytes of data, or of space, and not before, even if the
+ * call that said -EAGAIN lacked less; 0: as soon as there is what that call lacked. Takes
+ * effect with the next -EAGAIN. A producer that asks for more than its message takes may
+ * wait for a consumer that itself waits for that message.
  *
  * Returns 0 or
  *   -EBADF	a handle
@@ -309,9 +312,9 @@ int shmring_set_lowat(struct shmring *r, size_t bytes);
 /* -------------------------------------------------------------- slow path */
 
 /*
- * Sleep (or spin: the policy) until the consumer has a record, or
- * w->min_bytes of them. Earlier too, with what is there, if the producer waits for
- * space, no further record fits, or the producer has gone.
+ * Sleep (or spin: the policy) until the consumer has a record, or w->min_bytes bytes of
+ * records. Returns earlier, with what is there, if the producer waits for space, no
+ * further record fits, or the producer has gone.
  *
  * Returns 0 or
  *   -EAGAIN	SHMRING_NOWAIT and nothing there
@@ -359,13 +362,13 @@ int shmring_wait_space(struct shmring *r, size_t len, const struct shmring_wait 
 int shmring_drain(struct shmring *r, const struct shmring_wait *w);
 
 /*
- * Sleep until the other role is taken: at once if it is, else by the first or the next to
- * take it, who may be gone again when this returns. One that has come and gone before this
- * thread could look does not end the wait: where that may be, give it a deadline and see
- * shmring_get_info(). @w: as for shmring_attach_wait().
+ * Return once the other role is taken: at once if it is, otherwise when the first or the
+ * next process takes it, which may be gone again by then. A process that has come and gone
+ * before this thread could look does not end the wait: where that may happen, set a deadline
+ * and then see shmring_get_info(). @w: as for shmring_attach_wait().
  *
  * Returns 0 or
- *   -EAGAIN	SHMRING_NOWAIT, and nobody there
+ *   -EAGAIN	SHMRING_NOWAIT, and nobody has the other role
  *   -ETIMEDOUT	the deadline passed first
  *   -EINTR	a signal handler ran
  *   -EBADF	a handle
@@ -425,8 +428,9 @@ void __shmring_wake(struct shmring *r);
 #define __shmring_unlikely(x)	__builtin_expect(!!(x), 0)
 
 /*
- * Always: who makes calls of these loses up to a third of small messages (docs/design.md).
- * Where a caller's target attribute forbids that, define it as static inline before.
+ * Force inlining: real calls cost up to a third of the throughput of small messages
+ * (docs/design.md). Where a caller's target attribute forbids that, define this macro as
+ * static inline before including the header.
  */
 #ifndef __SHMRING_INLINE
 #define __SHMRING_INLINE	static inline __attribute__((__always_inline__))
@@ -585,8 +589,9 @@ __SHMRING_INLINE uint64_t __shmring_count_slots(uint64_t max, uint64_t avail, ui
  * Producer, slots: reserve up to *@n of them and return the first. They are an array
  * (no end of the ring lies within) whose elements are shmring_slot_stride() apart; so
  * a batch costs little more than one message; slots of 256 bytes and more are best
- * copied in as a whole (docs/design.md). *@n becomes how many there are. NULL:
- * none now, or the ring has no slots. Reserving again replaces the reservation.
+ * copied in as a whole (docs/design.md). *@n becomes how many there are. NULL: none now,
+ * the consumer is gone, or the ring has no slots; *@n then has no meaning. Reserving again
+ * replaces the reservation.
  */
 __SHMRING_INLINE void *shmring_reserve_slots(struct shmring *r, size_t *n)
 {
@@ -868,7 +873,7 @@ int shmring_get_info(const struct shmring *r, struct shmring_info *info);
 /* "kmod" or "memfd". */
 const char *shmring_backend_name(const struct shmring *r);
 
-/* Why this backend, for people: who asked for it, or whether /dev/shmring is there. */
+/* Why this backend, as text to print: what asked for it, or whether /dev/shmring is there. */
 const char *shmring_backend_reason(const struct shmring *r);
 
 /*

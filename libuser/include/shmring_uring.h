@@ -10,8 +10,8 @@
  * look, and believe what the ring says.
  *
  * With the module and Linux 6.10 or newer a wait is a command of io_uring. Elsewhere it
- * is a poll of shmring_poll_fd(), which then waits for the same; or for what
- * shmring_set_lowat() says, if that is more.
+ * is a poll of shmring_poll_fd(), which waits for the same, or for the bytes of
+ * shmring_set_lowat() if those are more.
  *
  * As for all of struct shmring, one thread at a time; the submission queue's rules
  * are liburing's. Not for an io_uring with IORING_SETUP_IOPOLL, which neither polls

@@ -142,8 +142,8 @@ static bool is_layout_known(const struct shmring_ioc_query *q)
 }
 
 /*
- * What @fd says of its ring. A file that is not on @anonymous may be of a file system in user
- * space (FUSE, CUSE), which answers ioctls as it likes; its device number it cannot choose.
+ * Query the ring of @fd. A file that is not on @anonymous may be of a file system in user
+ * space (FUSE, CUSE), which answers ioctls as it likes, but cannot choose its device number.
  * -EINVAL: not a ring of the module; -EPROTO: not one that this library understands.
  */
 static int query(int fd, dev_t anonymous, struct shmring_ioc_query *q)
@@ -262,7 +262,7 @@ static int kmod_wait(struct shmring *r, uint64_t bytes, uint64_t mark, uint64_t 
 		    SHMRING_IOC_WAIT_SPACE, &w);
 }
 
-/* Whether the caller may have the ring, the attach that follows finds out. */
+/* Does not check the caller's rights to the ring: the attach that follows does. */
 static int kmod_wait_name(const char *name, enum shmring_role role, uint64_t until)
 {
 	struct shmring_ioc_name n = {
@@ -291,7 +291,7 @@ static void kmod_wake(struct shmring *r)
 	call(r->priv->fd, SHMRING_IOC_WAKE, NULL);
 }
 
-/* The module remembers the number: it is told only of another one. */
+/* The module remembers the number, so call it only if the number has changed. */
 static void kmod_arm_poll(struct shmring *r, uint64_t bytes)
 {
 	struct shmring_ioc_lowat l = { .bytes = bytes };
@@ -356,7 +356,7 @@ static int kmod_info(const struct shmring *r, struct shmring_info *info)
 	return 0;
 }
 
-/* The kernel sees the unmapping and the last close, however they come. */
+/* Nothing to do: the kernel ends the role at the unmapping. */
 static void kmod_close(struct shmring *r)
 {
 	(void)r;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Sleeping until a name is there, or the other side is. */
+/* Sleeping until a name is there, or until the other side is. */
 #define _GNU_SOURCE 1
 #include <linux/futex.h>
 #include <stdio.h>
@@ -10,7 +10,7 @@
 #include "memfd.h"
 
 #define SHM_DIR		"/dev/shm"
-#define NAP_NS		10000000	/* between looks, where nothing tells of a new file */
+#define NAP_NS		10000000	/* between looks, where inotify cannot watch */
 
 /* A descriptor that becomes readable when a file has come; negative: there is none. */
 static int watch_names(void)
@@ -48,7 +48,7 @@ int shmring_memfd_wait_name(const char *name, enum shmring_role role, uint64_t u
 	return ret;
 }
 
-/* In slices: a peer that has died as it came leaves no wake-up. */
+/* In slices: a peer that is killed while it attaches leaves no wake-up. */
 int shmring_memfd_wait_peer(struct shmring *r, uint64_t deadline)
 {
 	uint64_t until = shmring_now() + SHMRING_CHECK_MAX_NS;

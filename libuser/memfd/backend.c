@@ -91,7 +91,7 @@ static int read_consumer(int fd, struct shmring_consumer *to)
 	return pread(fd, to, sizeof(*to), (off_t)page_size()) == sizeof(*to) ? 0 : -EIO;
 }
 
-/* Head and tail of one moment: of that in which the tail stood still. */
+/* Head and tail of one moment: the tail is the same before and after the head is read. */
 static int read_snapshot(int fd, struct snapshot *s)
 {
 	struct shmring_consumer before;
@@ -111,7 +111,7 @@ static int read_snapshot(int fd, struct snapshot *s)
 	return ret;
 }
 
-/* A consumer that does not stand still long enough leaves an estimate. */
+/* If the consumer never stands still long enough, this is an estimate. */
 static uint64_t used(const struct snapshot *s, uint64_t capacity)
 {
 	uint64_t bytes = s->producer.head - s->consumer.tail;
@@ -121,7 +121,7 @@ static uint64_t used(const struct snapshot *s, uint64_t capacity)
 	return bytes < capacity ? bytes : capacity;
 }
 
-/* An owner that was killed may not have been missed by the other side yet. */
+/* An owner may have been killed before the other side has noticed. */
 static uint32_t state(const struct shmring *r, enum shmring_role role, const struct snapshot *s)
 {
 	bool consumes = role == SHMRING_CONSUMER;

@@ -11,7 +11,7 @@
 #include "memfd.h"
 
 #define SHM_PREFIX	"/dev/shm/shmring."
-#define NAME_OFFSET	512		/* the file's name, for who gets a descriptor only */
+#define NAME_OFFSET	512		/* the file's name, for receivers of a descriptor */
 
 void shmring_memfd_path(char path[PATH_SIZE], const char *name)
 {
@@ -58,9 +58,9 @@ static int reopen(int fd, const char *name)
 }
 
 /*
- * One of those who have the ring; waits while one who takes its name away. A process that
- * may not open the file again, as it got a descriptor from another user or has become one
- * since, is known by its pid alone.
+ * Count this process among the holders of the ring; waits while another one removes its
+ * name. A process that may not open the file again (it got the descriptor from another user,
+ * or has changed its user since) takes no lock, and is found by its pid alone.
  */
 static int become_holder(struct shmring_private *p, const char *name)
 {
@@ -96,9 +96,9 @@ static int write_status(int fd, const struct shmring_options *opt)
 }
 
 /*
- * All pages now, so that none is missing (SIGBUS) later. A signal undoes what its call
- * has allocated, and so does io_uring with work for this thread, which never knows of
- * it: the steps are what steady signals cannot undo, however fast they come.
+ * Allocate all pages now, so that none is missing (SIGBUS) later. A signal, and work that
+ * io_uring has for this thread, undo what the interrupted call has allocated. So allocate in
+ * steps, halved at each interruption: however fast signals come, some step gets done.
  */
 static int allocate(int fd, off_t size)
 {
@@ -154,9 +154,9 @@ static bool is_ring(int fd)
 }
 
 /*
- * Have all who had this named ring been killed? Then nobody has taken the file
- * away. It stays locked until @fd is closed, and nobody else can take it away or
- * take it up.
+ * Is this the file of a named ring whose holders have all been killed, so that none has
+ * removed it? If so, the file stays locked until @fd is closed: no other process can remove
+ * it or become a holder of it.
  */
 static bool is_debris(int fd)
 {
@@ -167,9 +167,9 @@ static bool is_debris(int fd)
 }
 
 /*
- * Take the name away, if the file still has it, and another ring does not by now. All who
- * would do so have the file's lock, or the name could change hands after the look. Gives
- * up LOCK_HOLDERS, too: a forked child may have the description for longer than us.
+ * Remove the name, if it is still this file's and not another ring's by now. Every process
+ * that removes a name takes the file's lock, or the name could change hands after the check.
+ * Gives up LOCK_HOLDERS, too: a forked child may keep the description for longer.
  */
 static int remove_name_of(uint64_t patience, int fd, const char *path)
 {
@@ -186,7 +186,7 @@ static int remove_name_of(uint64_t patience, int fd, const char *path)
 	return ret;
 }
 
-/* Is somebody about to take the name away? Then see it done. */
+/* If another process is removing the name, wait for it. Is the name gone? */
 static bool has_lost_its_name(int fd, const char *path)
 {
 	if (shmring_memfd_lock(fd, LOCK_HOLDERS, F_RDLCK, F_OFD_GETLK) > 0)
@@ -194,7 +194,7 @@ static bool has_lost_its_name(int fd, const char *path)
 	return !is_name_of(fd, path);
 }
 
-/* Make room for a new ring of this name. 0: done, try again. */
+/* Remove what was left under this name by killed holders. 0: try again. */
 static int remove_debris(const char *path)
 {
 	int fd = open_file(path);
@@ -295,7 +295,7 @@ int shmring_memfd_open(struct shmring_private *p, const char *name, enum shmring
 	struct stat st;
 	int ret;
 
-	(void)role;	/* whoever may read and write may do all */
+	(void)role;	/* the right to read and write the file is the right to any role */
 	shmring_memfd_path(path, name);
 	p->fd = open_file(path);
 	if (p->fd < 0)
@@ -344,7 +344,7 @@ int shmring_memfd_geometry(const struct shmring_private *p, uint64_t *capacity,
 	return 0;
 }
 
-/* The name that the file was given: this holder may turn out to be the last. */
+/* The name that the file was given: this holder may be the last and have to remove it. */
 static void find_name(struct shmring_private *p)
 {
 	char name[SHMRING_NAME_MAX];
@@ -413,7 +413,7 @@ int shmring_memfd_unlink(const char *name)
 	return ret;
 }
 
-/* The last one takes the name away, if it is still that of this file. */
+/* The last holder removes the name, if it is still this file's. */
 void shmring_memfd_remove_name(struct shmring_private *p)
 {
 	char path[PATH_SIZE];

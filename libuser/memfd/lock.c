@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: MIT
 /*
- * Who is there: what the kernel would know is found out by file locks, which go with the
- * process that holds them.
+ * Which processes have a ring or a role: file locks show it, as a lock goes with the
+ * process that holds it.
  *
  * They are open file description locks, on a description of their own that is
- * never handed on. A forked child inherits it all the same, so the pid says more
- * where it can be looked up; and as a role's next owner has another byte, no child of
- * the one before is taken for it.
+ * never handed on. A forked child inherits it all the same, so the pid is looked up, too,
+ * where that is possible. The next owner of a role locks another byte, so a child of the
+ * former owner is not taken for it.
  *
- * No lock is waited for in the kernel: any user who may open the file can hold any of its
- * bytes for ever, and a debugger that runs one thread at a time would never come to the
- * other one.
+ * No call waits for a lock in the kernel: any user who may open the file can hold any of its
+ * bytes for ever, and a debugger that runs one thread at a time would never run the holder.
  */
 #define _GNU_SOURCE 1
 #include <fcntl.h>
@@ -61,9 +60,9 @@ int shmring_memfd_lock_within(uint64_t patience, int fd, off_t byte, short type)
 }
 
 /*
- * Without a description of its own a process locks as a process, and for so short that no
- * close of the file, which ends such a lock, comes in between. A lock of the description
- * that was handed to it would stay if it is killed.
+ * A process without a description of its own takes a lock of the process, for so short a
+ * time that no close of the file, which would end it, comes in between. A lock of the
+ * description that was passed to it would stay if the process is killed.
  */
 int shmring_memfd_lock_change(uint64_t patience, const struct shmring_private *p)
 {
@@ -111,7 +110,7 @@ static uint64_t start_time(const char *path, pid_t pid)
 	return field ? strtoull(field, NULL, 10) : 0;
 }
 
-/* Clocks of other time namespaces differ, and those of the first one are the same everywhere. */
+/* Start times can be compared only within the first time namespace. */
 static bool tells_time_of_boot(void)
 {
 	const ino_t first = 0xeffffffa;
@@ -128,7 +127,7 @@ void shmring_memfd_know_oneself(struct shmring_private *p)
 	p->started = tells_time_of_boot() ? start_time("/proc/self/stat", getpid()) : 0;
 }
 
-/* A zombie is dead, too: its pidfd is readable. And so is a process whose pid is another's. */
+/* A zombie counts as dead: its pidfd is readable. So does a process whose pid is used again. */
 static bool process_is_dead(pid_t pid, uint64_t started)
 {
 	struct pollfd p = { .events = POLLIN };

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Rings without the module: a memfd, or for a name a file in /dev/shm, of the
- * same layout, that all who have it may write. File locks say who is there:
+ * Rings without the module: a memfd, or for a name a file in /dev/shm, of the same
+ * layout. Every process that has it may write it. File locks:
  *
- *   byte 0	everybody (shared)	byte 1	who is changing who is there
- *   byte 2	who is taking the name away
+ *   byte 0	each holder (shared)	byte 1	a change of the roles
+ *   byte 2	the removal of the name
  *   byte 16 + 2 * epoch, and + 1	the producer, the consumer of that epoch
  */
 #ifndef SHMRING_MEMFD_H

@@ -30,8 +30,8 @@ static bool drain(int fd)
 }
 
 /*
- * The kernel tells of a close before it takes the locks away: who closed may still
- * look alive, and no event will come any more. So look again for a while.
+ * The kernel reports a close before it releases the locks: a process that has closed may
+ * still look alive, and no further event will come. So look again for a while.
  */
 static void look_again(struct shmring *r)
 {
@@ -59,8 +59,8 @@ static void arm_watch(struct shmring *r, uint64_t bytes)
 	gone = is_gone(r);
 	if (!(gone && r->role == SHMRING_PRODUCER) && shmring_memfd_arm(r, bytes)) {
 		/*
-		 * There already: poll must not sleep. Nor do we wait, as a consumer would
-		 * think, which cannot tell space from the start of all positions from none.
+		 * There already: poll must not sleep. Clear wake_at: a consumer would take it for
+		 * a producer that waits.
 		 */
 		shmring_memfd_poke(r->priv);
 		__atomic_store_n(&half_of(r, r->role)->wake_at, SHMRING_NO_WAKE, __ATOMIC_RELAXED);

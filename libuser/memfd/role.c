@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Coming and going: the roles, who takes them, and where they end. */
+/* Taking roles and ending them, those of killed processes included. */
 #define _GNU_SOURCE 1
 #include <fcntl.h>
 #include <linux/membarrier.h>
@@ -9,8 +9,8 @@
 #include "memfd.h"
 
 /*
- * Can a sleeper make our CPUs execute a barrier, and we the other side's? Lasts
- * until exec.
+ * Register for membarrier(2), so that a sleeper can make the CPUs of this process execute
+ * a barrier, and the reverse. Lasts until exec.
  */
 static bool accept_barriers(void)
 {
@@ -94,8 +94,9 @@ static bool owner_lives(const struct shmring *r, enum shmring_role role)
 }
 
 /*
- * Has the other side died without a word? Then say it in its place. Or somebody else is
- * about to, or has stopped while it was, which is no reason to miss a deadline here.
+ * If the owner of the other role was killed, end the role in its place. If the lock is
+ * taken, another process is changing the roles, or was stopped while it did: do not wait for
+ * it, as the caller may have a deadline.
  */
 void shmring_memfd_check_peer(struct shmring *r)
 {
@@ -165,7 +166,7 @@ int shmring_memfd_take_role(struct shmring *r, enum shmring_role role)
 	return ret;
 }
 
-/* If another process keeps the lock, the others find out by the one that goes now. */
+/* If another process keeps the lock, the peer notices by the role's own lock, which goes now. */
 void shmring_memfd_give_up_role(struct shmring *r)
 {
 	if (shmring_memfd_lock_change(CLOSE_PATIENCE, r->priv))

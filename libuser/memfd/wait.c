@@ -14,8 +14,8 @@
 #define FENCE_CREDIT	65536		/* as the module's */
 
 /*
- * See to the barrier between the publications of the peer and us, who have just
- * armed. The protocol, and why it is right, is in the module's fence.c.
+ * See to the barrier between the peer's publications and this side, which has just armed.
+ * The module's fence.c has the protocol and the argument.
  */
 static void fence_peer(struct shmring *r)
 {
@@ -38,12 +38,12 @@ static void fence_peer(struct shmring *r)
 }
 
 /*
- * Tell the other side the position at which there are @bytes. True: look again,
- * for they are there already, or never will be: a consumer that waits for more
- * than there is meets a producer that waits for space. Both store their wake_at
- * before they look at the other's, so one of them sees it. A producer that waits without
- * sleeping stores space_wanted and fences (K). A position that is not ahead says nothing:
- * "no" is -1, and see shmring_look_for_data().
+ * Store in wake_at the position at which there are @bytes. True: look again, because they
+ * are there already, or because a consumer that waits for more than there is has met a
+ * producer that waits for space. Both store their wake_at before they look at the other's,
+ * so one of them sees it. A producer that waits without sleeping stores space_wanted and
+ * fences (K). A wake_at that is not ahead does not count: "no" is -1, and the producer has
+ * seen what it waits for, see shmring_look_at_producer().
  */
 bool shmring_memfd_arm(struct shmring *r, uint64_t bytes)
 {
@@ -94,8 +94,8 @@ static int sleep_slice(struct shmring *r, uint32_t seen, uint64_t slice, uint64_
 }
 
 /*
- * Up to @mark for a moment, then for what is asked for: a peer that is slow to give, or
- * that itself waits for this side, may never give more.
+ * Sleep for @mark in the first millisecond, then for @bytes: a peer that itself waits for
+ * this side may never give more.
  */
 int shmring_memfd_wait(struct shmring *r, uint64_t bytes, uint64_t mark, uint64_t deadline)
 {

@@ -132,11 +132,11 @@
  *     any data. Zero, or a position that tail has passed: nothing is wanted; so
  *     the word needs no reset.
  *
- * fence_until is a position, like wake_at: for so many bytes after a (J) the
- * publisher fences, and sleepers need none. It is all ones where the kernel cannot
- * do (J): then a publisher always fences.
+ * fence_until is a position, like wake_at: up to there, after a (J), the publisher
+ * fences, and sleepers need no (J). It is all ones where the kernel cannot do (J), and
+ * once a side has used up its (J)s: then a publisher always fences.
  *
- * The wake-up guarantee: whoever publishes so, and calls WAKE if its position is
+ * The wake-up guarantee: a side that publishes so, and calls WAKE if its position is
  * at or above the other side's wake_at, loses no wake-up.
  */
 #ifndef _UAPI_LINUX_SHMRING_H
@@ -176,7 +176,7 @@
 #define SHMRING_PEER_GONE	2u
 
 /*
- * The kernel region starts with this. Constant while the ring lives. Whoever
+ * The kernel region starts with this. Constant while the ring lives. A program that
  * does not know @abi, or a bit in @features, must not attach.
  */
 struct shmring_status {
@@ -259,8 +259,8 @@ struct shmring_record {
  *		has a '/' or anything but visible ASCII in it
  * EFBIG	capacity is above SHMRING_CAPACITY_MAX
  * EEXIST	the name is taken
- * EDQUOT	RLIMIT_MEMLOCK would be exceeded (CAP_IPC_LOCK is exempt). The
- *		user's rings count together, whatever process made them
+ * EDQUOT	RLIMIT_MEMLOCK would be exceeded (CAP_IPC_LOCK is exempt). All rings
+ *		charged to the user count together, whichever process made them
  * ENOSPC	the module's limit for all rings (max_pages) would be exceeded
  * ENOMEM	no memory, or the memory cgroup's limit
  * EOPNOTSUPP	PERSIST outside the initial IPC namespace
@@ -394,8 +394,8 @@ struct shmring_ioc_wait {
 
 /*
  * SET_LOWAT: poll() calls this endpoint ready once there are @bytes of data, or of
- * space, counted from its own position in the ring. A poll() that sleeps, and an
- * epoll that has the endpoint, look again if this lowers the number.
+ * space, counted from the endpoint's own position in the ring. If the call lowers the
+ * number, a poll() that sleeps and an epoll that has the endpoint look again.
  *
  * EINVAL	bytes is 0 or above the capacity
  * ENOTTY	not an endpoint
@@ -406,7 +406,7 @@ struct shmring_ioc_lowat {
 
 /*
  * WAIT_PEER: return once the other role is taken (SHMRING_PEER_LIVE): at once if it
- * is, else when it is next. It may be over again when the call returns.
+ * is, otherwise when it is taken next. The role may be over again when the call returns.
  *
  * ETIMEDOUT	the deadline has passed; success beats it
  * EINTR	a signal handler has run, whatever its SA_RESTART
@@ -425,8 +425,8 @@ struct shmring_ioc_wait_peer {
  * in cmd_op and the argument in cmd), where the kernel can take one back when its
  * io_uring or its process goes: since Linux 6.10. Elsewhere: EOPNOTSUPP; poll then.
  *
- * Who waits does not sleep; the result comes as the completion's res, and is 0 or
- * as for the request, other than ETIMEDOUT and EINTR. ASYNC_CANCEL and linked
+ * The submitting thread does not sleep. The result comes as the completion's res, and is 0
+ * or as for the request, other than ETIMEDOUT and EINTR. ASYNC_CANCEL and linked
  * timeouts do not reach commands of drivers, so there is a command for that:
  *
  * URING_CANCEL (no argument): all waits through this endpoint's file that have not
