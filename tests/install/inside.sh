@@ -24,7 +24,7 @@ install_packages() {
 		apt-get install -q -y --no-install-recommends "$@"
 }
 
-# What README.md tells to install for the library
+# The packages that README.md names for the library
 named() { sed -n 's/^    apt install \(make gcc libc6-dev .*\)/\1/p' README.md; }
 
 says() { grep -q "$1" "$tmp/log"; }

@@ -112,7 +112,7 @@ expected() {
 
 same_as_expected() { diff <(expected) <(staged); }
 
-# What it is told is missing is missing: it is not this system's folder.
+# A folder named as missing is missing, and not this system's folder instead.
 depmod_is_content() {
 	depmod -b "$work/stage" "$RELEASE" 2>"$work/depmod"
 	! grep -v 'WARNING: could not open modules' "$work/depmod"

@@ -167,8 +167,8 @@ static int wake_poller(struct wait_queue_entry *entry, unsigned int mode, int fl
 }
 
 /*
- * A caller that promises not to wait does not wait for the grace period, which does not
- * end here before it is let; it is woken after it.
+ * A caller that promises not to sleep does not wait for the grace period, which ends here
+ * only when the test lets it; the caller is woken after it.
  */
 static void poller_is_woken_after_grace_period(struct kunit *test)
 {
@@ -239,7 +239,7 @@ static void never_goes_down(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, side->fenced_until, (1ull << 40) + CREDIT);
 }
 
-/* Where no position can be: the caller sees that, too, and nobody is to fence for it. */
+/* A false position asks for no fences: the caller finds that it is false, too. */
 static void false_positions_ask_for_nothing(struct kunit *test)
 {
 	static const u64 lies[] = { SHMRING_POSITION_LIMIT, 1ull << 63, U64_MAX - 100, U64_MAX };

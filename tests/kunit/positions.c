@@ -151,7 +151,7 @@ static void settle_leaves_honest_consumer(struct kunit *test)
 	settle_leaves_honest(test, CONSUMER);
 }
 
-/* Off its alignment, or further than anybody gets. */
+/* Off its alignment, or above SHMRING_POSITION_LIMIT. */
 static bool is_nowhere(u64 position)
 {
 	return position % SHMRING_ALIGN || position >= B62;
@@ -196,7 +196,7 @@ static void settle_ends_lies_of_consumer(struct kunit *test)
 }
 
 /*
- * Two that lie together leave no position off its alignment, nor one from which an
+ * Two hostile sides together leave no position off its alignment, nor one from which an
  * honest pair could get to 2^62, whichever goes first.
  */
 static void settle_after_two_liars(struct kunit *test)
@@ -286,7 +286,7 @@ static void expect_positions(struct kunit *test, struct shmring *ring, u64 head,
 	KUNIT_EXPECT_EQ(test, t, tail);
 }
 
-/* What stands still is shown as it is, lies too. */
+/* Positions that stand still are shown as they are, false ones included. */
 static void positions_at_rest(struct kunit *test)
 {
 	struct shmring *ring = make_ring(test, CAPACITY);

@@ -112,7 +112,7 @@ static void sleep_ends_when_the_message_fits(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, result_of(test, s), 0);
 }
 
-/* The same for a consumer that has said so. */
+/* The same for a consumer that has asked for a mark. */
 static void consumer_has_patience_for_its_mark(struct kunit *test)
 {
 	struct pair p = make_pair(test, 1000, 1000);
@@ -161,7 +161,7 @@ static void positions_up_to_the_limit(struct kunit *test)
 	}
 }
 
-/* Where no honest position is: the library looks for itself, and says so. */
+/* False positions count as ready: the library looks for itself, and says EBADMSG. */
 static void false_positions_are_ready(struct kunit *test)
 {
 	static const u64 lies[] = { SHMRING_POSITION_LIMIT, 1ull << 63, U64_MAX - 1, U64_MAX };
@@ -178,8 +178,8 @@ static void false_positions_are_ready(struct kunit *test)
 }
 
 /*
- * Called ready for a position that is then taken back, to be called ready for it again:
- * that is no way to keep the other side busy.
+ * A position that goes back after the other side was called ready for it is EBADMSG: it
+ * must not keep the other side busy.
  */
 static void position_that_goes_back_is_refused(struct kunit *test)
 {
@@ -194,7 +194,7 @@ static void position_that_goes_back_is_refused(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, shmring_wait(p.consumer, 8, 8, past), 0);
 	set_positions(p.ring, 1000, 1000);
 	KUNIT_EXPECT_EQ(test, shmring_wait(p.consumer, 8, 8, KTIME_MAX), -EBADMSG);
-	/* Going on is no lie, nor is another producer that begins further back. */
+	/* A position may go on, and another producer may begin further back. */
 	set_positions(p.ring, 1008, 1008);
 	KUNIT_EXPECT_EQ(test, shmring_wait(p.consumer, 8, 8, past), -ETIMEDOUT);
 	set_positions(p.ring, 1000, 1000);
@@ -460,7 +460,7 @@ static void want_space(struct pair *p, u64 tail)
 	WRITE_ONCE(page->space_wanted, tail);
 }
 
-/* K, seen by who looks before it sleeps: the producer looks for space without sleeping. */
+/* K, the consumer's half: it is content with any data while the producer looks for space. */
 static void consumer_is_content_while_space_is_wanted(struct kunit *test)
 {
 	struct pair p = make_pair(test, 1064, 1000);
@@ -468,10 +468,10 @@ static void consumer_is_content_while_space_is_wanted(struct kunit *test)
 
 	want_space(&p, 1008);
 	KUNIT_EXPECT_EQ(test, shmring_wait(p.consumer, 1024, 1024, KTIME_MAX), 0);
-	/* With nothing to take it waits, but for the next byte. */
+	/* If there is no data the consumer waits, but only for the next byte. */
 	set_positions(p.ring, 1000, 1000);
 	KUNIT_EXPECT_EQ(test, shmring_wait(p.consumer, 1024, 1024, deadline), -ETIMEDOUT);
-	/* Given back already; never asked for; where no tail can be. */
+	/* Space given back already; never asked for; a position where no tail can be. */
 	set_positions(p.ring, 1064, 1000);
 	want_space(&p, 1000);
 	KUNIT_EXPECT_EQ(test, shmring_wait(p.consumer, 1024, 1024, deadline), -ETIMEDOUT);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * Whose RLIMIT_MEMLOCK a ring takes: its creator's, as long as the ring has its name or
- * the creator has a file of it; after that the limit of the user who has had one for
- * longest. Users are processes here, which do what they are told.
+ * The user that is charged for a ring: its creator, as long as the ring has its name or
+ * the creator has a file of it; after that the user of the oldest open file. Each user is a
+ * process here that follows commands.
  */
 #include "abi.h"
 
@@ -158,7 +158,7 @@ static void end(void)
 	end_user(&c);
 }
 
-/* What a user has unlinked and closed others keep at their own expense. */
+/* A ring that its creator has unlinked and closed is charged to the users that keep it. */
 static void test_unlinked_and_closed(void)
 {
 	const char *name = unique("charge");
@@ -177,7 +177,7 @@ static void test_unlinked_and_closed(void)
 	expect_room(&b, false);
 	expect_room(&c, true);
 
-	/* ... the one that has had it for longest, then the next. */
+	/* ... first the user of the oldest file, then the next. */
 	EXPECT_EQ(on_file(&b, CLOSE, 0, 0), 0);
 	expect_room(&b, true);
 	expect_room(&c, false);
@@ -241,7 +241,7 @@ static void test_creator_keeps_another(void)
 	end();
 }
 
-/* A descriptor that is passed on is its sender's; what is opened with it is not. */
+/* A descriptor that is passed on is charged to its sender; a file opened with it is not. */
 static void test_passed_on(void)
 {
 	int ring = make_ring(PAGES * page_size());	/* root's */

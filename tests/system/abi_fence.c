@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * Who fences, seen from user space: no call that does not wait waits for (J), and one
- * side does not have the other one's CPUs interrupted without bound.
+ * Fences, seen from user space: a call that must not sleep does not wait for (J), and one
+ * side cannot have the other side's CPUs interrupted without bound.
  */
 #include "abi.h"
 
@@ -22,8 +22,8 @@ static long times_blocked(void)
 
 /*
  * The first poll of an empty ring, past the first MiB, takes a grace period on machines
- * other than x86. epoll_ctl() does not wait for it, and poll(..., 0) does not; and no
- * message is lost that comes meanwhile.
+ * other than x86. Neither epoll_ctl() nor poll(..., 0) waits for it, and no wake-up for a
+ * message that comes meanwhile is lost.
  */
 static void test_nobody_waits_for_grace_periods(void)
 {
@@ -48,7 +48,7 @@ static void test_nobody_waits_for_grace_periods(void)
 		set_position(&c[i], FAR + page_size());
 		CHECK(!epoll_ctl(ep, EPOLL_CTL_ADD, c[i].fd, &ev));
 	}
-	/* Each of the 128 calls blocked. Some leave for what else there is on a busy machine. */
+	/* Once, each of the 128 calls blocked. On a busy machine some may be late. */
 	EXPECT(times_blocked() - before < NR_RINGS / 2);
 	for (i = 0; i < NR_RINGS; i++)
 		move(&p[i], 8);
@@ -63,7 +63,7 @@ static void test_nobody_waits_for_grace_periods(void)
 	CHECK(!close(ep));
 }
 
-/* One that polls an empty ring for each credit of positions soon has to do without (J). */
+/* A side that polls an empty ring once for each credit of bytes soon gets no (J) any more. */
 static void test_interrupts_are_bounded(void)
 {
 	int ring = make_ring(page_size());

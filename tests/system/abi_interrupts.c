@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * Whom the sleeper's barrier (J) interrupts: the CPU that runs the publisher, not
- * its own. Counted by the kernel, as "CAL" in /proc/interrupts.
+ * The CPUs that the sleeper's barrier (J) interrupts: the one that runs the publisher, not
+ * the sleeper's own. The kernel counts them as "CAL" in /proc/interrupts.
  */
 #include "abi.h"
 
@@ -40,7 +40,7 @@ struct shared {
 	uint64_t reached;
 };
 
-/* The publisher: runs on CPU 1 all the time, and goes where it is told. */
+/* The publisher: runs on CPU 1 all the time, and sets its position to the one asked for. */
 static int publish(void *arg)
 {
 	struct shared *s = arg;

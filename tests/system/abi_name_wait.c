@@ -84,7 +84,7 @@ static void test_before_deadline(void)
 	test_name_comes(UINT64_MAX);
 }
 
-/* Nobody goes away with what others wait for, too. */
+/* One waiter that finds the ring does not take it from the others. */
 static void test_many_waiters(void)
 {
 	const char *name = unique("many");

@@ -268,7 +268,7 @@ static void test_fdinfo(void)
 	CHECK(!close(ring));
 }
 
-/* The process that holds a role: who attached, and then who maps. */
+/* The process that holds a role: the one that attached, then the one that maps. */
 static void test_pids(void)
 {
 	const char *name = unique("pids");

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
- * A process that is given hardly any CPU delays nobody.
+ * A process that is given hardly any CPU delays no other process.
  *
- * One maps a large ring, and says when it is in mmap() and when it is through. What the
- * others get done in between they did not have to wait for; so no clock is needed. And
+ * One such process maps a large ring, and reports when it is in mmap() and when it is
+ * through. What other processes finish in between did not wait for it; so no clock is needed.
  * SIGKILL ends it before it is through.
  *
  * Another one reads /proc/shmring.
@@ -110,7 +110,7 @@ static pid_t start_mapper(struct mapper *m)
 	return pid;
 }
 
-/* The mapper was faster than anybody could be delayed by it: nothing was seen. */
+/* The mapper was too fast to delay another process: nothing was tested. */
 static bool was_too_fast(const char *what)
 {
 	if (*progress == MAPPING)
@@ -199,8 +199,8 @@ static void test_other_side(bool idle, enum way way)
 }
 
 /*
- * SIGKILL finds a process in mmap(). It goes before the mapping is there, and who
- * shares its endpoint's file can map the same region.
+ * SIGKILL ends a process in mmap(), before the mapping is complete. Another process that
+ * has the same endpoint's file can then map the same region.
  */
 static void test_killed_mapper(void)
 {
@@ -231,7 +231,7 @@ static void test_killed_mapper(void)
 #define NR_RINGS	1500
 #define NR_CYCLES	100
 
-/* May see none of the rings, and has to walk past them all. */
+/* A reader that may see none of the rings, and has to walk past them all. */
 static int read_proc(void *arg)
 {
 	struct sched_param param = { 0 };

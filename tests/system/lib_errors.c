@@ -294,7 +294,7 @@ static int without_addresses(void *arg)
 	return TEST_PASS;
 }
 
-/* Nobody asks for one: the module, if there is one. A name means a ring of that one. */
+/* No backend is asked for: the module, if there is one; a name means a ring of its. */
 static int choose_backends(void *arg)
 {
 	const struct shmring_options opt = { .backend = SHMRING_MEMFD };
@@ -319,7 +319,7 @@ static int choose_backends(void *arg)
 	EXPECT_EQ(shmring_attach(&same, name, SHMRING_HANDLE), has_module ? -ENOENT : 0);
 	if (!has_module)
 		shmring_close(same);
-	/* It is not made a second time, and may be another's whom nobody can reach. */
+	/* The name is not used a second time in the other backend. */
 	EXPECT_EQ(try_create(name, NULL), -EEXIST);
 	EXPECT_EQ(shmring_unlink(name), has_module ? -ENOENT : 0);
 	shmring_close(r);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * Two processes that would wait for each other, or for a message that nobody waits to
- * have taken: what pipes would get on with, rings get on with.
+ * Two processes that could wait for each other for ever, or for a message that is not taken:
+ * where pipes go on, rings go on.
  */
 #include "lib.h"
 
@@ -202,7 +202,7 @@ static void test_poll_with_messages_held(void)
 	close_pair(&pair);
 }
 
-/* An endpoint that attached has no options: it says so itself. */
+/* An endpoint that attached has no options: it calls shmring_set_lowat(). */
 static void test_lowat_of_an_endpoint_that_attached(void)
 {
 	struct pair pair = make_pair(page_size(), 0);
@@ -293,7 +293,7 @@ static void test_linger(void)
 	shmring_close(p);
 	EXPECT(now_ns() - start > 30000000);
 	CHECK_EQ(end_of(pid), TEST_PASS);
-	/* What nobody takes keeps it for no longer than that. */
+	/* If no consumer takes the message, the close waits no longer than the linger. */
 	shmring_close(c);
 	p = make(page_size(), 0, SHMRING_PRODUCER);
 	send_three(p);

@@ -157,7 +157,7 @@ lists_sides_apart() {
 		run 0 send $ring <"$dir/err" && wait $!
 }
 
-# Both find no ring and make one: who comes second attaches.
+# Both find no ring and make one: the second to do so attaches.
 makes_one_ring_of_two() {
 	printf 12345678 >"$dir/short"
 	for _ in $(seq 40); do
@@ -174,7 +174,7 @@ says_which_backend_and_why() {
 		run 0 unlink $ring
 }
 
-# A name of the one backend is seen, and not made a second time, where the other is taken.
+# Where one backend is chosen, list shows a ring of the other, and its name is not made again.
 has_one_ring_of_a_name() {
 	SHMRING_BACKEND=memfd run 0 create $ring && (
 		unset SHMRING_BACKEND

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * What the library believes of a descriptor that answers the module's ioctls: here a
+ * What the library accepts from a descriptor that answers the module's ioctls: here the
  * test answers them.
  */
 #include "rig.h"
@@ -147,7 +147,7 @@ static void known_layout_is_mapped(void **state)
 	assert_int_equal(fake.mapped, 1);
 }
 
-/* In a file system in user space, say: it is asked nothing. */
+/* A file of a file system, which may be one in user space: no ioctl is called on it. */
 static void file_of_a_file_system_is_no_ring(void **state)
 {
 	FILE *file = tmpfile();
@@ -243,7 +243,7 @@ static void what_attach_returns_is_an_endpoint_or_stays_open(void **state)
 
 static char name[SHMRING_NAME_MAX];
 
-/* A live memfd ring of that name, and from then on nobody asks for a backend. */
+/* A live memfd ring of that name; from then on no backend is asked for. */
 static struct shmring *make_memfd_ring(void)
 {
 	const struct shmring_options opt = { .backend = SHMRING_MEMFD };

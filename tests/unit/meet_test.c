@@ -144,7 +144,7 @@ static void sleep_asks_for_no_more_than_slots_can_fill(void **state)
 	rig_free(slots);
 }
 
-/* ---------------------------------------------------------- who wants what is seen */
+/* ------------------------------------------------------------- what each side wants */
 
 static void producer_that_is_refused_says_what_it_wants(void **state)
 {
@@ -312,7 +312,7 @@ static void drain_succeeds_though_the_consumer_has_gone(void **state)
 
 /* ------------------------------------------------------------------------ poll */
 
-/* The most of what the call lacks and the lowat, from what the producer was told. */
+/* The larger of what the call lacks and the lowat, from this side's public position. */
 static void poll_is_for_what_is_lacked(void **state)
 {
 	struct rig *rig = *state;

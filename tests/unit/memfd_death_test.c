@@ -27,7 +27,7 @@ static void consumer_hears_of_a_kill(void **state)
 	shmring_close(c);
 }
 
-/* Who could not say that it goes is found out, if not at the first try. */
+/* A side that could not end its role is found dead, if not at the first look. */
 static void close_that_fails_is_a_death(void **state)
 {
 	struct shmring *p = new_ring(NULL, SHMRING_PRODUCER), *c;
@@ -35,10 +35,10 @@ static void close_that_fails_is_a_death(void **state)
 
 	(void)state;
 	assert_int_equal(shmring_attach_fd(&c, shmring_fd(p), SHMRING_CONSUMER), 0);
-	fault_at(1);	/* to lock who is there */
+	fault_at(1);	/* to lock the change of roles */
 	shmring_close(p);
 	assert_true(fault_happened());
-	fault_at(2);	/* likewise, after a look at the producer's lock */
+	fault_at(2);	/* the same, after a look at the producer's lock */
 	assert_int_equal(shmring_wait_data(c, &nowait), -EAGAIN);
 	assert_true(fault_happened());
 	assert_int_equal(shmring_wait_data(c, &wait), -ENODATA);
@@ -80,7 +80,7 @@ static void pid_tells_of_a_death_where_it_means_something(void **state)
 	end_of(zombie);
 }
 
-/* Who cannot say which namespace is his, without /proc, can tell nothing by a pid. */
+/* A process that cannot see its PID namespace, without /proc, goes by no pid. */
 static void pid_tells_nothing_without_a_namespace(void **state)
 {
 	struct shmring *p = new_ring(NULL, SHMRING_PRODUCER), *c;
@@ -184,7 +184,7 @@ static void child_of_the_last_holder_locks_nobody_out(void **state)
 	end_of_child(child);
 }
 
-/* Somebody has stopped while he was changing who is there. */
+/* A process has been stopped while it was changing the roles. */
 static void lock_of_another_does_not_outlast_a_deadline(void **state)
 {
 	struct flock change = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = 1,
@@ -300,7 +300,7 @@ static void info_shows_the_killed_as_gone(void **state)
 	shmring_close(handle);
 }
 
-/* What is used is of one moment; and where peers lie, still no more than fits. */
+/* `used` is of one moment; with hostile peers it is still at most the capacity. */
 static void info_shows_no_more_used_than_fits(void **state)
 {
 	struct shmring *p = new_ring(NULL, SHMRING_PRODUCER);
@@ -332,7 +332,7 @@ static void pid_of_another_process_tells_of_a_death(void **state)
 	shmring_close(p);
 }
 
-/* Nobody's position is taken over that no ring can have: the next one finds an empty ring. */
+/* A false position is not taken over: the next owner finds an empty ring. */
 static void position_that_may_not_be_is_not_inherited(void **state)
 {
 	static const uint64_t lies[] = { 1ull << 62, 1ull << 63, SHMRING_NO_WAKE - 7, 4 };

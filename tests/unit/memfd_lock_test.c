@@ -10,7 +10,7 @@
 
 enum { HOLDERS, CHANGE, NAME, NR_BYTES };
 
-/* As any user may who may open the file. */
+/* As any user may do that may open the file. */
 static int lock_byte(off_t byte)
 {
 	struct flock l = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = byte, .l_len = 1 };
@@ -24,7 +24,7 @@ static int lock_byte(off_t byte)
 	return fd;
 }
 
-/* Of each call, with each of the bytes locked: what it says, and after a second or two. */
+/* Each call, with each of the bytes locked: its result, within a second or two. */
 static void lock_of_another_keeps_nobody_for_long(void **state)
 {
 	static const struct {
@@ -81,7 +81,7 @@ static void no_lock_is_waited_for_in_the_kernel(void **state)
 	assert_int_equal(nr_blocking_locks(), before);
 }
 
-/* How long a close takes of a side of which the others find out all the same, by its lock. */
+/* How long the close takes of a side whose end the others notice by its lock. */
 static uint64_t time_of_close(void)
 {
 	struct shmring *p = new_ring(name(), SHMRING_PRODUCER), *c;

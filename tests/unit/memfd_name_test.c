@@ -79,7 +79,7 @@ static void name_of_the_killed_is_taken_by_one(void **state)
 	assert_false(is_named());
 }
 
-/* The name changes hands after a look at whose it is: nobody's is to be taken away. */
+/* The name changes hands after the look at its file: the new ring's name must stay. */
 static void name_changes_hands(void)
 {
 	assert_int_equal(shmring_unlink(name()), 0);
@@ -113,7 +113,7 @@ static void name_that_changed_hands_stays(void **state)
 	assert_false(is_named());
 }
 
-/* Who made the ring by its name has gone before who got it as a descriptor. */
+/* The maker of a named ring goes before the process that received its descriptor. */
 static void last_holder_takes_the_name_away_however_it_came(void **state)
 {
 	struct shmring *p = new_ring(name(), SHMRING_PRODUCER), *c;
@@ -156,8 +156,8 @@ static void create_that_is_too_late_leaves_the_others_the_name(void **state)
 }
 
 /*
- * Somebody looks whether it is debris while we attach: that is waited for; and if its
- * name has been taken away then, it is not there.
+ * Another process checks the file for debris while we attach: the attach waits for that,
+ * and finds no ring if the name has been removed by then.
  */
 static bool sleeps(pid_t pid)
 {
@@ -214,7 +214,7 @@ static void attach_waits_for_who_looks_for_debris(void **state)
 	end_of(pid);
 }
 
-/* So does who makes a new one. */
+/* A create of the same name waits, too. */
 static void create_waits_for_who_looks_for_debris(void **state)
 {
 	struct shmring *r;

@@ -211,7 +211,7 @@ static void poll_fd_is_quiet_after_the_end(void **state)
 	assert_int_equal(shmring_wait_data(c, &nowait), -ENODATA);
 	assert_false(is_readable(fd));
 	assert_int_equal(shmring_attach_fd(&p, shmring_fd(c), SHMRING_PRODUCER), 0);
-	assert_true(is_readable(fd));	/* somebody has come */
+	assert_true(is_readable(fd));	/* a consumer has come */
 	assert_int_equal(shmring_wait_data(c, &nowait), -EAGAIN);
 	put(p, 8, 1);
 	assert_true(is_readable(fd));
@@ -229,7 +229,7 @@ static void poll_fd_is_quiet_after_the_end(void **state)
 	shmring_close(p);
 }
 
-/* What was committed after all the others had gone is still told of. */
+/* Poll still becomes ready for what is committed after all the others have gone. */
 static void poll_fd_tells_of_a_short_visit(void **state)
 {
 	struct shmring *p = new_ring(NULL, SHMRING_PRODUCER), *c;

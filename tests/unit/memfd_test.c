@@ -321,7 +321,7 @@ static void file_that_a_peer_may_shrink_is_refused(void **state)
 	close(fd);
 }
 
-/* Nor could a named ring's file be sealed: it takes an owner who is trusted. */
+/* A named ring's file cannot be sealed: its owner must be this user or root. */
 static void named_file_of_another_user_is_refused(void **state)
 {
 	struct shmring *r, *other;

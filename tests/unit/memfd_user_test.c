@@ -101,7 +101,7 @@ static void drop_privileges(void)
 	shmring_close(c);
 }
 
-/* It cannot take the name away, which is not in the way of its next start. */
+/* It cannot remove the name, and that must not keep it from starting again. */
 static void owner_may_become_another_user(void **state)
 {
 	struct shmring *r;

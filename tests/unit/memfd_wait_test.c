@@ -82,8 +82,8 @@ static void wait_of_an_empty_consumer_sleeps_though_the_producer_waits(void **st
 }
 
 /*
- * A producer that has asked for the descriptor while there was space does not wait: who
- * waits for more than there is sleeps until the deadline.
+ * A producer that has asked for the descriptor while there was space does not count as
+ * waiting: a consumer that waits for more than there is sleeps until its deadline.
  */
 static void wait_for_more_ends_though_the_producer_has_polled(void **state)
 {
@@ -122,7 +122,7 @@ static void wait_for_more_ends_though_the_producer_dies_while_it_polls(void **st
 	shmring_close(p);
 }
 
-/* For the peer's death; a long wait is a cheap one, and still hears of it. */
+/* For the peer's death: a long wait looks less often, and still notices it. */
 static void wait_looks_after_50_100_200_and_then_each_400_ms(void **state)
 {
 	static const uint64_t slices[] = { 50, 100, 200, 400, 400, 400, 400 };
@@ -143,7 +143,7 @@ static void wait_looks_after_50_100_200_and_then_each_400_ms(void **state)
 	shmring_close(c);
 }
 
-/* Whoever cannot be made to execute a barrier fences, and has the other side do so. */
+/* A side that membarrier(2) does not reach fences, and has the other side fence, too. */
 static void both_fence_if_one_takes_no_barriers(void **state)
 {
 	struct shmring *p = new_ring(NULL, SHMRING_PRODUCER), *c;
@@ -155,7 +155,7 @@ static void both_fence_if_one_takes_no_barriers(void **state)
 	assert_int_equal(shmring_attach_fd(&c, shmring_fd(p), SHMRING_CONSUMER), 0);
 	assert_true(p->lane->data_fence_until == SHMRING_FENCE_ALWAYS);
 	assert_true(p->lane->space_fence_until == SHMRING_FENCE_ALWAYS);
-	/* No wait, and nobody who comes, takes that back. */
+	/* Neither a wait nor a later owner takes that back. */
 	refuse_barrier(0);
 	wait_a_little(c);
 	shmring_close(c);
@@ -257,7 +257,7 @@ static void wait_for_space_ends_when_the_message_fits(void **state)
 	shmring_close(p);
 }
 
-/* It looks for space without sleeping, so it says so: no more will come. */
+/* A producer that looks for space without sleeping announces that: no more will come. */
 static void consumer_is_content_if_space_is_wanted(void **state)
 {
 	struct shmring *p = new_ring(NULL, SHMRING_PRODUCER), *c;

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# Makes sure that what programs for another machine are built from is in the cache,
-# and tells how to build them:
+# Makes sure that the cache holds what programs for another machine are built from,
+# and prints how to build them:
 #
 #   eval "$(tests/vm/cross.sh arm64 | riscv64 | s390x)"
 #   make CC="$CROSS_CC" CXX="$CROSS_CXX"
