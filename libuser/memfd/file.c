@@ -18,10 +18,15 @@ void shmring_memfd_path(char path[PATH_SIZE], const char *name)
 	snprintf(path, PATH_SIZE, SHM_PREFIX "%s", name);
 }
 
-/* What has the name: not by way of a link, and without waiting for a FIFO's other end. */
+/*
+ * What has the name: not by way of a link, and without waiting for a FIFO's other end.
+ * -EPROTO: a link, a folder, a socket, or a file with a lease, which no ring is.
+ */
 static int open_file(const char *path)
 {
-	return kept_fd(open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
+	int fd = kept_fd(open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
+
+	return fd == -ELOOP || fd == -EISDIR || fd == -ENXIO || fd == -EAGAIN ? -EPROTO : fd;
 }
 
 static bool is_same_file(const struct stat *a, const struct stat *b)
@@ -54,7 +59,7 @@ static int reopen(int fd, const char *name)
 		close(copy);
 		copy = -ENOENT;
 	}
-	return copy == -ELOOP ? -ENOENT : copy;	/* the name is a link's by now */
+	return copy == -EPROTO ? -ENOENT : copy;	/* the name is a link's by now */
 }
 
 /*
@@ -299,7 +304,7 @@ int shmring_memfd_open(struct shmring_private *p, const char *name, enum shmring
 	shmring_memfd_path(path, name);
 	p->fd = open_file(path);
 	if (p->fd < 0)
-		return p->fd == -ELOOP ? -EPROTO : p->fd;
+		return p->fd;
 	if (!is_ring(p->fd)) {
 		ret = -EPROTO;
 	} else if (is_debris(p->fd)) {
@@ -407,7 +412,7 @@ int shmring_memfd_unlink(const char *name)
 	if (fd >= 0 && is_ring(fd))
 		ret = remove_name_of(SETUP_PATIENCE, fd, path);
 	else	/* Perhaps no right to the file, but to its name. */
-		ret = unlink(path) ? -errno : 0;
+		ret = !unlink(path) ? 0 : errno == EISDIR ? -EPERM : -errno;
 	if (fd >= 0)
 		close(fd);
 	return ret;

@@ -277,6 +277,15 @@ static void name_of_another_kind_of_file_is_left_alone(void **state)
 	assert_int_equal(attach_by_name(&r), -EPROTO);
 	assert_true(!lstat(path, &st) && st.st_size == 100000);
 	unlink(path);
+	assert_int_equal(mknod(path, S_IFSOCK | 0600, 0), 0);
+	assert_int_equal(create_named(&r), -EEXIST);
+	assert_int_equal(attach_by_name(&r), -EPROTO);
+	unlink(path);
+	assert_int_equal(mkdir(path, 0700), 0);
+	assert_int_equal(create_named(&r), -EEXIST);
+	assert_int_equal(attach_by_name(&r), -EPROTO);
+	assert_int_equal(shmring_unlink(name()), -EPERM);
+	assert_int_equal(rmdir(path), 0);
 	assert_int_equal(nr_fds(), fds);
 }
 
