@@ -289,7 +289,7 @@ static unsigned int records_of(const struct trial *t)
 /* Anywhere; for WRAP so that the record in question runs over the ring's end. */
 static uint64_t choose_base(struct trial *t)
 {
-	static const uint64_t around[] = { 1, 1ull << 20, 1ull << 32, 1ull << 50 };
+	static const uint64_t around[] = { 1, 1ull << 20, 1ull << 32, 1ull << 49 };
 	uint64_t base = around[random_u64(&t->seed) % ARRAY_SIZE(around)] * CAPACITY;
 	unsigned int n = t->call->role == SHMRING_PRODUCER ? t->nr : 0;
 	const uint64_t *start = t->oracle.stream.start;
