@@ -276,7 +276,10 @@ static bool bad_wait(const struct shmring *r, const struct shmring_wait *w)
 		     w->min_bytes > r->capacity);
 }
 
-/* Count an -EBADMSG once an endpoint, where both sides and the kernel see it. */
+/*
+ * Count an -EBADMSG once an endpoint, where both sides and the kernel see it. The kernel may
+ * have found what the library cannot see; from then on the ring is not used.
+ */
 static int count_refusal(struct shmring *r, int ret)
 {
 	__shmring_word *refused = r->role == SHMRING_CONSUMER ? &r->consumer->refused :
@@ -284,6 +287,9 @@ static int count_refusal(struct shmring *r, int ret)
 
 	if (ret == -EBADMSG && !r->priv->refused) {
 		r->priv->refused = true;
+		r->error = ret;
+		if (r->role == SHMRING_CONSUMER)
+			r->c.limit = r->c.end = r->c.tail;
 		__atomic_store_n(refused, __atomic_load_n(refused, __ATOMIC_RELAXED) + 1,
 				 __ATOMIC_RELAXED);
 	}

@@ -347,6 +347,26 @@ static void wait_woken_by_a_lie_says_so(void **state)
 
 /* ----------------------------------------------------------------- for space */
 
+static int kernel_refuses(struct rig *rig)
+{
+	put(&rig->p, 8, 2);
+	return -EBADMSG;
+}
+
+/* The kernel has seen a position go back, which the library cannot see. */
+static void refusal_by_the_kernel_is_for_good(void **state)
+{
+	struct rig *rig = script(state, kernel_refuses);
+	struct shmring_wait much = { .min_bytes = 1024 };
+	struct shmring_wait w = { .flags = SHMRING_NOWAIT };
+	size_t len;
+
+	assert_int_equal(shmring_wait_data(&rig->c, &much), -EBADMSG);
+	assert_int_equal(shmring_wait_data(&rig->c, &w), -EBADMSG);
+	assert_null(shmring_peek(&rig->c, &len));
+	assert_int_equal(rig->consumer->refused, 1);
+}
+
 static void wait_for_space_asks_for_half_the_ring(void **state)
 {
 	struct rig *rig = script(state, half_is_taken);
@@ -531,6 +551,7 @@ int main(void)
 		cmocka_unit_test(wait_for_more_settles_for_less_if_the_producer_waits),
 		cmocka_unit_test(wait_for_more_owes_the_producer_a_wake),
 		cmocka_unit_test(wait_woken_by_a_lie_says_so),
+		cmocka_unit_test(refusal_by_the_kernel_is_for_good),
 		cmocka_unit_test(wait_for_space_asks_for_half_the_ring),
 		cmocka_unit_test(wait_for_what_is_just_there_returns_at_once),
 		cmocka_unit_test(wait_for_much_space_asks_for_it),
