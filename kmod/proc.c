@@ -105,7 +105,7 @@ static void fill(struct row *row, struct shmring *ring, struct pid_namespace *ns
 /*
  * The row of the ring with the lowest id that is at least *@pos. The lock is held for
  * this one only, and no reference is kept: a reader that is given hardly any CPU must
- * delay nobody, nor keep a ring or its name.
+ * neither delay other processes nor keep a ring or its name.
  */
 static void *read_row(struct seq_file *m, loff_t *pos)
 {

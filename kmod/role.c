@@ -13,7 +13,7 @@
 
 /*
  * Bytes committed and not released. Each word is read once, and is whatever user
- * space wrote: above the capacity, it is a lie, or two moments.
+ * space wrote. A result above the capacity is false, or of two moments.
  */
 u64 shmring_used(struct shmring *ring)
 {
@@ -86,7 +86,7 @@ static u64 settle_position(struct shmring *ring, u32 role)
 }
 
 /*
- * Nobody holds a role: nobody can write a position, or depends on one. Bring positions
+ * No role is held, so no process can write a position, or depends on one. Bring positions
  * that are far up back to the beginning, by whole turns of the ring, so that the data
  * stay where they are. Otherwise two hostile processes could leave a pair just below
  * SHMRING_POSITION_LIMIT, and their honest successors would pass it.
@@ -103,7 +103,7 @@ static void rewind_positions(struct shmring *ring)
 	WRITE_ONCE(ring->lane->end, ring->lane->end - turns);
 }
 
-/* Note whose role it is, or with NULL, that it is nobody's. Under ring->lock. */
+/* Note the process that has the role; NULL: none has. Under ring->lock. */
 void shmring_set_pid(struct shmring_side *side, struct pid *pid)
 {
 	put_pid(side->pid);

@@ -18,6 +18,6 @@ int main(int argc, char **argv)
 		ret = shmring_drain(ring, NULL);	/* sleeps until all has been taken */
 	if (ret < 0)
 		fprintf(stderr, "producer: %s\n", strerror((int)-ret));
-	shmring_close(ring);	/* the end of the stream; with nobody else, of the ring */
+	shmring_close(ring);	/* ends the stream; and the ring, if no one else has it */
 	return ret < 0;
 }

@@ -118,7 +118,7 @@ struct shmring {
 	uint64_t mask;				/* capacity - 1 */
 	uint32_t slot_size;			/* 0: records */
 	uint32_t header_size;			/* 0 for slots */
-	int error;				/* -EBADMSG once the peer has lied */
+	int error;				/* -EBADMSG once the peer wrote a false value */
 	enum shmring_role role;
 
 	/*
@@ -130,7 +130,7 @@ struct shmring {
 		uint64_t head;		/* where the next record goes */
 		uint64_t end;		/* of the open record; head: there is none */
 		uint64_t limit;		/* space known to be free ends here */
-		uint64_t staged;	/* bytes before head, the consumer not told yet */
+		uint64_t staged;	/* bytes before head, not published yet */
 		uint64_t len_end;	/* longest message, plus one */
 		uint64_t watch_at;	/* where a send looks whether the consumer lives */
 	} p __attribute__((aligned(64)));
@@ -138,7 +138,7 @@ struct shmring {
 		uint64_t tail;		/* where the next record is */
 		uint64_t end;		/* of the open record; tail: there is none */
 		uint64_t limit;		/* data known to be there ends here */
-		uint64_t held;		/* bytes before tail, the producer not told yet */
+		uint64_t held;		/* bytes before tail, not released yet */
 		uint64_t most;		/* bytes that can be there at once: whole slots */
 	} c __attribute__((aligned(64)));
 
@@ -453,8 +453,8 @@ __SHMRING_INLINE void __shmring_fence(void)
 }
 
 /*
- * After a position was stored (A, E), up from @old: is the other side's sleeper due,
- * who waits for @now? @fence_until and @wake_at are its words.
+ * After a position was stored (A, E), from @old up to @now: must the other side's sleeper
+ * be woken? @fence_until and @wake_at are that side's words.
  */
 __SHMRING_INLINE int __shmring_due(uint64_t old, uint64_t now,
 				   const __shmring_word *fence_until,
@@ -494,7 +494,7 @@ void __shmring_prefetch(const unsigned char *p, uint64_t len)
 /*
  * Producer, having gone from @old to @head: from one block into the next, so fetch the
  * one after that. All lines at once, as one by one they hardly overlap; and after the
- * consumer has been told, as it need not wait. Nothing that it may be reading, and not
+ * message is published, as the consumer need not wait. Nothing that it may be reading, and not
  * for large messages, which memcpy() writes without fetching.
  */
 __SHMRING_INLINE void __shmring_fetch_ahead(const struct shmring *r, uint64_t old, uint64_t head)
@@ -527,7 +527,7 @@ __SHMRING_INLINE size_t shmring_max_len(const struct shmring *r)
 
 /*
  * Look how far the consumer has got. It may go forward, up to what has been
- * published; anything else is a lie.
+ * published; anything else is -EBADMSG.
  */
 __SHMRING_INLINE void __shmring_refresh_space(struct shmring *r)
 {
@@ -730,7 +730,7 @@ __SHMRING_INLINE int shmring_commit_slots(struct shmring *r, size_t n)
 
 /*
  * Look how far the producer has got. It may go forward, up to a full ring;
- * anything else is a lie.
+ * anything else is -EBADMSG.
  */
 __SHMRING_INLINE void __shmring_refresh_data(struct shmring *r)
 {

@@ -16,7 +16,7 @@
 #define TIMER_MAX_NS	64000000ull
 #define DYING_NS	1000000000ull	/* from a file's last event to the end of its locks */
 
-/* Whether somebody has closed the file. */
+/* Returns whether a process has closed the file. */
 static bool drain(int fd)
 {
 	struct inotify_event events[64];	/* of a file they have no name */

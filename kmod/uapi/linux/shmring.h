@@ -73,7 +73,7 @@
  *
  * The stream consists of records, each a shmring_record header and its
  * payload, padded to SHMRING_ALIGN; or, if slot_size is not zero, of slots
- * without a header, slot_size bytes each, padded likewise.
+ * without a header, slot_size bytes each, padded in the same way.
  *
  * Ordering contract
  * -----------------
