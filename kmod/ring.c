@@ -149,11 +149,19 @@ void shmring_free(struct shmring *ring)
 }
 EXPORT_SYMBOL_IF_KUNIT(shmring_free);
 
-/* Drop a reference. The last one takes the ring out of the set, then frees it. */
+/*
+ * Drop a reference. The last one takes the ring out of the set, then frees it. As
+ * refcount_dec_and_lock() does it, whose locking sparse cannot follow.
+ */
 void shmring_put(struct shmring *ring)
 {
-	if (!refcount_dec_and_lock(&ring->ref, &shmring_names_lock))
+	if (refcount_dec_not_one(&ring->ref))
 		return;
+	spin_lock(&shmring_names_lock);
+	if (!refcount_dec_and_test(&ring->ref)) {
+		spin_unlock(&shmring_names_lock);
+		return;
+	}
 	shmring_unregister(ring);
 	spin_unlock(&shmring_names_lock);
 	shmring_free(ring);
