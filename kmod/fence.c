@@ -223,13 +223,18 @@ static void rely_and_wake(struct work_struct *work)
 {
 	struct shmring_side *side = container_of(to_rcu_work(work), struct shmring_side,
 						 rely_work);
+	struct shmring *ring = side->ring;
 
-	spin_lock(&side->fence_lock);
-	/* Pairs with the acquire in known_to_fence(). */
-	smp_store_release(&side->fenced_until, SHMRING_FENCE_ALWAYS);
-	spin_unlock(&side->fence_lock);
-	shmring_wake_all(side);
-	shmring_put(side->ring);
+	/* Without files, nobody sleeps, and its pages are gone. */
+	if (refcount_inc_not_zero(&ring->ref)) {
+		spin_lock(&side->fence_lock);
+		/* Pairs with the acquire in known_to_fence(). */
+		smp_store_release(&side->fenced_until, SHMRING_FENCE_ALWAYS);
+		spin_unlock(&side->fence_lock);
+		shmring_wake_all(side);
+		shmring_put(ring);
+	}
+	shmring_put_memory(ring);
 }
 
 /* The first sleepers need no grace period: nobody has published yet. */
@@ -261,10 +266,13 @@ void shmring_fence_later(struct shmring *ring, struct shmring_side *side,
 			 struct shmring_side *peer)
 {
 	spin_lock(&side->fence_lock);
-	/* Once for a side: it stays so. The ring lives until the work is done. */
+	/*
+	 * Once for a side: it stays so. The work keeps the structure alone: a ring goes with
+	 * its last file, and its name and charge with it, not some ticks later.
+	 */
 	if (side->half->fence_until != SHMRING_FENCE_ALWAYS) {
 		ask(side, peer, SHMRING_FENCE_ALWAYS);
-		refcount_inc(&ring->ref);
+		refcount_inc(&ring->memory);
 		queue_rcu_work(workqueue, &side->rely_work);
 	}
 	spin_unlock(&side->fence_lock);

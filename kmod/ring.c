@@ -109,6 +109,7 @@ struct shmring *shmring_alloc(u64 capacity, u32 slot_size)
 	if (!ring)
 		return ERR_PTR(-ENOMEM);
 	refcount_set(&ring->ref, 1);
+	refcount_set(&ring->memory, 1);
 	spin_lock_init(&ring->lock);
 	RB_CLEAR_NODE(&ring->node);
 	INIT_LIST_HEAD(&ring->files);
@@ -133,6 +134,13 @@ err:
 }
 EXPORT_SYMBOL_IF_KUNIT(shmring_alloc);
 
+/* What is left of a ring, once it is free and no work of it is under way. */
+void shmring_put_memory(struct shmring *ring)
+{
+	if (refcount_dec_and_test(&ring->memory))
+		kfree(ring);
+}
+
 /* Free a ring that nobody can reach; half-made ones too. */
 void shmring_free(struct shmring *ring)
 {
@@ -145,7 +153,7 @@ void shmring_free(struct shmring *ring)
 	kvfree(ring->pages);
 	shmring_uncharge(ring);
 	put_user_ns(ring->user_ns);
-	kfree(ring);
+	shmring_put_memory(ring);
 }
 EXPORT_SYMBOL_IF_KUNIT(shmring_free);
 

@@ -94,7 +94,8 @@ enum {
 };
 
 struct shmring {
-	refcount_t ref;
+	refcount_t ref;			/* files, and a persistent name */
+	refcount_t memory;		/* of this structure: @ref, and rely_work */
 	spinlock_t lock;		/* roles and mappings */
 	u64 id;
 
@@ -158,6 +159,7 @@ static inline struct shmring_side *shmring_peer(struct shmring *ring, u32 role)
 struct shmring *shmring_alloc(u64 capacity, u32 slot_size);
 void shmring_free(struct shmring *ring);
 void shmring_put(struct shmring *ring);
+void shmring_put_memory(struct shmring *ring);
 
 /* limit.c: charging the memory */
 extern unsigned long shmring_max_pages;

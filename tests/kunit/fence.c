@@ -202,9 +202,32 @@ static void poller_is_woken_after_grace_period(struct kunit *test)
 	set_positions(ring, 2 * CREDIT, 2 * CREDIT);
 	KUNIT_EXPECT_TRUE(test, consumer_looks(ring));
 	KUNIT_EXPECT_EQ(test, side->half->fence_until, SHMRING_FENCE_ALWAYS);
-	while (refcount_read(&ring->ref) != 1 && left-- > 0)
+	while (refcount_read(&ring->memory) != 1 && left-- > 0)
 		msleep(1);
+	KUNIT_EXPECT_EQ(test, refcount_read(&ring->memory), 1);
 	KUNIT_EXPECT_EQ(test, refcount_read(&ring->ref), 1);
+}
+
+/* A grace period that is under way keeps neither the ring nor its name nor its charge. */
+static void grace_period_keeps_no_ring(struct kunit *test)
+{
+	struct shmring *ring;
+	long mine;
+
+	if (interrupts(test))
+		kunit_skip(test, "this kernel interrupts");
+	mine = atomic_long_read(&current_user()->locked_vm);
+	ring = shmring_alloc(CAPACITY, 0);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, ring);
+	KUNIT_EXPECT_EQ(test, shmring_register(ring, "kunit-fence", 0600, 0), 0);
+	/* Where it must always be fenced, nobody asks: begin as if it need not. */
+	ring->side[0].half->fence_until = 0;
+	shmring_fence_later(ring, &ring->side[0], &ring->side[1]);
+	shmring_put(ring);
+	KUNIT_EXPECT_FALSE(test, is_listed(ring));
+	KUNIT_EXPECT_EQ(test, atomic_long_read(&current_user()->locked_vm), mine);
+	KUNIT_EXPECT_EQ(test, PTR_ERR_OR_ZERO(shmring_lookup("kunit-fence", SHMRING_RIGHT_ALL)),
+			-ENOENT);
 }
 
 /* A side that needs too many interrupts in a second asks for fences for good. */
@@ -339,6 +362,7 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(not_known_until_interrupted),
 	KUNIT_CASE(not_known_before_grace_period),
 	KUNIT_CASE(poller_is_woken_after_grace_period),
+	KUNIT_CASE(grace_period_keeps_no_ring),
 	KUNIT_CASE(interrupts_are_bounded),
 	KUNIT_CASE(never_goes_down),
 	KUNIT_CASE(false_positions_ask_for_nothing),
