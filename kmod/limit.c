@@ -154,6 +154,8 @@ void shmring_add_file(struct shmring_file *sf, const struct cred *cred)
 	list_add_tail(&sf->list, &ring->files);
 	if (cred->user == ring->creator)
 		ring->nr_own_files++;
+	/* OPEN may have found it before the creator's last file, or the name, went. */
+	hand_over(ring);
 	spin_unlock(&ring->lock);
 }
 EXPORT_SYMBOL_IF_KUNIT(shmring_add_file);

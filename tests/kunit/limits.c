@@ -42,6 +42,13 @@ static struct shmring *alloc_as(const struct cred *cred, unsigned long bytes)
 	return ring;
 }
 
+static void remove_file(struct shmring_file *sf)
+{
+	spin_lock(&sf->ring->lock);
+	shmring_remove_file(sf);
+	spin_unlock(&sf->ring->lock);
+}
+
 static void total_follows_rings(struct kunit *test)
 {
 	const unsigned long before = total_pages(test);
@@ -130,6 +137,32 @@ static void creator_is_charged(struct kunit *test)
 	shmring_free(ring);
 }
 
+/* OPEN has found the ring, and adds its file when the creator's last one has gone. */
+static void file_that_comes_late_is_charged(struct kunit *test)
+{
+	struct user_struct *user = kunit_kzalloc(test, sizeof(*user), GFP_KERNEL);
+	struct cred *other = kunit_kzalloc(test, sizeof(*other), GFP_KERNEL);
+	struct shmring_file mine = { }, theirs = { };
+	const long before = locked();
+	struct shmring *ring;
+
+	KUNIT_ASSERT_NOT_NULL(test, user);
+	KUNIT_ASSERT_NOT_NULL(test, other);
+	*other = *current_cred();
+	other->user = user;
+	ring = make_ring(test, CAPACITY);
+	mine.ring = ring;
+	theirs.ring = ring;
+
+	shmring_add_file(&mine, current_cred());
+	remove_file(&mine);
+	KUNIT_EXPECT_EQ(test, locked(), before + PAGES);
+	shmring_add_file(&theirs, other);
+	KUNIT_EXPECT_EQ(test, locked(), before);
+	KUNIT_EXPECT_EQ(test, atomic_long_read(&user->locked_vm), PAGES);
+	remove_file(&theirs);
+}
+
 /* A ring that is given up half way, as by a SIGKILL among its pages. */
 static void half_made_leaves_nothing(struct kunit *test)
 {
@@ -178,6 +211,7 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(memlock_reached),
 	KUNIT_CASE(memlock_exempt_with_capability),
 	KUNIT_CASE(creator_is_charged),
+	KUNIT_CASE(file_that_comes_late_is_charged),
 	KUNIT_CASE(half_made_leaves_nothing),
 	KUNIT_CASE(allocations_balance),
 	{}
