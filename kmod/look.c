@@ -48,7 +48,8 @@ void shmring_look(struct shmring_file *sf, struct shmring_look *look)
 
 	/* Pairs with the releases in shmring_role_begin() and shmring_role_end(). */
 	look->gone = smp_load_acquire(&peer->half->state) == SHMRING_PEER_GONE;
-	look->epoch = READ_ONCE(peer->half->epoch);
+	/* Acquire: a position that is read after this is not one of an owner before. */
+	look->epoch = smp_load_acquire(&peer->half->epoch);
 	look->own = shmring_own_position(sf);
 	if (look->gone && sf->role == SHMRING_ROLE_CONSUMER)
 		look->theirs = READ_ONCE(sf->ring->lane->end);
