@@ -208,14 +208,16 @@ int shmring_wait(struct shmring_file *sf, u64 bytes, u64 mark, ktime_t deadline)
 }
 EXPORT_SYMBOL_IF_KUNIT(shmring_wait);
 
-/* 1: the other role is taken; 0: not yet; -ESHUTDOWN. */
-static int peer_live(struct shmring_file *sf)
+/* 1: the other role is taken, or has been since @epoch; 0: not yet; -ESHUTDOWN. */
+static int peer_came(struct shmring_file *sf, u32 epoch)
 {
+	const struct shmring_half *half = shmring_peer(sf->ring, sf->role)->half;
+
 	if (READ_ONCE(shmring_side(sf->ring, sf->role)->owner) != sf)
 		return -ESHUTDOWN;
 	/* Pairs with the release in shmring_role_begin(). */
-	return smp_load_acquire(&shmring_peer(sf->ring, sf->role)->half->state) ==
-	       SHMRING_PEER_LIVE;
+	return smp_load_acquire(&half->state) == SHMRING_PEER_LIVE ||
+	       READ_ONCE(half->epoch) != epoch;
 }
 
 /**
@@ -224,12 +226,14 @@ static int peer_live(struct shmring_file *sf)
  * @deadline: CLOCK_MONOTONIC; KTIME_MAX: none
  *
  * Sleeps on the queue of its own side, which shmring_role_begin() of the other role and
- * the end of its own wake. Nothing is armed: no position is waited for.
+ * the end of its own wake. Nothing is armed: no position is waited for. One that has come
+ * and gone before the sleeper runs has another epoch.
  *
  * Return: 0, or as in <linux/shmring.h>.
  */
 int shmring_wait_peer(struct shmring_file *sf, ktime_t deadline)
 {
+	u32 epoch = READ_ONCE(shmring_peer(sf->ring, sf->role)->half->epoch);
 	struct shmring_side *side = shmring_side(sf->ring, sf->role);
 	bool in_time = true;
 	DEFINE_WAIT(wait);
@@ -237,7 +241,7 @@ int shmring_wait_peer(struct shmring_file *sf, ktime_t deadline)
 
 	for (;;) {
 		prepare_to_wait(&side->wait, &wait, TASK_INTERRUPTIBLE);
-		ret = peer_live(sf);
+		ret = peer_came(sf, epoch);
 		if (!ret && !in_time)
 			ret = -ETIMEDOUT;
 		if (!ret && signal_pending(current))

@@ -92,17 +92,27 @@ static bool is_peer_live(const struct shmring *r)
 	return __atomic_load_n(state, __ATOMIC_ACQUIRE) == SHMRING_PEER_LIVE;
 }
 
+static __u32 peer_epoch(const struct shmring *r)
+{
+	return __atomic_load_n(r->role == SHMRING_PRODUCER ? &r->lane->consumer_epoch :
+							     &r->lane->producer_epoch,
+			       __ATOMIC_RELAXED);
+}
+
 int shmring_wait_peer(struct shmring *r, const struct shmring_wait *w)
 {
 	SHMRING_NO_CANCEL;
 	unsigned int looks = 0;
+	__u32 epoch;
 	int ret = 0;
 
 	if (r->role == SHMRING_HANDLE)
 		return -EBADF;
 	if (is_bad(w))
 		return -EINVAL;
-	while (!ret && !is_peer_live(r)) {
+	epoch = peer_epoch(r);
+	/* One that has come and gone, while this process did not run, was there. */
+	while (!ret && !is_peer_live(r) && peer_epoch(r) == epoch) {
 		ret = check_time(w, looks++);
 		if (!ret)
 			ret = r->priv->backend->wait_peer(r, w ? w->deadline : 0);

@@ -279,11 +279,19 @@ static int kmod_wait_name(const char *name, enum shmring_role role, uint64_t unt
 	return fd >= 0 || fd == -ETIMEDOUT || fd == -EACCES || fd == -ENODEV ? 0 : fd;
 }
 
+/*
+ * In slices: the module looks for those who come during its call, which a stop and SIGCONT
+ * begin anew; the caller looks for all.
+ */
 static int kmod_wait_peer(struct shmring *r, uint64_t deadline)
 {
-	struct shmring_ioc_wait_peer w = { .deadline = deadline };
+	uint64_t until = shmring_now() + SHMRING_CHECK_MAX_NS;
+	struct shmring_ioc_wait_peer w = {
+		.deadline = deadline && deadline < until ? deadline : until,
+	};
+	int ret = call(r->priv->fd, SHMRING_IOC_WAIT_PEER, &w);
 
-	return call(r->priv->fd, SHMRING_IOC_WAIT_PEER, &w);
+	return ret == -ETIMEDOUT ? 0 : ret;
 }
 
 static void kmod_wake(struct shmring *r)

@@ -552,6 +552,24 @@ static void peer_is_waited_for(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, wake_at(ring, CONSUMER), SHMRING_NO_WAKE);
 }
 
+/* Taken and given up again before the sleeper runs, or finds that nobody is there. */
+static void peer_that_has_gone_was_there(struct kunit *test)
+{
+	struct shmring *ring = make_ring(test, CAPACITY);
+	struct shmring_file *consumer = attach(test, ring, CONSUMER);
+	struct shmring_side *producer = shmring_side(ring, PRODUCER);
+	struct sleeper *s = start_helper(test, wait_for_peer, consumer);
+
+	await_queued(test, consumer);
+	spin_lock(&ring->lock);
+	producer->half->epoch++;
+	producer->half->state = SHMRING_PEER_GONE;
+	wake_up_all(&shmring_side(ring, CONSUMER)->wait);
+	spin_unlock(&ring->lock);
+	KUNIT_EXPECT_EQ(test, result_of(test, s), 0);
+	KUNIT_EXPECT_EQ(test, shmring_wait_peer(consumer, 1), -ETIMEDOUT);
+}
+
 static void wait_for_peer_ends(struct kunit *test)
 {
 	struct shmring *ring = make_ring(test, CAPACITY);
@@ -669,6 +687,7 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(sleeping_consumer_is_woken_for_wanted_space),
 	KUNIT_CASE(wanted_space_arms_for_the_next_byte),
 	KUNIT_CASE(peer_is_waited_for),
+	KUNIT_CASE(peer_that_has_gone_was_there),
 	KUNIT_CASE(wait_for_peer_ends),
 	KUNIT_CASE(peer_gone),
 	KUNIT_CASE(peer_not_there_yet_is_not_gone),

@@ -126,6 +126,21 @@ static void await_peer_of(enum shmring_role role)
 	shmring_close(r);
 }
 
+/* One that comes and goes while the one that waits is stopped: it was there. */
+static void test_peer_that_has_gone(void)
+{
+	struct shmring *r = make(0, 0, SHMRING_HANDLE);
+	pid_t pid = start_as(r, SHMRING_CONSUMER, wait_for_peer);
+
+	await_asleep(pid);
+	CHECK(!kill(pid, SIGSTOP));
+	AWAIT(state_of(pid) == 'T');
+	shmring_close(attach(r, SHMRING_PRODUCER));
+	CHECK(!kill(pid, SIGCONT));
+	EXPECT_EQ(end_of(pid), TEST_PASS);
+	shmring_close(r);
+}
+
 static void test_peer(void)
 {
 	await_peer_of(SHMRING_PRODUCER);
@@ -138,5 +153,6 @@ int main(void)
 	RUN(test_name);
 	RUN(test_arguments);
 	RUN(test_peer);
+	RUN(test_peer_that_has_gone);
 	return finish();
 }
