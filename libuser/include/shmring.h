@@ -363,9 +363,9 @@ int shmring_drain(struct shmring *r, const struct shmring_wait *w);
 
 /*
  * Return once the other role is taken: at once if it is, otherwise when the first or the
- * next process takes it, which may be gone again by then. A process that has come and gone
- * before this thread could look does not end the wait: where that may happen, set a deadline
- * and then see shmring_get_info(). @w: as for shmring_attach_wait().
+ * next process takes it, which may be gone again by then. A process that took the role and
+ * gave it up before the call does not end the wait: where that may happen, set a deadline
+ * and see shmring_get_info(). @w: as for shmring_attach_wait().
  *
  * Returns 0 or
  *   -EAGAIN	SHMRING_NOWAIT, and nobody has the other role
