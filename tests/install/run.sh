@@ -4,7 +4,7 @@
 # them, with the packages that README.md names (inside.sh); the module into a staging
 # folder; and the library and the tools for another machine.
 #
-#   run.sh [SUITE...]	in these Debians alone
+#   run.sh [SUITE...]	in these Debian systems alone
 #
 # Clean systems are kept in the cache. They need root.
 # shellcheck source-path=SCRIPTDIR disable=SC1091,SC2034,SC2154
