@@ -258,6 +258,54 @@ static void test_passed_on(void)
 	end_user(&heir);
 }
 
+/* A creator who has let go and gets a file again is charged in turn, as any user. */
+static void test_creator_comes_back(void)
+{
+	const char *name = unique("charge");
+	struct user again;
+	int ring;
+
+	begin();
+	EXPECT_EQ(on_name(&a, MAKE, 0, name, 0), 0);
+	ring = open_ring(name, SHMRING_RIGHT_ALL);	/* root's */
+	CHECK(ring >= 0);
+	EXPECT_EQ(on_name(&b, OPEN, 0, name, 0), 0);
+	EXPECT_EQ(on_file(&a, CLOSE, 0, 0), 0);
+	EXPECT_EQ(on_name(&a, UNLINK, 0, name, 0), 0);
+	again = start_user(UID, ring);
+	EXPECT_EQ(on_file(&again, ATTACH, 1, 0), 0);
+	EXPECT_EQ(on_file(&again, CLOSE, 0, 0), 0);
+	CHECK(!close(ring));
+	expect_room(&a, true);
+	expect_room(&b, false);
+	EXPECT_EQ(on_file(&b, CLOSE, 0, 0), 0);
+	expect_room(&b, true);
+	expect_room(&a, false);
+	end_user(&again);
+	end();
+}
+
+/* Of one user's two processes the first has paid: the ring outlives its credentials. */
+static void test_other_process_of_the_payer(void)
+{
+	const char *name = unique("charge");
+	struct user first = start_user(UID + 1, -1);
+
+	begin();
+	EXPECT_EQ(on_name(&a, MAKE, 0, name, 0), 0);
+	EXPECT_EQ(on_name(&first, OPEN, 0, name, 0), 0);
+	EXPECT_EQ(on_name(&b, OPEN, 0, name, 0), 0);
+	EXPECT_EQ(on_file(&a, CLOSE, 0, 0), 0);
+	EXPECT_EQ(on_name(&a, UNLINK, 0, name, 0), 0);
+	expect_room(&a, true);
+	end_user(&first);
+	usleep(200000);		/* the credentials are freed after a grace period */
+	expect_room(&b, false);
+	EXPECT_EQ(on_file(&b, CLOSE, 0, 0), 0);
+	expect_room(&b, true);
+	end();
+}
+
 int main(void)
 {
 	control();
@@ -270,5 +318,7 @@ int main(void)
 	RUN(test_nobody_but_the_name);
 	RUN(test_creator_keeps_another);
 	RUN(test_passed_on);
+	RUN(test_creator_comes_back);
+	RUN(test_other_process_of_the_payer);
 	return finish();
 }

@@ -209,18 +209,24 @@ static int without_descriptors(void *arg)
 	const char *name = unique("emfile");
 	int ring = create(name, page_size(), 0600, 0);
 	/* Descriptors are given lowest first: there is none free below the ring's. */
-	struct rlimit r = { (rlim_t)ring + 1, (rlim_t)ring + 1 };
+	struct rlimit r = { (rlim_t)ring + 1, (rlim_t)ring + 1 }, before;
 
 	(void)arg;
 	CHECK(ring >= 0);
+	CHECK(!getrlimit(RLIMIT_NOFILE, &before));
 	CHECK(!setrlimit(RLIMIT_NOFILE, &r));
 	EXPECT_EQ(create("", page_size(), 0600, 0), -EMFILE);
 	EXPECT_EQ(create("other", page_size(), 0600, SHMRING_CREATE_F_PERSIST), -EMFILE);
 	EXPECT_EQ(open_ring(name, SHMRING_RIGHT_ALL), -EMFILE);
+	EXPECT_EQ(await_ring(name, SHMRING_RIGHT_ALL, 0), -EMFILE);
 	EXPECT_EQ(narrow(ring, SHMRING_RIGHT_ALL), -EMFILE);
 	EXPECT_EQ(attach(ring, PRODUCER), -EMFILE);
 	EXPECT_EQ(query(ring).producer_state, SHMRING_PEER_NONE);
 	EXPECT_EQ(unlink_ring("other"), -ENOENT);
+	/* None of the calls that failed keeps the ring. */
+	CHECK(!setrlimit(RLIMIT_NOFILE, &before));
+	CHECK(!close(ring));
+	AWAIT(open_ring(name, SHMRING_RIGHT_ALL) == -ENOENT);
 	return TEST_PASS;
 }
 

@@ -317,9 +317,34 @@ static int in_pid_namespace(void *arg)
 	return in_child(look_from_inside, arg);
 }
 
+static int make_pid_namespace(void *arg)
+{
+	(void)arg;
+	return unshare(CLONE_NEWPID) ? TEST_FAIL : TEST_PASS;
+}
+
+/* Is there no PID namespace but the first? With a limit of one, another can be made. */
+static bool is_only_pid_namespace(void)
+{
+	FILE *f = fopen("/proc/sys/user/max_pid_namespaces", "r+e");
+	unsigned long before;
+	bool ret;
+
+	if (!f)
+		return false;
+	CHECK_EQ(fscanf(f, "%lu", &before), 1);
+	rewind(f);
+	CHECK(fprintf(f, "1\n") > 0 && !fflush(f));
+	ret = in_child(make_pid_namespace, NULL) == TEST_PASS;
+	rewind(f);
+	CHECK(fprintf(f, "%lu\n", before) > 0 && !fclose(f));
+	return ret;
+}
+
 static void test_pid_namespaces(void)
 {
 	char name[64];
+	bool alone = is_only_pid_namespace();
 	int ring, ret;
 	struct endpoint p;
 
@@ -331,6 +356,11 @@ static void test_pid_namespaces(void)
 		printf("no PID namespaces: the part about them is left out\n");
 	else
 		EXPECT_EQ(ret, TEST_PASS);
+	/* Whose process had the role is forgotten, and so its namespace can go. */
+	if (ret == TEST_PASS && alone)
+		AWAIT(is_only_pid_namespace());
+	else
+		printf("other PID namespaces: whether one is left is not seen\n");
 	drop(&p);
 	CHECK(!close(ring));
 }
@@ -351,13 +381,25 @@ static int make_elsewhere(void *arg)
 	return TEST_FAIL;
 }
 
+static int look_as_root_of_a_namespace(void *arg)
+{
+	const struct seen *s = arg;
+	struct row r;
+
+	become(USER, USER, NULL, 0);
+	if (unshare(CLONE_NEWUSER))
+		return TEST_SKIP;
+	EXPECT_EQ(find(s->name, &r), s->expected);
+	return TEST_PASS;
+}
+
 /* Root of the initial namespaces sees what takes the memory, wherever it is. */
 static void test_ipc_namespaces(void)
 {
 	char path[64], link[64] = "", want[64], name[64];
 	struct seen s = { name, false };
 	struct row r;
-	int outside;
+	int outside, ret;
 	pid_t pid;
 
 	strcpy(name, unique("elsewhere"));
@@ -377,6 +419,11 @@ static void test_ipc_namespaces(void)
 	EXPECT(!strcmp(link, want));
 	EXPECT_EQ(open_ring(name, SHMRING_RIGHT_ALL), -ENOENT);
 	EXPECT_EQ(in_child(look, &s), TEST_PASS);
+	ret = in_child(look_as_root_of_a_namespace, &s);
+	if (ret == TEST_SKIP)
+		printf("no user namespaces: the part about them is left out\n");
+	else
+		EXPECT_EQ(ret, TEST_PASS);
 	kill_child(pid);
 	AWAIT(!find(name, &r));
 	CHECK(!close(outside));

@@ -107,9 +107,18 @@ streams_in_slots() {
 		run 0 recv $ring && cmp -n 1000 "$dir/in" "$dir/out" && run 0 unlink $ring
 }
 
+# A pipe gives what is there: less than a slot, at first.
+fills_a_slot_from_a_pipe() {
+	run 0 create --slot 1000 $ring &&
+		{ head -c 300 "$dir/in" && sleep 0.3 && head -c 1000 "$dir/in" | tail -c 700; } |
+		run 0 send $ring && run 0 recv $ring && cmp -n 1000 "$dir/in" "$dir/out" &&
+		run 0 unlink $ring
+}
+
 counts_what_it_moved() {
 	printf 12345678 | run 0 send --create --persist --verbose $ring && complains "8 bytes" &&
 		run 0 info $ring && says "^producer *gone" &&
+		run 0 list && [ "$(column producers)" = 0 ] && [ "$(column mode)" = 0600 ] &&
 		run 0 recv --verbose $ring && says "^12345678$" && grep -q "8 bytes" "$dir/err" &&
 		run 0 unlink $ring
 }
@@ -213,6 +222,7 @@ for backend in "$@"; do
 	verify "a stream arrives" stream
 	verify "a stream arrives through a small ring, with the sides asleep" stream -C 4K -P block
 	verify "a stream in slots arrives" streams_in_slots
+	verify "a slot is filled from a pipe, however it comes" fills_a_slot_from_a_pipe
 	verify "what was moved is counted" counts_what_it_moved
 	verify "a short message waits for its receiver" keeps_a_ring_for_its_receiver
 	verify "a receiver that leaves is an error of its own" hears_of_a_receiver_that_is_gone

@@ -352,6 +352,55 @@ static void position_that_may_not_be_is_not_inherited(void **state)
 	shmring_close(p);
 }
 
+/* What the dead owners wanted, where they waited, and that they slept. */
+static void words_of_the_killed_are_not_inherited(void **state)
+{
+	struct shmring *handle = new_ring(NULL, SHMRING_HANDLE), *p, *c;
+	pid_t pid = fork();
+
+	(void)state;
+	if (!pid) {
+		if (shmring_attach_fd(&p, shmring_fd(handle), SHMRING_PRODUCER) ||
+		    shmring_attach_fd(&c, shmring_fd(handle), SHMRING_CONSUMER))
+			_exit(1);
+		p->producer->space_wanted = 8;
+		p->producer->cpu = c->consumer->cpu = 12345;
+		p->lane->space_wake_at = c->lane->data_wake_at = 8;
+		raise(SIGKILL);
+	}
+	end_of(pid);
+	assert_int_equal(shmring_attach_fd(&p, shmring_fd(handle), SHMRING_PRODUCER), 0);
+	assert_int_equal(shmring_attach_fd(&c, shmring_fd(handle), SHMRING_CONSUMER), 0);
+	assert_int_equal(p->producer->space_wanted, 0);
+	assert_int_equal(p->producer->cpu, 0);
+	assert_int_equal(c->consumer->cpu, 0);
+	assert_true(p->lane->space_wake_at == SHMRING_NO_WAKE);
+	assert_true(c->lane->data_wake_at == SHMRING_NO_WAKE);
+	shmring_close(c);
+	shmring_close(p);
+	shmring_close(handle);
+}
+
+/* Nobody is to be woken any more, not even before there is a next owner. */
+static void sleep_of_the_killed_is_over(void **state)
+{
+	struct shmring *c = new_ring(NULL, SHMRING_CONSUMER), *p;
+	pid_t pid = fork();
+
+	(void)state;
+	if (!pid) {
+		if (shmring_attach_fd(&p, shmring_fd(c), SHMRING_PRODUCER))
+			_exit(1);
+		p->lane->space_wake_at = 8;
+		raise(SIGKILL);
+	}
+	end_of(pid);
+	assert_int_equal(c->lane->space_wake_at, 8);
+	assert_int_equal(shmring_wait_data(c, &nowait), -ENODATA);
+	assert_true(c->lane->space_wake_at == SHMRING_NO_WAKE);
+	shmring_close(c);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -368,6 +417,8 @@ int main(void)
 		TEST(info_shows_the_killed_as_gone),
 		TEST(pid_of_another_process_tells_of_a_death),
 		TEST(position_that_may_not_be_is_not_inherited),
+		TEST(words_of_the_killed_are_not_inherited),
+		TEST(sleep_of_the_killed_is_over),
 		TEST(info_shows_no_more_used_than_fits),
 	};
 
