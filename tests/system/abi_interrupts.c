@@ -65,25 +65,40 @@ static void publish_to(struct shared *s, uint64_t position)
 	AWAIT(__atomic_load_n(&s->reached, __ATOMIC_ACQUIRE) == position);
 }
 
-/*
- * The consumer sleeps @TIMES times on CPU 0, beyond what the producer is known to
- * fence. Each takes one interrupt.
- */
-static void test_publisher_is_interrupted(void)
+/* A consumer here, on CPU 0, and a producer that has published up to CREDIT on the other. */
+static struct endpoint begin(struct shared *s, pid_t *pid)
 {
-	struct shared *s = share(sizeof(*s));
-	unsigned long before[2], after[2];
 	struct endpoint c;
-	uint64_t at = 0;
-	pid_t pid;
-	int i;
 
 	s->ring = make_ring(CREDIT);
 	s->role = PRODUCER;
 	run_on(0);
 	c = endpoint(s->ring, CONSUMER);
-	pid = start(publish, s);
-	publish_to(s, at += CREDIT);
+	*pid = start(publish, s);
+	publish_to(s, CREDIT);
+	return c;
+}
+
+static void end(struct shared *s, struct endpoint *c, pid_t pid)
+{
+	kill_child(pid);
+	drop(c);
+	CHECK(!close(s->ring));
+}
+
+/*
+ * The consumer sleeps @TIMES times, beyond what the producer is known to fence. Each takes
+ * one interrupt.
+ */
+static void test_publisher_is_interrupted(void)
+{
+	struct shared *s = share(sizeof(*s));
+	unsigned long before[2], after[2];
+	uint64_t at = CREDIT;
+	pid_t pid;
+	struct endpoint c = begin(s, &pid);
+	int i;
+
 	count_interrupts(before);
 	for (i = 0; i < TIMES; i++) {
 		set_position(&c, at);
@@ -94,9 +109,7 @@ static void test_publisher_is_interrupted(void)
 	printf("%d sleeps: %lu interrupts of the sleeper's CPU, %lu of the publisher's\n", TIMES,
 	       after[0] - before[0], after[1] - before[1]);
 	EXPECT(after[1] - before[1] >= TIMES);
-	kill_child(pid);
-	drop(&c);
-	CHECK(!close(s->ring));
+	end(s, &c, pid);
 }
 
 /* A publisher that is known to fence is left alone. */
@@ -104,16 +117,10 @@ static void test_publisher_that_fences(void)
 {
 	struct shared *s = share(sizeof(*s));
 	unsigned long before[2], after[2];
-	struct endpoint c;
 	pid_t pid;
+	struct endpoint c = begin(s, &pid);
 	int i;
 
-	s->ring = make_ring(CREDIT);
-	s->role = PRODUCER;
-	run_on(0);
-	c = endpoint(s->ring, CONSUMER);
-	pid = start(publish, s);
-	publish_to(s, CREDIT);
 	set_position(&c, CREDIT);
 	EXPECT_EQ(wait_data(c.fd, 8, 0, now_ns() + 1000), -ETIMEDOUT);
 	count_interrupts(before);
@@ -123,9 +130,7 @@ static void test_publisher_that_fences(void)
 	printf("%d sleeps: %lu interrupts of the publisher's CPU\n", 50 * TIMES,
 	       after[1] - before[1]);
 	EXPECT(after[1] - before[1] < 25 * TIMES);
-	kill_child(pid);
-	drop(&c);
-	CHECK(!close(s->ring));
+	end(s, &c, pid);
 }
 
 /* Elsewhere (J) is a grace period, and a ring begins with fences. */

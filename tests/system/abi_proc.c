@@ -356,7 +356,7 @@ static void test_pid_namespaces(void)
 		printf("no PID namespaces: the part about them is left out\n");
 	else
 		EXPECT_EQ(ret, TEST_PASS);
-	/* Whose process had the role is forgotten, and so its namespace can go. */
+	/* The ring holds no process of a role that has ended: its namespace can go. */
 	if (ret == TEST_PASS && alone)
 		AWAIT(is_only_pid_namespace());
 	else

@@ -55,7 +55,7 @@ static uint64_t taken_until_readable(size_t lowat)
 	return i;
 }
 
-/* Whose space reaches below the start of all positions, at first. */
+/* Its space reaches below the start of all positions, at first. */
 static void poll_fd_of_a_producer_tells_of_the_space_it_needs(void **state)
 {
 	(void)state;
