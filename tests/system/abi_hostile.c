@@ -226,7 +226,10 @@ int main(void)
 	context("flips under waits");
 	test_flip_at_the_right_time(waits_for_ever);
 	context("flips under polls");
-	test_flip_at_the_right_time(polls_for_ever);
+	if (sysconf(_SC_NPROCESSORS_ONLN) > 1)
+		test_flip_at_the_right_time(polls_for_ever);
+	else	/* the head cannot change between two looks of one poll: each sleeps */
+		printf("one CPU: flips under polls are left out\n");
 	test_waits_while_it_flips(PRODUCER);
 	test_waits_while_it_flips(CONSUMER);
 	return finish();
