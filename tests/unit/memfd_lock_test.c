@@ -51,7 +51,7 @@ static void lock_of_another_keeps_nobody_for_long(void **state)
 			ret = cases[i].call(&r);
 			if (ret != cases[i].want[byte])
 				fail_msg("call %u, byte %d: %d", i, (int)byte, ret);
-			assert_true(shmring_deadline(0) - start < 3 * second);
+			assert_true(shmring_deadline(0) - start < 20 * second);
 			if (!ret)
 				shmring_close(r);
 			close(fd);
