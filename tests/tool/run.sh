@@ -212,6 +212,7 @@ verify() { # verify NAME COMMAND...: a ring that a failure leaves is not the nex
 	"$shmring" unlink $ring 2>/dev/null
 }
 
+skipped=0
 for backend in "$@"; do
 	echo "--- Linux $(uname -r), backend $backend"
 	SHMRING_BACKEND=$backend
@@ -228,13 +229,18 @@ for backend in "$@"; do
 	verify "a receiver that leaves is an error of its own" hears_of_a_receiver_that_is_gone
 	verify "output that cannot be written is an error" ends_with_an_error_if_its_output_does
 	verify "list looks where create makes" list_looks_where_create_makes
-	verify "non-blocking input that comes late is sent" takes_input_that_comes_late
-	verify "non-blocking output that is full is waited for" waits_for_output_that_is_full
+	if dd iflag=nonblock count=0 status=none </dev/null 2>/dev/null; then
+		verify "non-blocking input that comes late is sent" takes_input_that_comes_late
+		verify "non-blocking output that is full is waited for" waits_for_output_that_is_full
+	else
+		echo "ok - non-blocking input and output # SKIP this dd cannot make them so"
+		skipped=$((skipped + 1))
+	fi
 	verify "a producer and a consumer are listed each as what it is" lists_sides_apart
 	verify "of two that make a ring at once one attaches" makes_one_ring_of_two
 	verify "the backend is named, and why it is that one" says_which_backend_and_why
 	verify "a name is one ring's, on either backend" has_one_ring_of_a_name
 done
 
-echo "$passed passed, $failed failed"
+echo "$passed passed, $failed failed, $skipped skipped"
 [ "$failed" -eq 0 ]
