@@ -312,8 +312,6 @@ static int wait_for_the_end(void *arg)
 	for (i = 0; i < NR_RINGS; i++) {
 		struct shmring *r = attach(job->handles[i], job->role);
 
-		/* The inotify descriptors of those before may be on their way out. */
-		AWAIT(shmring_poll_fd(r) != -EMFILE);
 		if (job->role == SHMRING_PRODUCER)
 			while (send_now(r) > 0)
 				;
@@ -324,7 +322,10 @@ static int wait_for_the_end(void *arg)
 	__atomic_store_n(job->ready, 1, __ATOMIC_RELEASE);
 	if (job->exec)
 		execl("/proc/self/exe", "lib_uring_cancel", "--nothing", NULL);
-	next_result(ring, NULL);
+	/* A poll may end early: memfd polls by a timer while the user's inotify instances are used up. */
+	do
+		next_result(ring, NULL);
+	while (!native);
 	return TEST_FAIL;
 }
 
