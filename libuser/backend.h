@@ -37,6 +37,8 @@ struct shmring_spin {
 	unsigned int skip;	/* short sleeps before spinning is tried again ... */
 	unsigned int left;	/* ... and how many are still to come */
 	unsigned int brief_skip, brief_left;	/* likewise, waits without a brief look */
+	unsigned int yield_skip, yield_left;	/* likewise, waits without a yield */
+	bool yield_helps;	/* spinning for ever: the look after the last yield found something */
 };
 
 /* Where a ring is made or looked for, and why there. */
@@ -166,6 +168,8 @@ void shmring_spin_init(struct shmring_spin *spin);
 void shmring_spin_learn(struct shmring_spin *spin, uint64_t ns, bool found);
 bool shmring_brief_rests(struct shmring_spin *spin);
 void shmring_brief_learn(struct shmring_spin *spin, bool found);
+bool shmring_yield_rests(struct shmring_spin *spin);
+void shmring_yield_learn(struct shmring_spin *spin, uint64_t ns, bool found);
 void shmring_sleep_learn(struct shmring_spin *spin, uint64_t ns);
 void shmring_pauses_learn(struct shmring_spin *spin, unsigned int looks, uint64_t bytes,
 			  uint64_t capacity);

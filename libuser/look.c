@@ -111,18 +111,24 @@ static __u32 *cpu_of(const struct shmring *r, enum shmring_role role)
 	return role == SHMRING_CONSUMER ? &r->consumer->cpu : &r->producer->cpu;
 }
 
-/*
- * Store this side's CPU where the other side reads it, and note whether the other side last
- * waited on the same CPU: then a spin here would keep that side from going on.
- */
-void shmring_note_cpu(struct shmring *r)
+/* Store this side's CPU where the other side reads it. Returns it. */
+__u32 shmring_store_cpu(struct shmring *r)
 {
-	bool consumer = r->role == SHMRING_CONSUMER;
 	__u32 *word = cpu_of(r, r->role), cpu = (__u32)(sched_getcpu() + 1);
-	__u32 peer = __atomic_load_n(cpu_of(r, consumer ? SHMRING_PRODUCER : SHMRING_CONSUMER),
-				     __ATOMIC_RELAXED);
 
 	if (__atomic_load_n(word, __ATOMIC_RELAXED) != cpu)
 		__atomic_store_n(word, cpu, __ATOMIC_RELAXED);
-	r->priv->crowded = cpu && cpu == peer;
+	return cpu;
+}
+
+/*
+ * Note whether the other side last waited on this CPU, too: then a spin here would keep
+ * that side from going on.
+ */
+void shmring_note_cpu(struct shmring *r)
+{
+	enum shmring_role peer = r->role == SHMRING_CONSUMER ? SHMRING_PRODUCER : SHMRING_CONSUMER;
+	__u32 cpu = shmring_store_cpu(r);
+
+	r->priv->crowded = cpu && cpu == __atomic_load_n(cpu_of(r, peer), __ATOMIC_RELAXED);
 }

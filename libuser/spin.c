@@ -14,6 +14,8 @@
 #define COST_FIRST_NS	25000
 #define COST_MAX_NS	50000
 #define SKIP_MAX	63
+#define YIELD_MAX_NS	50000	/* a yield that took longer let a third task run ... */
+#define YIELD_REST	4095	/* ... for a time slice: so many waits pay for it */
 
 #define LOOKS_MIN	32	/* a microsecond or two */
 #define LOOKS_MAX	1024
@@ -100,6 +102,26 @@ void shmring_brief_learn(struct shmring_spin *spin, bool found)
 
 	spin->brief_skip = skip < SKIP_MAX ? skip : SKIP_MAX;
 	spin->brief_left = spin->brief_skip;
+}
+
+/* Is this no time to yield before sleeping, as that was in vain lately? */
+bool shmring_yield_rests(struct shmring_spin *spin)
+{
+	if (!spin->yield_left)
+		return false;
+	spin->yield_left--;
+	return true;
+}
+
+/* A yield took @ns and the other side did its part meanwhile (@found), or did not. */
+void shmring_yield_learn(struct shmring_spin *spin, uint64_t ns, bool found)
+{
+	unsigned int skip = 2 * spin->yield_skip + 1;
+
+	if (found && ns < YIELD_MAX_NS)
+		skip = 0;
+	spin->yield_skip = skip < SKIP_MAX ? skip : SKIP_MAX;
+	spin->yield_left = ns < YIELD_MAX_NS ? spin->yield_skip : YIELD_REST;
 }
 
 /*

@@ -15,6 +15,7 @@
 
 #define IN_VAIN_MAX	16		/* sleeps of a wait that end with nothing there */
 #define PAUSE_NS	1000000		/* between two looks, after so many */
+#define YIELD_NS	50000		/* of spinning for ever, between two yields */
 
 uint64_t shmring_deadline(uint64_t ns)
 {
@@ -81,14 +82,16 @@ static void fetch_message_to_come(const struct shmring *r)
 /*
  * Look until there is something, for @budget ns or until @deadline (0: none), once at
  * least. The clock is read only after some looks, and @spun counts from then. If the other
- * side needs this CPU, too, a look in vain yields it (SPIN), or ends the spin.
+ * side needs this CPU, too, a look in vain yields it (SPIN), or ends the spin. SPIN also
+ * yields now and then, because a side that has never waited has not stored its CPU.
  */
 static int spin_for(struct shmring *r, struct shmring_want *want, uint64_t budget,
 		    uint64_t deadline, uint64_t *spun)
 {
 	struct shmring_spin *spin = &r->priv->spin;
-	bool yields = budget == UINT64_MAX && is_crowded(r);
-	uint64_t now, start = 0;
+	bool forever = budget == UINT64_MAX, yielded = false;
+	bool yields = forever && (is_crowded(r) || spin->yield_helps);
+	uint64_t now, start = 0, yield_at = 0;
 	unsigned int looks = 0;
 	int ret;
 
@@ -99,21 +102,30 @@ static int spin_for(struct shmring *r, struct shmring_want *want, uint64_t budge
 		cpu_relax();
 		if (++looks % spin->looks && !yields)
 			continue;
+		if (yielded)
+			spin->yield_helps = yielded = false;
 		now = shmring_now();
 		check_peer(r, now);
 		shmring_announce(r, want);
 		shmring_note_cpu(r);
-		yields = spin->alone || r->priv->crowded;
-		if (!start)
+		yields = spin->alone || r->priv->crowded || (forever && spin->yield_helps);
+		if (!start) {
 			start = now;
+			yield_at = now + YIELD_NS;
+		}
 		*spun = now - start;
 		if (*spun >= budget || (deadline && now >= deadline))
 			break;
-		if (yields && budget != UINT64_MAX)
+		if (yields && !forever)
 			break;
-		if (yields)
+		if (yields || (forever && now >= yield_at)) {
 			sched_yield();
+			yielded = true;
+			yield_at = now + YIELD_NS;
+		}
 	}
+	if (yielded)
+		spin->yield_helps = true;
 	if (ret >= 0)
 		shmring_pauses_learn(spin, looks + 1, shmring_available(r), r->capacity);
 	return ret;
@@ -159,6 +171,26 @@ static int spin_a_little(struct shmring *r, struct shmring_want *want, uint64_t 
 	ret = spin_for(r, want, spin->budget, deadline, &spun);
 	if (ret > 0 || (!ret && !r->priv->crowded))
 		shmring_spin_learn(spin, spun, ret);
+	return ret;
+}
+
+/*
+ * The other side needs this CPU: let it have it before sleeping. If it then does its part and
+ * yields in turn, that takes half the time of two sleeps and two wake-ups.
+ */
+static int yield_once(struct shmring *r, const struct shmring_want *want)
+{
+	struct shmring_spin *spin = &r->priv->spin;
+	int ret = shmring_look(r, want);
+	uint64_t start;
+
+	if (ret || shmring_yield_rests(spin))
+		return ret;
+	start = shmring_now();
+	sched_yield();
+	ret = shmring_look(r, want);
+	if (ret >= 0)
+		shmring_yield_learn(spin, shmring_now() - start, ret);
 	return ret;
 }
 
@@ -255,7 +287,7 @@ static int wait_for(struct shmring *r, struct shmring_want *want, const struct s
 	} else if (policy == SHMRING_SPIN) {
 		ret = only_spin(r, want, deadline);
 	} else if (is_crowded(r)) {
-		ret = shmring_look(r, want);
+		ret = yield_once(r, want);
 	} else if (policy == SHMRING_BLOCK) {
 		ret = look_briefly(r, want, deadline);
 	} else {
@@ -371,6 +403,36 @@ static __attribute__((__noinline__)) void watch(struct shmring *r, size_t len)
 	check_peer(r, now);
 }
 
+/* The rest of shmring_send(), kept out of the way of a message for which there is space. */
+static __attribute__((__noinline__)) void *
+reserve_slowly(struct shmring *r, size_t len, const struct shmring_wait *w, int *error)
+{
+	void *to;
+
+	if (r->p.head >= r->p.watch_at)
+		watch(r, len);
+	while (!(to = shmring_reserve(r, len))) {
+		*error = shmring_wait_space(r, len, w);
+		if (*error)
+			return NULL;
+	}
+	return to;
+}
+
+/* The same for shmring_recv(). */
+static __attribute__((__noinline__)) const void *
+peek_slowly(struct shmring *r, size_t *len, const struct shmring_wait *w, int *error)
+{
+	const void *from;
+
+	while (!(from = shmring_peek(r, len))) {
+		*error = shmring_wait_data(r, w);
+		if (*error)
+			return NULL;
+	}
+	return from;
+}
+
 ssize_t shmring_send(struct shmring *r, const void *buf, size_t len,
 		     const struct shmring_wait *w)
 {
@@ -379,11 +441,10 @@ ssize_t shmring_send(struct shmring *r, const void *buf, size_t len,
 
 	if (bad_wait(r, w))
 		return -EINVAL;
-	if (__shmring_unlikely(r->p.head >= r->p.watch_at))
-		watch(r, len);
-	while (!(to = shmring_reserve(r, len))) {
-		ret = shmring_wait_space(r, len, w);
-		if (ret)
+	to = __shmring_unlikely(r->p.head >= r->p.watch_at) ? NULL : shmring_reserve(r, len);
+	if (__shmring_unlikely(!to)) {
+		to = reserve_slowly(r, len, w, &ret);
+		if (!to)
 			return ret;
 	}
 	if (len)
@@ -401,9 +462,10 @@ ssize_t shmring_recv(struct shmring *r, void *buf, size_t size,
 
 	if (bad_wait(r, w))
 		return -EINVAL;
-	while (!(from = shmring_peek(r, &len))) {
-		ret = shmring_wait_data(r, w);
-		if (ret)
+	from = shmring_peek(r, &len);
+	if (__shmring_unlikely(!from)) {
+		from = peek_slowly(r, &len, w, &ret);
+		if (!from)
 			return ret;
 	}
 	if (len > size)
@@ -421,6 +483,6 @@ void __shmring_wake(struct shmring *r)
 {
 	r->priv->wakes++;
 	/* A producer that never waits stores its CPU here. */
-	shmring_note_cpu(r);
+	shmring_store_cpu(r);
 	r->priv->backend->wake(r);
 }

@@ -827,6 +827,25 @@ __SHMRING_INLINE int shmring_advance(struct shmring *r)
 	return 0;
 }
 
+/* Give back what lies between @old and @tail. */
+__SHMRING_INLINE void __shmring_give_back(struct shmring *r, uint64_t old, uint64_t tail)
+{
+	__atomic_store_n(&r->consumer->tail, tail, __ATOMIC_RELEASE); /* E, matches F */
+	if (__shmring_unlikely(__shmring_due(old, tail, &r->lane->space_fence_until,
+					     &r->lane->space_wake_at)))
+		__shmring_wake(r);
+}
+
+/* Not inlined: once for a batch, and shmring_release() is short without it. */
+static __attribute__((__noinline__, __unused__))
+void __shmring_release_held(struct shmring *r)
+{
+	uint64_t old = r->c.tail - r->c.held;
+
+	r->c.held = 0;
+	__shmring_give_back(r, old, r->c.tail);
+}
+
 /*
  * Consumer: give back all messages that were advanced past; if there are none, the
  * peeked message. Wakes the producer if it sleeps and this is what it waits for. A
@@ -835,18 +854,16 @@ __SHMRING_INLINE int shmring_advance(struct shmring *r)
  */
 __SHMRING_INLINE int shmring_release(struct shmring *r)
 {
-	uint64_t old = r->c.tail - r->c.held;
+	uint64_t old = r->c.tail, tail = r->c.end;
 
-	if (__shmring_unlikely(r->c.held))
-		r->c.held = 0;
-	else
-		r->c.tail = r->c.end;
-	if (__shmring_unlikely(r->c.tail == old))
+	if (__shmring_unlikely(r->c.held)) {
+		__shmring_release_held(r);
+		return 0;
+	}
+	if (__shmring_unlikely(tail == old))
 		return -EINVAL;
-	__atomic_store_n(&r->consumer->tail, r->c.tail, __ATOMIC_RELEASE); /* E, matches F */
-	if (__shmring_unlikely(__shmring_due(old, r->c.tail, &r->lane->space_fence_until,
-					     &r->lane->space_wake_at)))
-		__shmring_wake(r);
+	r->c.tail = tail;
+	__shmring_give_back(r, old, tail);
 	return 0;
 }
 

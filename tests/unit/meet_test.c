@@ -14,7 +14,18 @@ static struct {
 	struct rig *rig;
 	int nr, wakes;
 	uint64_t bytes, armed;
+	int yields;
+	void (*during_yield)(struct rig *rig);
 } backend_;
+
+/* In place of libc's. */
+int sched_yield(void)
+{
+	backend_.yields++;
+	if (backend_.during_yield)
+		backend_.during_yield(backend_.rig);
+	return 0;
+}
 
 static int sleeps(struct shmring *r, uint64_t bytes, uint64_t mark, uint64_t deadline)
 {
@@ -54,6 +65,8 @@ static void use(struct rig *rig, int (*meanwhile)(struct rig *rig))
 	backend_.nr = 0;
 	backend_.wakes = 0;
 	backend_.armed = 0;
+	backend_.yields = 0;
+	backend_.during_yield = NULL;
 	rig->priv_p.backend = &scripted;
 	rig->priv_c.backend = &scripted;
 }
@@ -406,6 +419,77 @@ static void nobody_spins_on_the_cpu_of_the_other_side(void **state)
 	assert_false(rig->priv_c.crowded);
 }
 
+static void put_one(struct rig *rig)
+{
+	put(&rig->p, 8, 0);
+}
+
+static void yield_lets_the_other_side_do_its_part(void **state)
+{
+	struct rig *rig = *state;
+	uint64_t i;
+
+	stay_here();
+	use(rig, nobody_sleeps);
+	rig->priv_c.crowded = true;
+	rig->producer->cpu = here();
+	backend_.during_yield = put_one;
+	for (i = 1; i <= 5; i++) {
+		assert_int_equal(shmring_wait_data(&rig->c, NULL), 0);
+		assert_int_equal(backend_.yields, i);
+		take(&rig->c, 8, 0);
+	}
+	/* What is there needs no yield. */
+	put_one(rig);
+	assert_int_equal(shmring_wait_data(&rig->c, NULL), 0);
+	assert_int_equal(backend_.yields, 5);
+}
+
+static void yield_in_vain_is_tried_after_more_and_more_waits(void **state)
+{
+	struct rig *rig = *state;
+	int i;
+
+	stay_here();
+	use(rig, time_is_over);
+	rig->priv_c.crowded = true;
+	rig->producer->cpu = here();
+	for (i = 0; i < 1 + 2 + 4; i++)
+		assert_int_equal(shmring_wait_data(&rig->c, NULL), -ETIMEDOUT);
+	assert_int_equal(backend_.yields, 3);
+	assert_int_equal(backend_.nr, i);
+}
+
+static void spin_for_ever_yields_now_and_then(void **state)
+{
+	struct shmring_wait wait = { .policy = SHMRING_SPIN };
+	struct rig *rig = *state;
+	struct shmring_spin *spin = &rig->priv_c.spin;
+	unsigned int looks = spin->looks;
+	uint64_t start = shmring_now();
+
+	use(rig, nobody_sleeps);
+	backend_.during_yield = put_one;
+	assert_int_equal(shmring_wait_data(&rig->c, &wait), 0);
+	assert_int_equal(backend_.yields, 1);
+	assert_true(shmring_now() - start >= 50000);
+	take(&rig->c, 8, 0);
+
+	/* That has helped, so the next wait yields at once: so many looks take minutes. */
+	spin->looks = 1u << 31;
+	assert_int_equal(shmring_wait_data(&rig->c, &wait), 0);
+	assert_int_equal(backend_.yields, 2);
+	take(&rig->c, 8, 0);
+
+	/* Until a yield has not helped. */
+	spin->looks = looks;
+	backend_.during_yield = NULL;
+	wait.deadline = shmring_deadline(50000000);
+	assert_int_equal(shmring_wait_data(&rig->c, &wait), -ETIMEDOUT);
+	if (backend_.yields > 2)	/* else this process did not run for 50 ms */
+		assert_false(spin->yield_helps);
+}
+
 /* ------------------------------------------------------- a wait that always returns */
 
 static int nothing_comes(struct rig *rig)
@@ -485,6 +569,9 @@ int main(void)
 		cmocka_unit_test(poll_is_for_what_is_lacked),
 		cmocka_unit_test(sides_say_where_they_wait),
 		cmocka_unit_test(nobody_spins_on_the_cpu_of_the_other_side),
+		cmocka_unit_test(yield_lets_the_other_side_do_its_part),
+		cmocka_unit_test(yield_in_vain_is_tried_after_more_and_more_waits),
+		cmocka_unit_test(spin_for_ever_yields_now_and_then),
 		cmocka_unit_test(wait_in_vain_costs_little_and_hears_signals),
 		cmocka_unit_test(wait_for_a_peer_in_vain_hears_signals),
 		cmocka_unit_test(wait_in_vain_ends_at_its_deadline),

@@ -130,6 +130,46 @@ static void brief_look_in_vain_every_other_time_is_hardly_tried(void **state)
 	assert_in_range(rests(&spin), 31, 63);
 }
 
+/* ------------------------------------------------------------------- yielding */
+
+static unsigned int waits_without_yield(struct shmring_spin *spin)
+{
+	unsigned int n = 0;
+
+	while (shmring_yield_rests(spin))
+		n++;
+	return n;
+}
+
+static void yield_that_helps_is_tried_each_time(void **state)
+{
+	static const unsigned int after[] = { 1, 3, 7, 15, 31, 63, 63 };
+	struct shmring_spin spin = after_sleeps_of(COST);
+	unsigned int i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_SIZE(after); i++) {
+		shmring_yield_learn(&spin, 1000, false);
+		assert_int_equal(waits_without_yield(&spin), after[i]);
+	}
+	shmring_yield_learn(&spin, 1000, true);
+	assert_int_equal(waits_without_yield(&spin), 0);
+	shmring_yield_learn(&spin, 1000, false);
+	assert_int_equal(waits_without_yield(&spin), 1);
+}
+
+static void yield_to_a_third_task_is_paid_for_by_many_waits(void **state)
+{
+	struct shmring_spin spin = after_sleeps_of(COST);
+	unsigned int i;
+
+	(void)state;
+	for (i = 0; i < 2; i++) {
+		shmring_yield_learn(&spin, 3000000, i);
+		assert_int_equal(waits_without_yield(&spin), 4095);
+	}
+}
+
 /* ------------------------------------------------------------------- sleeping */
 
 static void sleep_much_longer_than_its_cost_says_nothing(void **state)
@@ -280,6 +320,8 @@ int main(void)
 		cmocka_unit_test(spin_given_up_is_tried_after_more_and_more_sleeps),
 		cmocka_unit_test(brief_look_in_vain_is_tried_after_more_and_more_waits),
 		cmocka_unit_test(brief_look_in_vain_every_other_time_is_hardly_tried),
+		cmocka_unit_test(yield_that_helps_is_tried_each_time),
+		cmocka_unit_test(yield_to_a_third_task_is_paid_for_by_many_waits),
 		cmocka_unit_test(sleep_much_longer_than_its_cost_says_nothing),
 		cmocka_unit_test(sleep_costs_what_the_shortest_took),
 		cmocka_unit_test(sleep_may_get_dearer),
