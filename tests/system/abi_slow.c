@@ -6,7 +6,7 @@
  * through. What other processes finish in between did not wait for it; so no clock is needed.
  * SIGKILL ends it before it is through.
  *
- * Another one reads /proc/shmring.
+ * Another one reads /proc/shmring. How long the others took is printed, and not judged.
  */
 #include "abi.h"
 
@@ -158,6 +158,13 @@ static void end_consumer(struct actor *c, int ring, enum way way)
 	}
 }
 
+static void print_since(uint64_t start)
+{
+	uint64_t us = (now_ns() - start) / 1000;
+
+	printf("%llu.%03llu ms\n", (unsigned long long)us / 1000, (unsigned long long)us % 1000);
+}
+
 static bool is_there(enum way way)
 {
 	return way == BY_UNMAP || way == BY_USE;
@@ -180,8 +187,13 @@ static void test_other_side(bool idle, enum way way)
 	if (was_too_fast(names[way])) {
 		murder(&c);
 	} else {
+		uint64_t start = now_ns();
+
 		end_consumer(&c, ring, way);
 		EXPECT_EQ(*progress, MAPPING);
+		printf("# a producer %s maps, the consumer %s: ",
+		       idle ? "in SCHED_IDLE" : "with cpu.max", names[way]);
+		print_since(start);
 		EXPECT_EQ(query(ring).consumer_state,
 			  way == BY_USE ? SHMRING_PEER_LIVE : SHMRING_PEER_GONE);
 		if (is_there(way))
@@ -213,9 +225,13 @@ static void test_killed_mapper(void)
 	start_spinners();
 	pid = start_mapper(&m);
 	if (!was_too_fast("SIGKILL")) {
+		uint64_t start = now_ns();
+
 		kill(pid, SIGKILL);
 		stop_spinners();
 		EXPECT_EQ(end_of(pid), 128 + SIGKILL);
+		printf("# the mapper is killed: ");
+		print_since(start);
 		EXPECT_EQ(*progress, MAPPING);
 		EXPECT_EQ(query(ring).producer_state, SHMRING_PEER_LIVE);
 		CHECK(!munmap(map_region(m.fd, &q.data, PROT_READ | PROT_WRITE), q.data.length));
@@ -255,7 +271,7 @@ static int read_proc(void *arg)
 static int use_names(void *arg)
 {
 	const char *name = unique("slow");
-	uint64_t end = now_ns() + PATIENCE_NS;
+	uint64_t start = now_ns(), end = start + PATIENCE_NS;
 	int i, ring;
 
 	(void)arg;
@@ -267,6 +283,8 @@ static int use_names(void *arg)
 		CHECK(!close(ring));
 		CHECK(now_ns() < end);
 	}
+	printf("# beside a slow reader, %d times create, open, unlink and close: ", NR_CYCLES);
+	print_since(start);
 	return TEST_PASS;
 }
 
