@@ -52,7 +52,7 @@ void shmring_look(struct shmring_file *sf, struct shmring_look *look)
 	look->epoch = smp_load_acquire(&peer->half->epoch);
 	look->own = shmring_own_position(sf);
 	if (look->gone && sf->role == SHMRING_ROLE_CONSUMER)
-		look->theirs = READ_ONCE(sf->ring->lane->end);
+		look->theirs = READ_ONCE(sf->ring->lane->producer.end);
 	else
 		look->theirs = READ_ONCE(*peer->position);
 }

@@ -35,30 +35,19 @@ static int alloc_pages_of(struct shmring *ring)
 	return 0;
 }
 
-static void init_side(struct shmring *ring, u32 role, __u64 *half, __u64 *position,
-		      __u64 *refused)
+static void init_side(struct shmring *ring, u32 role, struct shmring_half *half,
+		      __u64 *position, __u64 *refused)
 {
 	struct shmring_side *side = shmring_side(ring, role);
 
 	init_waitqueue_head(&side->wait);
-	side->half = (struct shmring_half *)half;
+	side->half = half;
 	side->half->wake_at = SHMRING_NO_WAKE;
 	side->position = position;
 	side->refused = refused;
 	shmring_fence_init(ring, side);
 }
 
-/* Either half of the lane starts as struct shmring_half says. */
-#define LANE(member)	offsetof(struct shmring_lane, member)
-#define SAME_PLACE(first, member, half_member) \
-	static_assert(LANE(member) - LANE(first) == offsetof(struct shmring_half, half_member))
-
-SAME_PLACE(data_wake_at, data_fence_until, fence_until);
-SAME_PLACE(data_wake_at, consumer_state, state);
-SAME_PLACE(data_wake_at, consumer_epoch, epoch);
-SAME_PLACE(space_wake_at, space_fence_until, fence_until);
-SAME_PLACE(space_wake_at, producer_state, state);
-SAME_PLACE(space_wake_at, producer_epoch, epoch);
 static_assert(sizeof(struct shmring_status) == SHMRING_LANE_OFFSET);
 static_assert(sizeof(struct shmring_lane) == 256);
 static_assert(sizeof(struct shmring_producer) == 128);
@@ -79,9 +68,9 @@ static void lay_out(struct shmring *ring)
 		.slot_size = ring->slot_size,
 		.nr_lanes = 1,
 	};
-	init_side(ring, SHMRING_ROLE_PRODUCER, &ring->lane->space_wake_at, &producer->head,
+	init_side(ring, SHMRING_ROLE_PRODUCER, &ring->lane->producer, &producer->head,
 		  &producer->refused);
-	init_side(ring, SHMRING_ROLE_CONSUMER, &ring->lane->data_wake_at, &consumer->tail,
+	init_side(ring, SHMRING_ROLE_CONSUMER, &ring->lane->consumer, &consumer->tail,
 		  &consumer->refused);
 }
 

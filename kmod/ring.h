@@ -45,17 +45,6 @@ struct pid_namespace;
 struct seq_file;
 struct user_struct;
 
-/*
- * What one side looks like to the other, as it lies in struct shmring_lane: the
- * first words of either half.
- */
-struct shmring_half {
-	__u64 wake_at;
-	__u64 fence_until;
-	__u32 state;
-	__u32 epoch;
-};
-
 struct shmring_side {
 	struct shmring *ring;
 	wait_queue_head_t wait;		/* this side's sleepers and pollers */

@@ -22,7 +22,7 @@ u64 shmring_used(struct shmring *ring)
 
 	/* Pairs with the release in shmring_role_end(): the end is there. */
 	if (smp_load_acquire(&producer->half->state) == SHMRING_PEER_GONE)
-		return READ_ONCE(ring->lane->end) - tail;
+		return READ_ONCE(ring->lane->producer.end) - tail;
 	return READ_ONCE(*producer->position) - tail;
 }
 EXPORT_SYMBOL_IF_KUNIT(shmring_used);
@@ -100,7 +100,7 @@ static void rewind_positions(struct shmring *ring)
 	turns -= turns % (ring->capacity * step_of(ring));
 	WRITE_ONCE(*tail, READ_ONCE(*tail) - turns);
 	WRITE_ONCE(*head, READ_ONCE(*head) - turns);
-	WRITE_ONCE(ring->lane->end, ring->lane->end - turns);
+	WRITE_ONCE(ring->lane->producer.end, ring->lane->producer.end - turns);
 }
 
 /* Note the process that has the role; NULL: none has. Under ring->lock. */
@@ -180,7 +180,7 @@ void shmring_role_end(struct shmring_file *sf)
 	WRITE_ONCE(*side->position, position);
 	clear_hints(side, sf->role);
 	if (sf->role == SHMRING_ROLE_PRODUCER)
-		WRITE_ONCE(ring->lane->end, position);
+		WRITE_ONCE(ring->lane->producer.end, position);
 	if (!peer->owner && position >= SHMRING_POSITION_LIMIT / 2)
 		rewind_positions(ring);
 	/* Pairs with the acquires in shmring_used(), shmring_ready(), and the library. */

@@ -101,7 +101,7 @@ void shmring_announce(struct shmring *r, struct shmring_want *want)
 	__atomic_store_n(&r->producer->space_wanted, r->p.head + want->bytes - r->capacity,
 			 __ATOMIC_RELEASE);
 	__shmring_fence();	/* K, matches D */
-	if (__atomic_load_n(&r->lane->data_wake_at, __ATOMIC_RELAXED) != SHMRING_NO_WAKE)
+	if (__atomic_load_n(&r->lane->consumer.wake_at, __ATOMIC_RELAXED) != SHMRING_NO_WAKE)
 		__shmring_wake(r);
 }
 

@@ -28,7 +28,7 @@ static inline bool shmring_is_gone(const uint32_t *state)
 /* 1: there is data; 0: not yet; or why there will be none. */
 static inline int shmring_look_for_data(struct shmring *r, const struct shmring_want *want)
 {
-	bool ended = shmring_is_gone(&r->lane->producer_state);
+	bool ended = shmring_is_gone(&r->lane->producer.state);
 	uint64_t avail, wake_at, told;
 
 	__shmring_refresh_data(r);
@@ -39,7 +39,7 @@ static inline int shmring_look_for_data(struct shmring *r, const struct shmring_
 		return 1;
 	if (ended)
 		return avail ? 1 : -ENODATA;
-	wake_at = __atomic_load_n(&r->lane->space_wake_at, __ATOMIC_ACQUIRE);
+	wake_at = __atomic_load_n(&r->lane->producer.wake_at, __ATOMIC_ACQUIRE);
 	told = r->c.tail - r->c.held;
 	/* All of the ring is free: the producer waits for nothing, and its line is left to it. */
 	if (r->c.limit == told && told < wake_at)
@@ -50,7 +50,7 @@ static inline int shmring_look_for_data(struct shmring *r, const struct shmring_
 /* 1: there is space; 0: not yet; or why there will be none. */
 static inline int shmring_look_for_space(struct shmring *r, const struct shmring_want *want)
 {
-	bool ended = shmring_is_gone(&r->lane->consumer_state);
+	bool ended = shmring_is_gone(&r->lane->consumer.state);
 
 	if (ended && !want->drain)
 		return -EPIPE;

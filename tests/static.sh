@@ -127,6 +127,7 @@ check "clang-tidy" tidy libuser/*.c libuser/{kmod,memfd}/*.c
 tests/static/surface.sh 2>/dev/null
 check "a small surface" surface
 check "the code has the barriers that the models assume" sites
+check "each planted fault fits its file" perl tests/mutants/plant.pl check tests/mutants/faults.txt
 check "shellcheck" shellcheck "${shell[@]}"
 check "codespell" codespell -L te,bu "${text[@]}"
 

@@ -406,10 +406,10 @@ void __shmring_wake(struct shmring *r);
  *
  *   write record			load head		(B)
  *   store head		(A)		read record
- *   load data_fence_until (H)		store tail		(E)
- *   fence, if due	(I)		load space_fence_until	(H)
- *   load data_wake_at	(C)		fence, if due		(I)
- *   load tail		(F)		load space_wake_at	(G)
+ *   load fence_until	(H)		store tail		(E)
+ *   fence, if due	(I)		load fence_until	(H)
+ *   load wake_at	(C)		fence, if due		(I)
+ *   load tail		(F)		load wake_at		(G)
  *   reuse the space
  *
  * (A) pairs with (B), (E) with (F): publication, and giving back. (A)-(C) and
@@ -554,7 +554,7 @@ __SHMRING_INLINE void *shmring_reserve(struct shmring *r, size_t len)
 	if (__shmring_unlikely(len >= r->p.len_end || (r->slot_size && len != r->slot_size)))
 		return NULL;
 	/* Relaxed: only a hint that nobody will read this. */
-	if (__shmring_unlikely(__atomic_load_n(&r->lane->consumer_state, __ATOMIC_RELAXED) ==
+	if (__shmring_unlikely(__atomic_load_n(&r->lane->consumer.state, __ATOMIC_RELAXED) ==
 			       SHMRING_PEER_GONE))
 		return NULL;
 	if (__shmring_unlikely(need > r->p.limit - r->p.head)) {
@@ -599,7 +599,7 @@ __SHMRING_INLINE void *shmring_reserve_slots(struct shmring *r, size_t *n)
 	unsigned char *at;
 
 	if (__shmring_unlikely(r->header_size || !r->p.len_end ||
-			       __atomic_load_n(&r->lane->consumer_state, __ATOMIC_RELAXED) ==
+			       __atomic_load_n(&r->lane->consumer.state, __ATOMIC_RELAXED) ==
 			       SHMRING_PEER_GONE))
 		return NULL;
 	*n = __shmring_count_slots(max, r->p.limit - r->p.head, stride);
@@ -656,8 +656,8 @@ __SHMRING_INLINE void __shmring_show(struct shmring *r, uint64_t old, uint64_t h
 {
 	__atomic_store_n(&r->producer->head, head, __ATOMIC_RELEASE); /* A, matches B */
 	r->p.head = head;
-	if (__shmring_unlikely(__shmring_due(old, head, &r->lane->data_fence_until,
-					     &r->lane->data_wake_at)))
+	if (__shmring_unlikely(__shmring_due(old, head, &r->lane->consumer.fence_until,
+					     &r->lane->consumer.wake_at)))
 		__shmring_wake(r);
 	__shmring_fetch_ahead(r, old, head);
 }
@@ -831,8 +831,8 @@ __SHMRING_INLINE int shmring_advance(struct shmring *r)
 __SHMRING_INLINE void __shmring_give_back(struct shmring *r, uint64_t old, uint64_t tail)
 {
 	__atomic_store_n(&r->consumer->tail, tail, __ATOMIC_RELEASE); /* E, matches F */
-	if (__shmring_unlikely(__shmring_due(old, tail, &r->lane->space_fence_until,
-					     &r->lane->space_wake_at)))
+	if (__shmring_unlikely(__shmring_due(old, tail, &r->lane->producer.fence_until,
+					     &r->lane->producer.wake_at)))
 		__shmring_wake(r);
 }
 

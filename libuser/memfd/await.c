@@ -52,7 +52,7 @@ int shmring_memfd_wait_name(const char *name, enum shmring_role role, uint64_t u
 int shmring_memfd_wait_peer(struct shmring *r, uint64_t deadline)
 {
 	uint64_t until = shmring_now() + SHMRING_CHECK_MAX_NS;
-	uint32_t *word = futex_of(r, r->role);
+	uint32_t *word = &half_of(r, r->role)->futex;
 	uint32_t seen = __atomic_load_n(word, __ATOMIC_SEQ_CST);
 	struct timespec ts;
 

@@ -125,14 +125,13 @@ static uint64_t used(const struct snapshot *s, uint64_t capacity)
 static uint32_t state(const struct shmring *r, enum shmring_role role, const struct snapshot *s)
 {
 	bool consumes = role == SHMRING_CONSUMER;
-	uint32_t said = consumes ? s->lane.consumer_state : s->lane.producer_state;
-	uint32_t epoch = consumes ? s->lane.consumer_epoch : s->lane.producer_epoch;
+	const struct shmring_half *half = consumes ? &s->lane.consumer : &s->lane.producer;
 	struct owner owner;
 
 	memcpy(&owner, consumes ? s->consumer.reserved : s->producer.reserved, sizeof(owner));
-	if (said != SHMRING_PEER_LIVE || role == r->role ||
-	    shmring_memfd_alive(r->priv, role, epoch, &owner))
-		return said;
+	if (half->state != SHMRING_PEER_LIVE || role == r->role ||
+	    shmring_memfd_alive(r->priv, role, half->epoch, &owner))
+		return half->state;
 	return SHMRING_PEER_GONE;
 }
 

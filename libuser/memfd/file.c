@@ -90,8 +90,8 @@ static int write_status(int fd, const struct shmring_options *opt)
 		.nr_lanes = 1,
 	};
 	struct shmring_lane lane = {
-		.data_wake_at = SHMRING_NO_WAKE,
-		.space_wake_at = SHMRING_NO_WAKE,
+		.consumer.wake_at = SHMRING_NO_WAKE,
+		.producer.wake_at = SHMRING_NO_WAKE,
 	};
 
 	if (pwrite(fd, &lane, sizeof(lane), SHMRING_LANE_OFFSET) != sizeof(lane) ||

@@ -19,14 +19,6 @@ enum { LOCK_HOLDERS, LOCK_CHANGE, LOCK_NAME, LOCK_ROLES = 16 };
 
 #define PATH_SIZE	(SHMRING_NAME_MAX + 32)
 
-/* How the same half of the lane looks from either side. */
-struct half {
-	__shmring_word wake_at;
-	__shmring_word fence_until;
-	__u32 state;
-	__u32 epoch;
-};
-
 /* ------------------------------------------------------------------- layout */
 
 /* As the module's: kernel, consumer, producer, data. */
@@ -35,20 +27,9 @@ static inline size_t data_offset(void)
 	return 3 * page_size();
 }
 
-static inline struct half *half_of(const struct shmring *r, enum shmring_role role)
+static inline struct shmring_half *half_of(const struct shmring *r, enum shmring_role role)
 {
-	return role == SHMRING_CONSUMER ? (void *)&r->lane->data_wake_at :
-					  (void *)&r->lane->space_wake_at;
-}
-
-static inline uint32_t *futex_of(const struct shmring *r, enum shmring_role role)
-{
-	return role == SHMRING_CONSUMER ? &r->lane->data_futex : &r->lane->space_futex;
-}
-
-static inline uint32_t *poll_of(const struct shmring *r, enum shmring_role role)
-{
-	return role == SHMRING_CONSUMER ? &r->lane->data_poll : &r->lane->space_poll;
+	return role == SHMRING_CONSUMER ? &r->lane->consumer : &r->lane->producer;
 }
 
 static inline __shmring_word *position_of(const struct shmring *r, enum shmring_role role)

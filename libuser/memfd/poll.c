@@ -55,7 +55,7 @@ static void arm_watch(struct shmring *r, uint64_t bytes)
 {
 	bool gone;
 
-	__atomic_store_n(poll_of(r, r->role), 1, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&half_of(r, r->role)->poll, 1, __ATOMIC_SEQ_CST);
 	gone = is_gone(r);
 	if (!(gone && r->role == SHMRING_PRODUCER) && shmring_memfd_arm(r, bytes)) {
 		/*

@@ -66,7 +66,7 @@ static void end_role(struct shmring *r, enum shmring_role role)
 	uint64_t position = settle(r, role);
 
 	if (role == SHMRING_PRODUCER)
-		__atomic_store_n(&r->lane->end, position, __ATOMIC_RELAXED);
+		__atomic_store_n(&r->lane->producer.end, position, __ATOMIC_RELAXED);
 	__atomic_store_n(&half_of(r, role)->wake_at, SHMRING_NO_WAKE, __ATOMIC_RELAXED);
 	__atomic_store_n(&half_of(r, role)->state, SHMRING_PEER_GONE, __ATOMIC_SEQ_CST);
 	shmring_memfd_wake_role(r, SHMRING_PRODUCER);
@@ -126,7 +126,7 @@ static void set_owner(struct shmring *r, enum shmring_role role)
 static int take_role(struct shmring *r, enum shmring_role role)
 {
 	const struct shmring_private *p = r->priv;
-	struct half *half = half_of(r, role);
+	struct shmring_half *half = half_of(r, role);
 	uint32_t epoch;
 	int ret = 0;
 

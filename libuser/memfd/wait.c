@@ -78,7 +78,7 @@ static int sleep_slice(struct shmring *r, uint32_t seen, uint64_t slice, uint64_
 		.tv_nsec = (long)(until % NS_PER_S),
 	};
 
-	if (!shmring_memfd_futex(futex_of(r, r->role), FUTEX_WAIT_BITSET, seen, &ts) ||
+	if (!shmring_memfd_futex(&half_of(r, r->role)->futex, FUTEX_WAIT_BITSET, seen, &ts) ||
 	    errno == EAGAIN)
 		return 1;
 	if (errno != ETIMEDOUT)
@@ -105,7 +105,7 @@ int shmring_memfd_wait(struct shmring *r, uint64_t bytes, uint64_t mark, uint64_
 	int ret;
 
 	for (;;) {
-		seen = __atomic_load_n(futex_of(r, r->role), __ATOMIC_SEQ_CST);
+		seen = __atomic_load_n(&half_of(r, r->role)->futex, __ATOMIC_SEQ_CST);
 		ret = shmring_memfd_arm(r, mark > bytes ? mark : bytes) ? 1 :
 		      sleep_slice(r, seen, slice, deadline);
 		if (ret)

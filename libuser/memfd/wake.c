@@ -36,11 +36,11 @@ void shmring_memfd_poke(const struct shmring_private *p)
 
 void shmring_memfd_wake_role(const struct shmring *r, enum shmring_role role)
 {
-	uint32_t *word = futex_of(r, role);
+	uint32_t *word = &half_of(r, role)->futex;
 
 	__atomic_fetch_add(word, 1, __ATOMIC_SEQ_CST);
 	shmring_memfd_futex(word, FUTEX_WAKE, INT_MAX, NULL);
-	if (__atomic_exchange_n(poll_of(r, role), 0, __ATOMIC_SEQ_CST))
+	if (__atomic_exchange_n(&half_of(r, role)->poll, 0, __ATOMIC_SEQ_CST))
 		shmring_memfd_poke(r->priv);
 }
 

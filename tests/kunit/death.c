@@ -83,10 +83,10 @@ static void end_twice(struct kunit *test)
 
 	set_positions(ring, 16, 0);
 	detach(first);
-	KUNIT_EXPECT_EQ(test, ring->lane->end, 16);
+	KUNIT_EXPECT_EQ(test, ring->lane->producer.end, 16);
 	set_positions(ring, 32, 0);
 	detach(first);
-	KUNIT_EXPECT_EQ(test, ring->lane->end, 16);
+	KUNIT_EXPECT_EQ(test, ring->lane->producer.end, 16);
 	set_positions(ring, 16, 0);
 
 	second = attach(test, ring, PRODUCER);
@@ -149,7 +149,7 @@ static void end_clamped_to_window(struct kunit *test)
 
 		set_positions(ring, table[i].head, table[i].tail);
 		detach(producer);
-		KUNIT_EXPECT_EQ_MSG(test, ring->lane->end, table[i].end, "row %d", i);
+		KUNIT_EXPECT_EQ_MSG(test, ring->lane->producer.end, table[i].end, "row %d", i);
 		KUNIT_EXPECT_EQ_MSG(test, head_of(ring), table[i].end, "row %d", i);
 		KUNIT_EXPECT_EQ_MSG(test, tail_of(ring), table[i].tail, "row %d", i);
 	}

@@ -19,11 +19,11 @@ static void kernel_page_as_in_abi(struct kunit *test)
 	status->abi = 1;
 	status->capacity = 2 * PAGE_SIZE;
 	status->nr_lanes = 1;
-	lane->data_wake_at = SHMRING_NO_WAKE;
-	lane->space_wake_at = SHMRING_NO_WAKE;
+	lane->consumer.wake_at = SHMRING_NO_WAKE;
+	lane->producer.wake_at = SHMRING_NO_WAKE;
 	/* Whatever this kernel begins with: see fence.c */
-	lane->data_fence_until = ring->lane->data_fence_until;
-	lane->space_fence_until = lane->data_fence_until;
+	lane->consumer.fence_until = ring->lane->consumer.fence_until;
+	lane->producer.fence_until = lane->consumer.fence_until;
 	KUNIT_EXPECT_MEMEQ(test, page_address(ring->pages[KERNEL_PAGE]), want, PAGE_SIZE);
 }
 
@@ -68,21 +68,13 @@ static void halves_as_in_abi(struct kunit *test)
 	struct shmring *ring = make_ring(test, PAGE_SIZE);
 	void *kernel = page_address(ring->pages[KERNEL_PAGE]);
 	struct shmring_lane *lane = kernel + SHMRING_LANE_OFFSET;
-	struct shmring_half *consumer = shmring_side(ring, CONSUMER)->half;
-	struct shmring_half *producer = shmring_side(ring, PRODUCER)->half;
 
 	KUNIT_EXPECT_PTR_EQ(test, (void *)ring->status, kernel);
 	KUNIT_EXPECT_PTR_EQ(test, ring->lane, lane);
-	KUNIT_EXPECT_PTR_EQ(test, &consumer->wake_at, &lane->data_wake_at);
-	KUNIT_EXPECT_PTR_EQ(test, &consumer->fence_until, &lane->data_fence_until);
-	KUNIT_EXPECT_PTR_EQ(test, &consumer->state, &lane->consumer_state);
-	KUNIT_EXPECT_PTR_EQ(test, &consumer->epoch, &lane->consumer_epoch);
-	KUNIT_EXPECT_PTR_EQ(test, &producer->wake_at, &lane->space_wake_at);
-	KUNIT_EXPECT_PTR_EQ(test, &producer->fence_until, &lane->space_fence_until);
-	KUNIT_EXPECT_PTR_EQ(test, &producer->state, &lane->producer_state);
-	KUNIT_EXPECT_PTR_EQ(test, &producer->epoch, &lane->producer_epoch);
+	KUNIT_EXPECT_PTR_EQ(test, shmring_side(ring, CONSUMER)->half, &lane->consumer);
+	KUNIT_EXPECT_PTR_EQ(test, shmring_side(ring, PRODUCER)->half, &lane->producer);
 	/* Either half alone in its pair of cache lines. */
-	KUNIT_EXPECT_EQ(test, offsetof(struct shmring_lane, space_wake_at), 128);
+	KUNIT_EXPECT_EQ(test, offsetof(struct shmring_lane, producer), 128);
 }
 
 static void positions_in_their_owners_page(struct kunit *test)

@@ -136,7 +136,7 @@ static void settle_leaves_honest(struct kunit *test, u32 role)
 			KUNIT_EXPECT_EQ(test, head_of(ring), tails[i] + fills[j]);
 			KUNIT_EXPECT_EQ(test, tail_of(ring), tails[i]);
 			if (role == PRODUCER)
-				KUNIT_EXPECT_EQ(test, ring->lane->end, tails[i] + fills[j]);
+				KUNIT_EXPECT_EQ(test, ring->lane->producer.end, tails[i] + fills[j]);
 		}
 	}
 }
@@ -178,7 +178,7 @@ static void settle_ends_lies(struct kunit *test, u32 role)
 		KUNIT_EXPECT_EQ_MSG(test, own, is_nowhere(other) ? 0 : other, "lie %d", i);
 		if (role == PRODUCER) {
 			KUNIT_EXPECT_EQ(test, tail_of(ring), lies[i].tail);
-			KUNIT_EXPECT_EQ(test, ring->lane->end, own);
+			KUNIT_EXPECT_EQ(test, ring->lane->producer.end, own);
 		} else {
 			KUNIT_EXPECT_EQ(test, head_of(ring), lies[i].head);
 		}
@@ -238,7 +238,7 @@ static void check_rewound(struct kunit *test, struct shmring *ring, u64 tail, u6
 	detach(consumer_first ? producer : consumer);
 	KUNIT_EXPECT_LT(test, head_of(ring), B61);
 	KUNIT_EXPECT_EQ(test, head_of(ring) - tail_of(ring), used);
-	KUNIT_EXPECT_EQ(test, ring->lane->end, head_of(ring));
+	KUNIT_EXPECT_EQ(test, ring->lane->producer.end, head_of(ring));
 	KUNIT_EXPECT_EQ(test, tail_of(ring) % CAPACITY, tail % CAPACITY);
 	KUNIT_EXPECT_EQ(test, tail_of(ring) % step, 0);
 }

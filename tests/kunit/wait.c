@@ -448,7 +448,7 @@ static void empty_consumer_sleeps_though_producer_is_armed(struct kunit *test)
 	struct pair p = make_pair(test, 0, 0);
 	ktime_t deadline = 1;
 
-	WRITE_ONCE(p.ring->lane->space_wake_at, 8);
+	WRITE_ONCE(p.ring->lane->producer.wake_at, 8);
 	KUNIT_EXPECT_EQ(test, shmring_wait(p.consumer, 1024, 1024, deadline), -ETIMEDOUT);
 }
 

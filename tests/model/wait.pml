@@ -78,9 +78,9 @@
 
 /* Shared words, one of each per side. */
 #define POSITION(side)	(side)		/* tail, head */
-#define WAKE_AT(side)	(2 + (side))	/* data_wake_at, space_wake_at */
+#define WAKE_AT(side)	(2 + (side))	/* consumer.wake_at, producer.wake_at */
 #define LOCK(side)	(4 + (side))	/* side->wait.lock */
-#define GONE(side)	(6 + (side))	/* consumer_state, producer_state */
+#define GONE(side)	(6 + (side))	/* consumer.state, producer.state */
 #define NR_WORDS	8
 
 byte mem[NR_WORDS];
@@ -222,7 +222,7 @@ byte nr_j;			/* how often it has been interrupted */
  * Words that need no store buffer: who stores to them has passed a barrier (D) just
  * before, and has one (J) right after, so a store that is late is a step that is late.
  */
-byte fence_until[2];		/* data_fence_until, space_fence_until */
+byte fence_until[2];		/* consumer.fence_until, producer.fence_until */
 byte fenced_until[2];		/* of a struct shmring_side, as is the lock */
 bool fencing[2];
 

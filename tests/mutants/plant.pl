@@ -32,16 +32,28 @@ if ($what eq 'list') {
 	exit;
 }
 
-my $f = $fault{$what} or die "no fault called $what\n";
-my ($old, $new, $file) = @$f{'-', '+', 'file'};
-die "$what is not complete\n" unless defined $old && defined $new;
+# The file of a fault, and its text once the fault is planted.
+sub planted {
+	my ($name) = @_;
+	my $f = $fault{$name} or die "no fault called $name\n";
+	my ($old, $new, $file) = @$f{'-', '+', 'file'};
+	die "$name is not complete\n" unless defined $old && defined $new;
 
-open my $source, '<', $file or die "$file: $!\n";
-my $text = do { local $/; <$source> };
-my $pattern = join '\s+', map { quotemeta } split ' ', $old;
-my $count = () = $text =~ /$pattern/g;
-die "stale: \"$old\" is $count times in $file\n" unless $count == 1;
-my $planted = $text =~ s/$pattern/$new/r;
-die "stale: $file stays the same\n" if $planted eq $text;
+	open my $source, '<', $file or die "$file: $!\n";
+	my $text = do { local $/; <$source> };
+	my $pattern = join '\s+', map { quotemeta } split ' ', $old;
+	my $count = () = $text =~ /$pattern/g;
+	die "stale: \"$old\" is $count times in $file\n" unless $count == 1;
+	my $planted = $text =~ s/$pattern/$new/r;
+	die "stale: $file stays the same\n" if $planted eq $text;
+	return ($file, $planted);
+}
+
+if ($what eq 'check') {
+	planted($_) for @order;
+	exit;
+}
+
+my ($file, $text) = planted($what);
 open my $out, '>', $file or die "$file: $!\n";
-print $out $planted;
+print $out $text;

@@ -212,8 +212,8 @@ static __u64 *own_position(struct endpoint *e)
 
 static uint64_t peer_wake_at(const struct endpoint *e)
 {
-	return __atomic_load_n(e->role == PRODUCER ? &e->lane->data_wake_at :
-						     &e->lane->space_wake_at, __ATOMIC_SEQ_CST);
+	return __atomic_load_n(e->role == PRODUCER ? &e->lane->consumer.wake_at :
+						     &e->lane->producer.wake_at, __ATOMIC_SEQ_CST);
 }
 
 void set_position(struct endpoint *e, uint64_t position)

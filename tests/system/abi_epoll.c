@@ -161,10 +161,10 @@ static void test_edge_of_a_producer_in_an_empty_ring(void)
 
 	tell(&a, VERB_WAIT, page_size(), 0, 0);
 	await_sleep(&a, ring, 0);
-	EXPECT_EQ(p.lane->data_wake_at, page_size());
+	EXPECT_EQ(p.lane->consumer.wake_at, page_size());
 	ep = watch(p.fd, EPOLLOUT | EPOLLET);
 	EXPECT(next_event(ep, 0) & EPOLLOUT);
-	AWAIT(__atomic_load_n(&p.lane->data_wake_at, __ATOMIC_SEQ_CST) == 1);
+	AWAIT(__atomic_load_n(&p.lane->consumer.wake_at, __ATOMIC_SEQ_CST) == 1);
 	move(&p, 8);
 	EXPECT_EQ(hear(&a), 0);
 	close(ep);
@@ -190,11 +190,11 @@ static void test_one_shot(uint32_t flags)
 		EXPECT_EQ(next_event(ep, 0), 0);
 		CHECK(!epoll_ctl(ep, EPOLL_CTL_MOD, c.fd, &again));
 		EXPECT(next_event(ep, 0) & EPOLLIN);
-		EXPECT(c.lane->data_wake_at == SHMRING_NO_WAKE);
+		EXPECT(c.lane->consumer.wake_at == SHMRING_NO_WAKE);
 		take(&c);
 		CHECK(!epoll_ctl(ep, EPOLL_CTL_MOD, c.fd, &again));
 		EXPECT_EQ(next_event(ep, 0), 0);
-		EXPECT(c.lane->data_wake_at != SHMRING_NO_WAKE);
+		EXPECT(c.lane->consumer.wake_at != SHMRING_NO_WAKE);
 	}
 	close(ep);
 	drop(&p);

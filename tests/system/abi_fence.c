@@ -72,12 +72,12 @@ static void test_interrupts_are_bounded(void)
 	struct pollfd pfd = { .fd = c.fd, .events = POLLIN };
 	uint64_t i;
 
-	for (i = 1; i <= 20000 && c.lane->data_fence_until != SHMRING_FENCE_ALWAYS; i++) {
+	for (i = 1; i <= 20000 && c.lane->consumer.fence_until != SHMRING_FENCE_ALWAYS; i++) {
 		set_position(&p, i * FAR);
 		set_position(&c, i * FAR);
 		CHECK_EQ(poll(&pfd, 1, 0), 0);
 	}
-	EXPECT_EQ(c.lane->data_fence_until, SHMRING_FENCE_ALWAYS);
+	EXPECT_EQ(c.lane->consumer.fence_until, SHMRING_FENCE_ALWAYS);
 	drop(&p);
 	drop(&c);
 	CHECK(!close(ring));

@@ -49,8 +49,8 @@ static void test_every_pair_of_lies(void)
 			EXPECT_EQ(call(c.fd, SHMRING_IOC_WAKE, NULL), 0);
 			EXPECT_EQ(query(ring).head, lies[i]);
 			EXPECT_EQ(query(ring).tail, lies[j]);
-			EXPECT_EQ(p.lane->data_wake_at, SHMRING_NO_WAKE);
-			EXPECT_EQ(c.lane->space_wake_at, SHMRING_NO_WAKE);
+			EXPECT_EQ(p.lane->consumer.wake_at, SHMRING_NO_WAKE);
+			EXPECT_EQ(c.lane->producer.wake_at, SHMRING_NO_WAKE);
 		}
 	}
 	drop(&p);
@@ -146,7 +146,7 @@ static int flips_at_the_right_time(void *arg)
 	struct endpoint p = endpoint(*(int *)arg, PRODUCER);
 
 	for (;;) {
-		bool armed = __atomic_load_n(&p.lane->data_wake_at, __ATOMIC_SEQ_CST) !=
+		bool armed = __atomic_load_n(&p.lane->consumer.wake_at, __ATOMIC_SEQ_CST) !=
 			     SHMRING_NO_WAKE;
 
 		set_position(&p, armed ? 8 : 0);

@@ -138,7 +138,7 @@ static bool interrupts(void)
 {
 	int ring = make_ring(page_size());
 	struct endpoint c = endpoint(ring, CONSUMER);
-	bool ret = !c.lane->data_fence_until;
+	bool ret = !c.lane->consumer.fence_until;
 
 	drop(&c);
 	CHECK(!close(ring));

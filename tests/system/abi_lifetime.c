@@ -62,8 +62,8 @@ static void test_mapping_outlives_everything(void)
 	EXPECT(is_filled(c.data, capacity, 42));
 	EXPECT(!memcmp(c.data, c.data + capacity, capacity));
 	EXPECT_EQ(c.producer->head, capacity);
-	EXPECT_EQ(c.lane->producer_state, SHMRING_PEER_GONE);
-	EXPECT_EQ(c.lane->end, capacity);
+	EXPECT_EQ(c.lane->producer.state, SHMRING_PEER_GONE);
+	EXPECT_EQ(c.lane->producer.end, capacity);
 	EXPECT_EQ(c.status->magic, SHMRING_MAGIC);
 	set_position(&c, 8);
 	EXPECT_EQ(c.consumer->tail, 8);
@@ -84,7 +84,7 @@ static void test_two_mappings_and_nothing_else(void)
 	EXPECT_EQ(c.producer->head, 8);
 	EXPECT_EQ(c.data[7], 0x42);
 	unmap(&p);
-	EXPECT_EQ(c.lane->producer_state, SHMRING_PEER_GONE);
+	EXPECT_EQ(c.lane->producer.state, SHMRING_PEER_GONE);
 	unmap(&c);
 }
 
@@ -134,7 +134,7 @@ static void test_restarted_producer(void)
 		move(&p, 40);
 		drop(&p);
 		EXPECT_EQ(c.producer->head, 64 * i + 64);
-		EXPECT_EQ(c.lane->end, 64 * i + 64);
+		EXPECT_EQ(c.lane->producer.end, 64 * i + 64);
 		EXPECT(is_filled(c.data + 64 * i + 24, 40, i));
 		EXPECT_EQ(wait_data(c.fd, 64, 0, 0), 0);
 		move(&c, 64);

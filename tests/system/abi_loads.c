@@ -47,13 +47,13 @@ static const struct word {
 	{ "consumer.refused", CONSUMER_PAGE, offsetof(struct shmring_consumer, refused), 8 },
 	{ "data", DATA_PAGE, 0, 8 },
 	/* The kernel writes these, at the bidding of either side. */
-	{ "data_wake_at", LANE(data_wake_at), 8 },
-	{ "space_wake_at", LANE(space_wake_at), 8 },
-	{ "data_fence_until", LANE(data_fence_until), 8 },
-	{ "space_fence_until", LANE(space_fence_until), 8 },
-	{ "consumer_state", LANE(consumer_state), 4 },
-	{ "producer_state", LANE(producer_state), 4 },
-	{ "end", LANE(end), 8 },
+	{ "consumer.wake_at", LANE(consumer.wake_at), 8 },
+	{ "producer.wake_at", LANE(producer.wake_at), 8 },
+	{ "consumer.fence_until", LANE(consumer.fence_until), 8 },
+	{ "producer.fence_until", LANE(producer.fence_until), 8 },
+	{ "consumer.state", LANE(consumer.state), 4 },
+	{ "producer.state", LANE(producer.state), 4 },
+	{ "end", LANE(producer.end), 8 },
 };
 
 #define NR_WORDS	ARRAY_SIZE(words)
@@ -67,37 +67,37 @@ static const struct step {
 	const char *stores;
 } steps[] = {
 	/* Is there data, or space? */
-	{ "data?", "head tail producer_state", "" },
-	{ "enough?", "space_wake_at", "" },	/* some, but not all that was asked for */
-	{ "end?", "tail end producer_state", "" },
-	{ "space?", "head tail consumer_state", "" },
+	{ "data?", "head tail producer.state", "" },
+	{ "enough?", "producer.wake_at", "" },	/* some, but not all that was asked for */
+	{ "end?", "tail end producer.state", "" },
+	{ "space?", "head tail consumer.state", "" },
 	/* Arm: where to be woken, is the fence due, and does the other one wait? */
-	{ "arm-data", "head tail data_wake_at space_wake_at", "data_wake_at" },
-	{ "arm-space", "head tail space_wake_at data_wake_at", "space_wake_at" },
+	{ "arm-data", "head tail consumer.wake_at producer.wake_at", "consumer.wake_at" },
+	{ "arm-space", "head tail producer.wake_at consumer.wake_at", "producer.wake_at" },
 	/* For the next byte, whatever the other one waits for; for more than was seen. */
-	{ "arm-next", "head tail data_wake_at", "data_wake_at" },
-	{ "arm-edge", "head data_wake_at space_wake_at", "data_wake_at" },
+	{ "arm-next", "head tail consumer.wake_at", "consumer.wake_at" },
+	{ "arm-edge", "head consumer.wake_at producer.wake_at", "consumer.wake_at" },
 	/* Of an armed side that is ready: is the position that of who is there now? */
-	{ "remember-data", "producer_state", "" },
-	{ "remember-space", "consumer_state", "" },
-	{ "fence-data", "data_fence_until", "data_fence_until" },
-	{ "fence-space", "space_fence_until", "space_fence_until" },
-	{ "disarm-data", "", "data_wake_at" },
-	{ "disarm-space", "", "space_wake_at" },
+	{ "remember-data", "producer.state", "" },
+	{ "remember-space", "consumer.state", "" },
+	{ "fence-data", "consumer.fence_until", "consumer.fence_until" },
+	{ "fence-space", "producer.fence_until", "producer.fence_until" },
+	{ "disarm-data", "", "consumer.wake_at" },
+	{ "disarm-space", "", "producer.wake_at" },
 	/* Does somebody sleep; and, under the lock, still? */
-	{ "consumer?", "data_wake_at", "" },
-	{ "producer?", "space_wake_at", "" },
-	{ "wake-consumer", "data_wake_at", "data_wake_at" },
-	{ "wake-producer", "space_wake_at", "space_wake_at" },
+	{ "consumer?", "consumer.wake_at", "" },
+	{ "producer?", "producer.wake_at", "" },
+	{ "wake-consumer", "consumer.wake_at", "consumer.wake_at" },
+	{ "wake-producer", "producer.wake_at", "producer.wake_at" },
 	/* What there is to be seen. */
-	{ "show", "head tail consumer_state producer_state producer.refused consumer.refused",
+	{ "show", "head tail consumer.state producer.state producer.refused consumer.refused",
 	  "" },
 	{ "moved?", "tail", "" },	/* while head was loaded: shmring_positions() */
 	/* Roles. */
-	{ "begin-producer", "", "producer_state data_wake_at" },
-	{ "begin-consumer", "", "consumer_state space_wake_at" },
-	{ "end-producer", "head tail", "head end producer_state data_wake_at space_wake_at" },
-	{ "end-consumer", "head tail", "tail consumer_state data_wake_at space_wake_at" },
+	{ "begin-producer", "", "producer.state consumer.wake_at" },
+	{ "begin-consumer", "", "consumer.state producer.wake_at" },
+	{ "end-producer", "head tail", "head end producer.state consumer.wake_at producer.wake_at" },
+	{ "end-consumer", "head tail", "tail consumer.state consumer.wake_at producer.wake_at" },
 };
 
 /* A ring, both of whose sides this process has mapped. */
@@ -255,7 +255,7 @@ static void poll_broken(struct scene *s) { EXPECT_EQ(events_of(s->p.fd), POLLERR
 static void sleep_in_poll(struct scene *s)
 {
 	tell(&s->a, VERB_POLL, POLLIN, PATIENCE_S * 1000, 0);
-	AWAIT(s->c.lane->data_wake_at != SHMRING_NO_WAKE && state_of(s->a.pid) == 'S');
+	AWAIT(s->c.lane->consumer.wake_at != SHMRING_NO_WAKE && state_of(s->a.pid) == 'S');
 	move_head(s);
 	EXPECT_EQ(hear(&s->a), POLLIN);
 }

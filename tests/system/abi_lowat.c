@@ -104,10 +104,10 @@ static void test_lowered_wakes_a_poller(void)
 
 	move(&p, 32);
 	tell(&poller, VERB_POLL, POLLIN, (uint64_t)-1, 0);
-	AWAIT(__atomic_load_n(&p.lane->data_wake_at, __ATOMIC_SEQ_CST) == 64 &&
+	AWAIT(__atomic_load_n(&p.lane->consumer.wake_at, __ATOMIC_SEQ_CST) == 64 &&
 	      state_of(poller.pid) == 'S');
 	EXPECT_EQ(set_lowat(c, 48), 0);
-	AWAIT(__atomic_load_n(&p.lane->data_wake_at, __ATOMIC_SEQ_CST) == 48 &&
+	AWAIT(__atomic_load_n(&p.lane->consumer.wake_at, __ATOMIC_SEQ_CST) == 48 &&
 	      state_of(poller.pid) == 'S');
 	EXPECT(!has_input(poller.from));
 	EXPECT_EQ(set_lowat(c, 32), 0);

@@ -31,8 +31,8 @@ static uint64_t first_credit(uint64_t capacity)
 
 static void test_fresh_pages(void)
 {
-	struct shmring_lane want = { .data_wake_at = SHMRING_NO_WAKE,
-				     .space_wake_at = SHMRING_NO_WAKE };
+	struct shmring_lane want = { .consumer.wake_at = SHMRING_NO_WAKE,
+				     .producer.wake_at = SHMRING_NO_WAKE };
 	struct shmring_status status = { .magic = SHMRING_MAGIC, .abi = SHMRING_ABI,
 					 .nr_lanes = 1 };
 	const size_t page = page_size();
@@ -46,14 +46,14 @@ static void test_fresh_pages(void)
 		p = endpoint(ring, PRODUCER);
 		c = endpoint(ring, CONSUMER);
 		status.capacity = 256 * page;
-		want.producer_state = want.consumer_state = SHMRING_PEER_LIVE;
-		want.producer_epoch = want.consumer_epoch = 1;
+		want.producer.state = want.consumer.state = SHMRING_PEER_LIVE;
+		want.producer.epoch = want.consumer.epoch = 1;
 		EXPECT(!memcmp(c.status, &status, sizeof(status)));
 		/* Never, for ever, or for the first bytes: as this kernel can. */
-		want.data_fence_until = c.lane->data_fence_until;
-		want.space_fence_until = want.data_fence_until;
-		EXPECT(!want.data_fence_until || want.data_fence_until == SHMRING_FENCE_ALWAYS ||
-		       want.data_fence_until == first_credit(256 * page));
+		want.consumer.fence_until = c.lane->consumer.fence_until;
+		want.producer.fence_until = want.consumer.fence_until;
+		EXPECT(!want.consumer.fence_until || want.consumer.fence_until == SHMRING_FENCE_ALWAYS ||
+		       want.consumer.fence_until == first_credit(256 * page));
 		EXPECT(!memcmp(c.lane, &want, sizeof(want)));
 		EXPECT(all_zero(c.lane + 1, (const char *)c.status + page));
 		EXPECT(all_zero(c.producer, (const char *)c.producer + page));
@@ -101,22 +101,22 @@ static void test_kernel_region(void)
 
 	EXPECT_EQ(c.status->slot_size, 24);
 	EXPECT_EQ(c.status->capacity, 2 * page_size());
-	EXPECT_EQ(c.lane->producer_state, SHMRING_PEER_NONE);
-	EXPECT_EQ(c.lane->producer_epoch, 0);
+	EXPECT_EQ(c.lane->producer.state, SHMRING_PEER_NONE);
+	EXPECT_EQ(c.lane->producer.epoch, 0);
 	for (i = 1; i <= 3; i++) {
 		context("producer %u", i);
 		p = endpoint(ring, PRODUCER);
-		EXPECT_EQ(c.lane->producer_state, SHMRING_PEER_LIVE);
-		EXPECT_EQ(c.lane->producer_epoch, i);
+		EXPECT_EQ(c.lane->producer.state, SHMRING_PEER_LIVE);
+		EXPECT_EQ(c.lane->producer.epoch, i);
 		move(&p, 24);
 		drop(&p);
-		EXPECT_EQ(c.lane->producer_state, SHMRING_PEER_GONE);
-		EXPECT_EQ(c.lane->producer_epoch, i);
-		EXPECT_EQ(c.lane->end, 24 * i);
+		EXPECT_EQ(c.lane->producer.state, SHMRING_PEER_GONE);
+		EXPECT_EQ(c.lane->producer.epoch, i);
+		EXPECT_EQ(c.lane->producer.end, 24 * i);
 		EXPECT_EQ(c.producer->head, 24 * i);
 	}
-	EXPECT_EQ(c.lane->consumer_state, SHMRING_PEER_LIVE);
-	EXPECT_EQ(c.lane->consumer_epoch, 1);
+	EXPECT_EQ(c.lane->consumer.state, SHMRING_PEER_LIVE);
+	EXPECT_EQ(c.lane->consumer.epoch, 1);
 	drop(&c);
 	CHECK(!close(ring));
 }
@@ -144,7 +144,7 @@ static void test_positions_after_a_liar(void)
 		set_position(&p, lies[i]);
 		drop(&p);
 		EXPECT(c.producer->head - c.consumer->tail <= page_size());
-		EXPECT_EQ(c.lane->end, c.producer->head);
+		EXPECT_EQ(c.lane->producer.end, c.producer->head);
 		p = endpoint(ring, PRODUCER);
 	}
 	drop(&p);

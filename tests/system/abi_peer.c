@@ -116,7 +116,7 @@ static void test_leaves_nothing_armed(void)
 	EXPECT_EQ(hear(&data_waiter), -EINTR);
 	CHECK(!kill(peer_waiter.pid, SIGUSR1));
 	EXPECT_EQ(hear(&peer_waiter), -EINTR);
-	EXPECT_EQ(e.lane->data_wake_at, SHMRING_NO_WAKE);
+	EXPECT_EQ(e.lane->consumer.wake_at, SHMRING_NO_WAKE);
 	dismiss(&peer_waiter);
 	dismiss(&data_waiter);
 	drop(&e);

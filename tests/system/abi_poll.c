@@ -182,8 +182,8 @@ static void test_large_slots(void)
 /* The counters are of waits; whether a poller sleeps shows in what it has armed. */
 static void await_armed(struct actor *a, struct endpoint *peer)
 {
-	const __u64 *wake_at = a->role == PRODUCER ? &peer->lane->space_wake_at :
-						     &peer->lane->data_wake_at;
+	const __u64 *wake_at = a->role == PRODUCER ? &peer->lane->producer.wake_at :
+						     &peer->lane->consumer.wake_at;
 
 	AWAIT(__atomic_load_n(wake_at, __ATOMIC_SEQ_CST) != SHMRING_NO_WAKE &&
 	      state_of(a->pid) == 'S');

@@ -13,22 +13,22 @@ static const char *const way_names[] = { "closed", "killed", "killed in its slee
 
 static uint64_t wake_at_of(const struct endpoint *e, uint32_t role)
 {
-	return role == PRODUCER ? e->lane->space_wake_at : e->lane->data_wake_at;
+	return role == PRODUCER ? e->lane->producer.wake_at : e->lane->consumer.wake_at;
 }
 
 static uint64_t fence_until_of(const struct endpoint *e, uint32_t role)
 {
-	return role == PRODUCER ? e->lane->space_fence_until : e->lane->data_fence_until;
+	return role == PRODUCER ? e->lane->producer.fence_until : e->lane->consumer.fence_until;
 }
 
 static uint32_t epoch_of(const struct endpoint *e, uint32_t role)
 {
-	return role == PRODUCER ? e->lane->producer_epoch : e->lane->consumer_epoch;
+	return role == PRODUCER ? e->lane->producer.epoch : e->lane->consumer.epoch;
 }
 
 static uint32_t state_of_role(const struct endpoint *e, uint32_t role)
 {
-	return role == PRODUCER ? e->lane->producer_state : e->lane->consumer_state;
+	return role == PRODUCER ? e->lane->producer.state : e->lane->consumer.state;
 }
 
 /* The owner scribbles over all of its page but the position, then goes. */
@@ -88,7 +88,7 @@ static void expect_clean(int ring, const struct endpoint *seen, uint32_t role, u
 	EXPECT_EQ(role == PRODUCER ? seen->producer->cpu : seen->consumer->cpu, 0);
 	if (role == PRODUCER) {
 		EXPECT_EQ(seen->producer->space_wanted, 0);
-		EXPECT_EQ(seen->lane->end, seen->producer->head);
+		EXPECT_EQ(seen->lane->producer.end, seen->producer->head);
 	}
 	EXPECT_EQ(query(ring).head - query(ring).tail, role == PRODUCER ? 64 : 0);
 }

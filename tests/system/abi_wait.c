@@ -42,8 +42,8 @@ static uint64_t wakes(void)
 
 static uint64_t wake_at(void)
 {
-	return __atomic_load_n(waiter.role == PRODUCER ? &peer.lane->space_wake_at :
-			       &peer.lane->data_wake_at, __ATOMIC_SEQ_CST);
+	return __atomic_load_n(waiter.role == PRODUCER ? &peer.lane->producer.wake_at :
+			       &peer.lane->consumer.wake_at, __ATOMIC_SEQ_CST);
 }
 
 /* Have it sleep; it is certain to, afterwards. */

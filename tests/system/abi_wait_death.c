@@ -93,8 +93,8 @@ static void test_late_consumer(enum way way)
 	ask(&peer, VERB_MOVE, 40, 0, 0);
 	peer_goes(way);
 	self = endpoint(ring, CONSUMER);
-	EXPECT_EQ(self.lane->producer_state, SHMRING_PEER_GONE);
-	EXPECT_EQ(self.lane->end, 40);
+	EXPECT_EQ(self.lane->producer.state, SHMRING_PEER_GONE);
+	EXPECT_EQ(self.lane->producer.end, 40);
 	EXPECT_EQ(wait_data(self.fd, 1, 0, 0), 0);
 	move(&self, 40);
 	EXPECT_EQ(wait_data(self.fd, 1, 0, 0), -ENODATA);

@@ -32,7 +32,7 @@ static void end(void)
 
 static uint64_t wake_at(void)
 {
-	return waiter.role == PRODUCER ? peer.lane->space_wake_at : peer.lane->data_wake_at;
+	return waiter.role == PRODUCER ? peer.lane->producer.wake_at : peer.lane->consumer.wake_at;
 }
 
 /* SIGUSR1 without SA_RESTART, SIGUSR2 with: the actor has a handler for both. */

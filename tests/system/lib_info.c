@@ -66,8 +66,8 @@ static void test_states(void)
 	for (i = 0; i < 3; i++) {
 		end = attach(r, SHMRING_PRODUCER);
 		EXPECT_EQ(info_of(r).producer_state, SHMRING_PEER_LIVE);
-		EXPECT_EQ(end->lane->producer_epoch, i + 1);
-		EXPECT_EQ(end->lane->consumer_epoch, 0);
+		EXPECT_EQ(end->lane->producer.epoch, i + 1);
+		EXPECT_EQ(end->lane->consumer.epoch, 0);
 		EXPECT_EQ(info_of(end).consumer_state, SHMRING_PEER_NONE);
 		shmring_close(end);
 		EXPECT_EQ(info_of(r).producer_state, SHMRING_PEER_GONE);

@@ -345,7 +345,7 @@ static void test_dropped_wait_is_not_armed(void)
 {
 	struct pair pair = make_pair(page_size(), 0);
 	struct io_uring *other = ring;
-	const __u64 *wake_at = &pair.c->lane->data_wake_at;
+	const __u64 *wake_at = &pair.c->lane->consumer.wake_at;
 
 	ring = open_uring(0);
 	begin(pair.c, SHMRING_URING_WAIT_DATA, 8, 0);

@@ -168,16 +168,16 @@ static void *answer_questions(void *arg)
 			__shmring_wake(r);
 			continue;
 		}
-		printf("%s: message %llu of %zu bytes; head %llu, tail %llu, data_wake_at %lld, "
-		       "space_wake_at %lld, fence_until %lld and %lld\n",
+		printf("%s: message %llu of %zu bytes; head %llu, tail %llu, consumer.wake_at %lld, "
+		       "producer.wake_at %lld, fence_until %lld and %lld\n",
 		       r->role == SHMRING_PRODUCER ? "producer" : "consumer",
 		       (unsigned long long)s->n, length_of(s->n),
 		       (unsigned long long)__atomic_load_n(&r->producer->head, __ATOMIC_RELAXED),
 		       (unsigned long long)__atomic_load_n(&r->consumer->tail, __ATOMIC_RELAXED),
-		       (long long)__atomic_load_n(&r->lane->data_wake_at, __ATOMIC_RELAXED),
-		       (long long)__atomic_load_n(&r->lane->space_wake_at, __ATOMIC_RELAXED),
-		       (long long)__atomic_load_n(&r->lane->data_fence_until, __ATOMIC_RELAXED),
-		       (long long)__atomic_load_n(&r->lane->space_fence_until, __ATOMIC_RELAXED));
+		       (long long)__atomic_load_n(&r->lane->consumer.wake_at, __ATOMIC_RELAXED),
+		       (long long)__atomic_load_n(&r->lane->producer.wake_at, __ATOMIC_RELAXED),
+		       (long long)__atomic_load_n(&r->lane->consumer.fence_until, __ATOMIC_RELAXED),
+		       (long long)__atomic_load_n(&r->lane->producer.fence_until, __ATOMIC_RELAXED));
 		fflush(stdout);
 	}
 	return NULL;

@@ -146,11 +146,11 @@ static void lie_by_calls(struct liar *l)
 static void lie_for_the_kernel(struct liar *l)
 {
 	struct shmring_lane *lane = l->r->lane;
-	__u64 *words[] = { &lane->data_wake_at, &lane->data_fence_until, &lane->space_wake_at,
-			   &lane->space_fence_until, &lane->end };
-	__u32 *small[] = { &lane->consumer_state, &lane->producer_state, &lane->consumer_epoch,
-			   &lane->producer_epoch, &lane->data_futex, &lane->space_futex,
-			   &lane->data_poll, &lane->space_poll };
+	__u64 *words[] = { &lane->consumer.wake_at, &lane->consumer.fence_until, &lane->producer.wake_at,
+			   &lane->producer.fence_until, &lane->producer.end };
+	__u32 *small[] = { &lane->consumer.state, &lane->producer.state, &lane->consumer.epoch,
+			   &lane->producer.epoch, &lane->consumer.futex, &lane->producer.futex,
+			   &lane->consumer.poll, &lane->producer.poll };
 	uint32_t value = below(4) ? (uint32_t)below(4) : (uint32_t)random_u64(&seed);
 	uint64_t position = lie_near(*l->other);
 

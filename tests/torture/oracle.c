@@ -106,9 +106,9 @@ static const char *judge_status(const struct oracle *o)
 	if (s->magic != SHMRING_MAGIC || s->abi != SHMRING_ABI || s->features ||
 	    s->capacity != CAPACITY || s->slot_size != o->stream.slot_size || s->nr_lanes != 1)
 		return "the status has changed";
-	if (l->producer_state > SHMRING_PEER_GONE || l->consumer_state > SHMRING_PEER_GONE)
+	if (l->producer.state > SHMRING_PEER_GONE || l->consumer.state > SHMRING_PEER_GONE)
 		return "a role is neither there nor gone nor new";
-	if (l->producer_state == SHMRING_PEER_GONE && l->end != o->producer->head)
+	if (l->producer.state == SHMRING_PEER_GONE && l->producer.end != o->producer->head)
 		return "the producer is gone, and the stream ends elsewhere";
 	return NULL;
 }

@@ -306,14 +306,14 @@ static void put_to_sleep(struct trial *t)
 {
 	struct shmring_lane *l = t->oracle.lane;
 
-	l->data_fence_until = random_u64(&t->seed) % 2 ? SHMRING_FENCE_ALWAYS : 0;
-	l->space_fence_until = l->data_fence_until;
+	l->consumer.fence_until = random_u64(&t->seed) % 2 ? SHMRING_FENCE_ALWAYS : 0;
+	l->producer.fence_until = l->consumer.fence_until;
 	if (t->call->role == SHMRING_PRODUCER) {
-		l->data_wake_at = t->oracle.producer->head + 1;
-		l->data_poll = 1;
+		l->consumer.wake_at = t->oracle.producer->head + 1;
+		l->consumer.poll = 1;
 	} else {
-		l->space_wake_at = t->oracle.consumer->tail + 1;
-		l->space_poll = 1;
+		l->producer.wake_at = t->oracle.consumer->tail + 1;
+		l->producer.poll = 1;
 	}
 }
 
@@ -409,8 +409,8 @@ static void expect_woken(const struct trial *t)
 
 	if (!t->asleep || !moved)
 		return;
-	if ((producer ? l->data_wake_at : l->space_wake_at) != SHMRING_NO_WAKE ||
-	    !(producer ? l->data_futex : l->space_futex))
+	if ((producer ? l->consumer.wake_at : l->producer.wake_at) != SHMRING_NO_WAKE ||
+	    !(producer ? l->consumer.futex : l->producer.futex))
 		complain(t, 0, "the other side was not woken");
 }
 
@@ -427,7 +427,7 @@ static void take_over(struct trial *t, struct shmring *ring)
 {
 	static unsigned char message[CAPACITY];
 	unsigned int n, head = t->oracle.head;
-	bool was_there = t->oracle.lane->producer_state != SHMRING_PEER_NONE;
+	bool was_there = t->oracle.lane->producer.state != SHMRING_PEER_NONE;
 	uint32_t len = t->oracle.stream.len[head];
 	struct shmring *c, *p;
 

@@ -364,7 +364,7 @@ static void publish_of_nothing_writes_nothing(void **state)
 {
 	struct rig *rig = *state;
 
-	rig->lane->data_wake_at = 0;
+	rig->lane->consumer.wake_at = 0;
 	rig->producer->head = 12345;
 	shmring_publish(&rig->p);
 	assert_int_equal(rig->producer->head, 12345);
@@ -489,10 +489,10 @@ static void producer_alone_gets_no_space(void **state)
 {
 	struct rig *rig = *state;
 
-	rig->lane->consumer_state = SHMRING_PEER_GONE;
+	rig->lane->consumer.state = SHMRING_PEER_GONE;
 	assert_null(shmring_reserve(&rig->p, 8));
 	assert_int_equal(shmring_wait_space(&rig->p, 8, &nowait), -EPIPE);
-	rig->lane->consumer_state = SHMRING_PEER_LIVE;
+	rig->lane->consumer.state = SHMRING_PEER_LIVE;
 	assert_non_null(shmring_reserve(&rig->p, 8));
 }
 
@@ -545,7 +545,7 @@ static void publish_wakes_at_the_position_and_not_before(void **state)
 {
 	struct rig *rig = *state;
 
-	rig->lane->data_wake_at = rig->start + 48;
+	rig->lane->consumer.wake_at = rig->start + 48;
 	put(&rig->p, 8, 1);
 	put(&rig->p, 8, 2);
 	assert_int_equal(rig->priv_p.wakes, 0);
@@ -555,7 +555,7 @@ static void publish_wakes_at_the_position_and_not_before(void **state)
 	assert_int_equal(rig->priv_p.wakes, 1);
 	put(&rig->p, 8, 4);
 	assert_int_equal(rig->priv_p.wakes, 2);
-	rig->lane->data_wake_at = SHMRING_NO_WAKE;
+	rig->lane->consumer.wake_at = SHMRING_NO_WAKE;
 	put(&rig->p, 8, 5);
 	assert_int_equal(rig->priv_p.wakes, 2);
 }
@@ -567,7 +567,7 @@ static void release_wakes_at_the_position_and_not_before(void **state)
 
 	for (i = 0; i < 5; i++)
 		put(&rig->p, 8, i);
-	rig->lane->space_wake_at = rig->start + 48;
+	rig->lane->producer.wake_at = rig->start + 48;
 	take(&rig->c, 8, 0);
 	take(&rig->c, 8, 1);
 	assert_non_null(shmring_peek(&rig->c, &len));
@@ -575,7 +575,7 @@ static void release_wakes_at_the_position_and_not_before(void **state)
 	assert_int_equal(rig->priv_c.wakes, 0);
 	assert_int_equal(shmring_release(&rig->c), 0);
 	assert_int_equal(rig->priv_c.wakes, 1);
-	rig->lane->space_wake_at = SHMRING_NO_WAKE;
+	rig->lane->producer.wake_at = SHMRING_NO_WAKE;
 	take(&rig->c, 8, 3);
 	assert_int_equal(rig->priv_c.wakes, 1);
 }

@@ -171,7 +171,7 @@ static void producer_that_is_refused_says_what_it_wants(void **state)
 	assert_int_equal(rig->producer->space_wanted, rig->start + 32);
 	assert_int_equal(backend_.wakes, 0);
 	/* A consumer that has armed is woken: it is content with less now. */
-	rig->lane->data_wake_at = rig->start + 2 * rig->capacity;
+	rig->lane->consumer.wake_at = rig->start + 2 * rig->capacity;
 	assert_int_equal(shmring_wait_space(&rig->p, 24, &nowait), -EAGAIN);
 	assert_int_equal(backend_.wakes, 1);
 }
@@ -184,7 +184,7 @@ static void producer_that_spins_says_what_it_wants(void **state)
 
 	use(rig, nobody_sleeps);
 	fill(rig, 8);
-	rig->lane->data_wake_at = rig->start + 2 * rig->capacity;
+	rig->lane->consumer.wake_at = rig->start + 2 * rig->capacity;
 	assert_int_equal(shmring_wait_space(&rig->p, 8, &wait), -ETIMEDOUT);
 	assert_int_equal(rig->producer->space_wanted, rig->start + 16);
 	assert_int_equal(backend_.wakes, 1);	/* once a wait */
@@ -247,7 +247,7 @@ static void producer_whose_message_fits_is_no_deadlock(void **state)
 	take(&rig->c, 8, 1);
 	advance(rig, 1);
 	rig->producer->space_wanted = rig->start + 16;
-	rig->lane->space_wake_at = rig->start + rig->capacity / 2;
+	rig->lane->producer.wake_at = rig->start + rig->capacity / 2;
 	assert_int_equal(shmring_wait_data(&rig->c, NULL), -ETIMEDOUT);
 	assert_true(backend_.wakes >= 1);
 	rig->producer->space_wanted = rig->start + 32;
@@ -268,7 +268,7 @@ static int everything_is_taken(struct rig *rig)
 
 static int the_consumer_goes(struct rig *rig)
 {
-	__atomic_store_n(&rig->lane->consumer_state, SHMRING_PEER_GONE, __ATOMIC_RELEASE);
+	__atomic_store_n(&rig->lane->consumer.state, SHMRING_PEER_GONE, __ATOMIC_RELEASE);
 	return 0;
 }
 

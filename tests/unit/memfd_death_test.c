@@ -118,7 +118,7 @@ static void death_of_one_is_not_that_of_the_next(void **state)
 	before_next_lock(next_producer_comes);
 	assert_int_equal(shmring_wait_data(c, &nowait), -EAGAIN);
 	assert_non_null(successor);
-	assert_int_equal(c->lane->producer_state, SHMRING_PEER_LIVE);
+	assert_int_equal(c->lane->producer.state, SHMRING_PEER_LIVE);
 	put(successor, 8, 1);
 	take(c, 8, 1);
 	shmring_close(successor);
@@ -365,7 +365,7 @@ static void words_of_the_killed_are_not_inherited(void **state)
 			_exit(1);
 		p->producer->space_wanted = 8;
 		p->producer->cpu = c->consumer->cpu = 12345;
-		p->lane->space_wake_at = c->lane->data_wake_at = 8;
+		p->lane->producer.wake_at = c->lane->consumer.wake_at = 8;
 		raise(SIGKILL);
 	}
 	end_of(pid);
@@ -374,8 +374,8 @@ static void words_of_the_killed_are_not_inherited(void **state)
 	assert_int_equal(p->producer->space_wanted, 0);
 	assert_int_equal(p->producer->cpu, 0);
 	assert_int_equal(c->consumer->cpu, 0);
-	assert_true(p->lane->space_wake_at == SHMRING_NO_WAKE);
-	assert_true(c->lane->data_wake_at == SHMRING_NO_WAKE);
+	assert_true(p->lane->producer.wake_at == SHMRING_NO_WAKE);
+	assert_true(c->lane->consumer.wake_at == SHMRING_NO_WAKE);
 	shmring_close(c);
 	shmring_close(p);
 	shmring_close(handle);
@@ -391,13 +391,13 @@ static void sleep_of_the_killed_is_over(void **state)
 	if (!pid) {
 		if (shmring_attach_fd(&p, shmring_fd(c), SHMRING_PRODUCER))
 			_exit(1);
-		p->lane->space_wake_at = 8;
+		p->lane->producer.wake_at = 8;
 		raise(SIGKILL);
 	}
 	end_of(pid);
-	assert_int_equal(c->lane->space_wake_at, 8);
+	assert_int_equal(c->lane->producer.wake_at, 8);
 	assert_int_equal(shmring_wait_data(c, &nowait), -ENODATA);
-	assert_true(c->lane->space_wake_at == SHMRING_NO_WAKE);
+	assert_true(c->lane->producer.wake_at == SHMRING_NO_WAKE);
 	shmring_close(c);
 }
 

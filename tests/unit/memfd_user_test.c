@@ -138,7 +138,7 @@ static void worker_may_be_another_user(void **state)
 	need_root();
 	ring = new_ring(name(), SHMRING_PRODUCER);
 	pid = start(be_a_worker);
-	while (!ring->lane->consumer_state)
+	while (!ring->lane->consumer.state)
 		usleep(1000);
 	/* It holds no lock, and is there. */
 	assert_int_equal(shmring_attach(&other, name(), SHMRING_CONSUMER), -EBUSY);

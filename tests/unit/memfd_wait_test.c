@@ -59,7 +59,7 @@ static void wait_that_has_ended_is_not_woken(void **state)
 	(void)state;
 	assert_int_equal(shmring_attach_fd(&c, shmring_fd(p), SHMRING_CONSUMER), 0);
 	wait_a_little(c);
-	assert_true(c->lane->data_wake_at == SHMRING_NO_WAKE);
+	assert_true(c->lane->consumer.wake_at == SHMRING_NO_WAKE);
 	put(p, 8, 1);
 	assert_int_equal(p->priv->wakes, 0);
 	take(c, 8, 1);
@@ -74,7 +74,7 @@ static void wait_of_an_empty_consumer_sleeps_though_the_producer_waits(void **st
 
 	(void)state;
 	assert_int_equal(shmring_attach_fd(&c, shmring_fd(p), SHMRING_CONSUMER), 0);
-	p->lane->space_wake_at = 8;
+	p->lane->producer.wake_at = 8;
 	wait_a_little(c);
 	assert_in_range(c->priv->sleeps, 1, 2);
 	shmring_close(c);
@@ -97,7 +97,7 @@ static void wait_for_more_ends_though_the_producer_has_polled(void **state)
 	put(p, 8, 1);
 	assert_int_equal(shmring_wait_data(c, &wait), -ETIMEDOUT);
 	assert_in_range(c->priv->sleeps, 1, 2);
-	assert_true(p->lane->space_wake_at == SHMRING_NO_WAKE);
+	assert_true(p->lane->producer.wake_at == SHMRING_NO_WAKE);
 	take(c, 8, 1);
 	shmring_close(c);
 	shmring_close(p);
@@ -112,7 +112,7 @@ static void wait_for_more_ends_though_the_producer_dies_while_it_polls(void **st
 	(void)state;
 	assert_int_equal(shmring_attach_fd(&c, shmring_fd(p), SHMRING_CONSUMER), 0);
 	put(p, 8, 1);
-	p->lane->space_wake_at = (uint64_t)-8;
+	p->lane->producer.wake_at = (uint64_t)-8;
 	alarm(30);	/* it was for ever */
 	wait.deadline = shmring_deadline(1000000);
 	assert_int_equal(shmring_wait_data(c, &wait), -ETIMEDOUT);
@@ -149,19 +149,19 @@ static void both_fence_if_one_takes_no_barriers(void **state)
 	struct shmring *p = new_ring(NULL, SHMRING_PRODUCER), *c;
 
 	(void)state;
-	p->lane->data_fence_until = 0;	/* whatever there is on this machine */
-	p->lane->space_fence_until = 0;
+	p->lane->consumer.fence_until = 0;	/* whatever there is on this machine */
+	p->lane->producer.fence_until = 0;
 	refuse_barrier(MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED);
 	assert_int_equal(shmring_attach_fd(&c, shmring_fd(p), SHMRING_CONSUMER), 0);
-	assert_true(p->lane->data_fence_until == SHMRING_FENCE_ALWAYS);
-	assert_true(p->lane->space_fence_until == SHMRING_FENCE_ALWAYS);
+	assert_true(p->lane->consumer.fence_until == SHMRING_FENCE_ALWAYS);
+	assert_true(p->lane->producer.fence_until == SHMRING_FENCE_ALWAYS);
 	/* Neither a wait nor a later owner takes that back. */
 	refuse_barrier(0);
 	wait_a_little(c);
 	shmring_close(c);
 	assert_int_equal(shmring_attach_fd(&c, shmring_fd(p), SHMRING_CONSUMER), 0);
 	wait_a_little(c);
-	assert_true(p->lane->data_fence_until == SHMRING_FENCE_ALWAYS);
+	assert_true(p->lane->consumer.fence_until == SHMRING_FENCE_ALWAYS);
 	shmring_close(c);
 	shmring_close(p);
 }
@@ -176,8 +176,8 @@ static void large_ring_has_a_large_credit(void **state)
 	(void)state;
 	assert_int_equal(shmring_create(&c, NULL, &opt), 0);
 	wait_a_little(c);
-	assert_true(c->lane->data_fence_until == 1 << 20 ||
-		    c->lane->data_fence_until == SHMRING_FENCE_ALWAYS);
+	assert_true(c->lane->consumer.fence_until == 1 << 20 ||
+		    c->lane->consumer.fence_until == SHMRING_FENCE_ALWAYS);
 	shmring_close(c);
 }
 
@@ -188,17 +188,17 @@ static void peer_fences_if_a_barrier_fails(void **state)
 
 	(void)state;
 	assert_int_equal(shmring_attach_fd(&c, shmring_fd(p), SHMRING_CONSUMER), 0);
-	p->lane->data_fence_until = 0;
-	p->lane->space_fence_until = 0;
+	p->lane->consumer.fence_until = 0;
+	p->lane->producer.fence_until = 0;
 	refuse_barrier(MEMBARRIER_CMD_GLOBAL_EXPEDITED);
 	wait_a_little(c);
-	assert_true(p->lane->data_fence_until == SHMRING_FENCE_ALWAYS);
-	assert_int_equal(p->lane->space_fence_until, 0);
+	assert_true(p->lane->consumer.fence_until == SHMRING_FENCE_ALWAYS);
+	assert_int_equal(p->lane->producer.fence_until, 0);
 	put(p, 8, 1);
 	take(c, 8, 1);
 	refuse_barrier(0);
 	wait_a_little(c);
-	assert_true(p->lane->data_fence_until == SHMRING_FENCE_ALWAYS);
+	assert_true(p->lane->consumer.fence_until == SHMRING_FENCE_ALWAYS);
 	shmring_close(c);
 	shmring_close(p);
 }

@@ -56,8 +56,8 @@ static void make_regions(struct rig *rig)
 		.slot_size = (uint32_t)rig->slot_size,
 		.nr_lanes = 1,
 	};
-	rig->lane->data_wake_at = SHMRING_NO_WAKE;
-	rig->lane->space_wake_at = SHMRING_NO_WAKE;
+	rig->lane->consumer.wake_at = SHMRING_NO_WAKE;
+	rig->lane->producer.wake_at = SHMRING_NO_WAKE;
 	rig->producer->head = rig->start;
 	rig->consumer->tail = rig->start;
 }

@@ -165,7 +165,7 @@ static bool consume_copy(struct shmring *c, uint64_t *id, const struct shmring_w
 static void *done(struct ends *ends)
 {
 	if (ends->wrong)
-		__atomic_store_n(&ends->c->lane->consumer_state, SHMRING_PEER_GONE,
+		__atomic_store_n(&ends->c->lane->consumer.state, SHMRING_PEER_GONE,
 				 __ATOMIC_SEQ_CST);
 	return NULL;
 }
@@ -286,7 +286,7 @@ static void wake_one(struct ends *ends)
 	pthread_t thread;
 
 	assert_int_equal(pthread_create(&thread, NULL, sleep_for_one, ends), 0);
-	while (__atomic_load_n(&ends->p->lane->data_wake_at, __ATOMIC_RELAXED) == SHMRING_NO_WAKE)
+	while (__atomic_load_n(&ends->p->lane->consumer.wake_at, __ATOMIC_RELAXED) == SHMRING_NO_WAKE)
 		usleep(100);
 	usleep(2000);
 	put(ends->p, 8, 1);

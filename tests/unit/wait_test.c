@@ -128,7 +128,7 @@ static int half_is_taken(struct rig *rig)
 
 static int the_producer_goes(struct rig *rig)
 {
-	rig->lane->producer_state = SHMRING_PEER_GONE;
+	rig->lane->producer.state = SHMRING_PEER_GONE;
 	return 0;
 }
 
@@ -140,20 +140,20 @@ static int the_producer_goes_after_one(struct rig *rig)
 
 static int the_consumer_goes(struct rig *rig)
 {
-	rig->lane->consumer_state = SHMRING_PEER_GONE;
+	rig->lane->consumer.state = SHMRING_PEER_GONE;
 	return 0;
 }
 
 static int the_producer_waits_too(struct rig *rig)
 {
-	rig->lane->space_wake_at = rig->start + 16;
+	rig->lane->producer.wake_at = rig->start + 16;
 	return 0;
 }
 
 /* An edge-triggered one, which armed while it got what it armed for. */
 static int the_producer_waits_for_what_it_has(struct rig *rig)
 {
-	rig->lane->space_wake_at = rig->start;
+	rig->lane->producer.wake_at = rig->start;
 	return -ETIMEDOUT;
 }
 
@@ -331,7 +331,7 @@ static void wait_for_more_owes_the_producer_a_wake(void **state)
 	put(&rig->p, 8, 1);
 	assert_int_equal(shmring_wait_data(&rig->c, &wait), -ETIMEDOUT);
 	assert_int_equal(rig->priv_c.wakes, 1);
-	rig->lane->space_wake_at = SHMRING_NO_WAKE;
+	rig->lane->producer.wake_at = SHMRING_NO_WAKE;
 	assert_int_equal(shmring_wait_data(&rig->c, &nowait), 0);
 	take(&rig->c, 8, 1);
 	assert_int_equal(shmring_wait_data(&rig->c, &nowait), -EAGAIN);

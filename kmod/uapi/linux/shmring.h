@@ -82,10 +82,10 @@
  *
  *   write record			load head		(B)
  *   store head		(A)		read record
- *   load data_fence_until (H)		store tail		(E)
- *   fence, if due	(I)		load space_fence_until	(H)
- *   load data_wake_at	(C)		fence, if due		(I)
- *   load tail		(F)		load space_wake_at	(G)
+ *   load fence_until	(H)		store tail		(E)
+ *   fence, if due	(I)		load fence_until	(H)
+ *   load wake_at	(C)		fence, if due		(I)
+ *   load tail		(F)		load wake_at		(G)
  *   reuse the space
  *
  *   sleeper, in the kernel (its own wake_at, the other side's position)
@@ -101,9 +101,9 @@
  *   a producer that looks for		a consumer that sleeps
  *   space without sleeping
  *
- *   store space_wanted			store data_wake_at
+ *   store space_wanted			store its wake_at
  *   full fence		(K)		full barrier	(D)
- *   load data_wake_at			load space_wanted
+ *   load consumer.wake_at		load space_wanted
  *
  * (A) pairs with (B): store-release against load-acquire. Without it the
  *     consumer may see a position before the record below it.
@@ -127,7 +127,7 @@
  *     waits for while it spins, or when it was refused at once (NOWAIT). A consumer that
  *     sleeps until there is more data than there is, and a producer that wants space, would
  *     wait for each other: at least one of them sees the other. If the producer sees
- *     that the consumer has armed (data_wake_at is not SHMRING_NO_WAKE) and there is data,
+ *     that the consumer has armed (its wake_at is not SHMRING_NO_WAKE) and there is data,
  *     it calls WAKE. A consumer that sees space_wanted above its own tail is content with
  *     any data. Zero, or a position that tail has passed: nothing is wanted; so
  *     the word needs no reset.
@@ -190,29 +190,24 @@ struct shmring_status {
 };
 
 /*
- * ... and goes on at SHMRING_LANE_OFFSET with one of these for each lane (one
- * producer's ring; there is one). Written by the kernel alone. Each half is
- * what one side reads in its fast path, alone in its pair of cache lines.
+ * ... and goes on at SHMRING_LANE_OFFSET with a struct shmring_lane for each lane (one
+ * producer's ring; there is one), written by the kernel alone. A half says of one side what
+ * the other side reads in its fast path. Each is alone in its pair of cache lines.
  */
-struct shmring_lane {
-	/* Read by the producer. */
-	__aligned_u64 data_wake_at;	/* wake the consumer once head >= this */
-	__aligned_u64 data_fence_until;	/* publishing from below this takes a fence */
-	__u32 consumer_state;		/* SHMRING_PEER_* */
-	__u32 consumer_epoch;		/* how many consumers have attached */
-	__u32 data_futex;		/* without the module: see shmring(7) */
-	__u32 data_poll;		/* likewise */
-	__aligned_u64 reserved0[12];
+struct shmring_half {
+	__aligned_u64 wake_at;	/* wake this side once the other side's position >= this */
+	__aligned_u64 fence_until; /* the other side fences when it moves on from below this */
+	__u32 state;		/* SHMRING_PEER_* */
+	__u32 epoch;		/* how often the role has been taken */
+	__u32 futex;		/* without the module: see shmring(7) */
+	__u32 poll;		/* without the module: see shmring(7) */
+	__aligned_u64 end;	/* of a producer that is gone: where the stream ends */
+	__aligned_u64 reserved[11];
+};
 
-	/* Read by the consumer. */
-	__aligned_u64 space_wake_at;	/* wake the producer once tail >= this */
-	__aligned_u64 space_fence_until; /* releasing from below this takes a fence */
-	__u32 producer_state;		/* SHMRING_PEER_* */
-	__u32 producer_epoch;		/* how many producers have attached */
-	__aligned_u64 end;		/* producer gone: where the stream ends */
-	__u32 space_futex;		/* without the module: see shmring(7) */
-	__u32 space_poll;		/* likewise */
-	__aligned_u64 reserved1[11];
+struct shmring_lane {
+	struct shmring_half consumer;
+	struct shmring_half producer;
 };
 
 #define SHMRING_LANE_OFFSET	128u
