@@ -71,7 +71,7 @@ static void pause_for(unsigned int pauses)
 /*
  * Ask for the line that the producer is about to write together with its head's, not
  * after it: a hint, which orders nothing. Not for records, whose first line is written
- * twice, the header last. See docs/design.md.
+ * twice, the header last. See docs/performance.md.
  */
 static void fetch_message_to_come(const struct shmring *r)
 {

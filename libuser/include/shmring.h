@@ -124,7 +124,7 @@ struct shmring {
 	/*
 	 * What changes with every message, few words in one cache line: its stores
 	 * wait in one queue with those to the ring, in their order, and each change
-	 * from line to line takes time (docs/design.md).
+	 * from line to line takes time (docs/performance.md).
 	 */
 	struct {
 		uint64_t head;		/* where the next record goes */
@@ -429,7 +429,7 @@ void __shmring_wake(struct shmring *r);
 
 /*
  * Force inlining: real calls cost up to a third of the throughput of small messages
- * (docs/design.md). Where a caller's target attribute forbids that, define this macro as
+ * (docs/performance.md). Where a caller's target attribute forbids that, define this macro as
  * static inline before including the header.
  */
 #ifndef __SHMRING_INLINE
@@ -467,7 +467,7 @@ __SHMRING_INLINE int __shmring_due(uint64_t old, uint64_t now,
 	return now >= __atomic_load_n(wake_at, __ATOMIC_RELAXED);
 }
 
-#ifndef __SHMRING_PREFETCH	/* bytes at a time, a power of two; 0: none (docs/design.md) */
+#ifndef __SHMRING_PREFETCH	/* bytes at a time, a power of two; 0: none (docs/performance.md) */
 #define __SHMRING_PREFETCH	2048
 #endif
 
@@ -589,7 +589,7 @@ __SHMRING_INLINE uint64_t __shmring_count_slots(uint64_t max, uint64_t avail, ui
  * Producer, slots: reserve up to *@n of them and return the first. They are an array
  * (no end of the ring lies within) whose elements are shmring_slot_stride() apart; so
  * a batch costs little more than one message; slots of 256 bytes and more are best
- * copied in as a whole (docs/design.md). *@n becomes how many there are. NULL: none now,
+ * copied in as a whole (docs/performance.md). *@n becomes how many there are. NULL: none now,
  * the consumer is gone, or the ring has no slots; *@n then has no meaning. Reserving again
  * replaces the reservation.
  */
