@@ -241,7 +241,17 @@ struct shmring *shmring_lookup(const char *name, u32 rights);
 struct shmring *shmring_await(const char *name, u32 rights, ktime_t deadline);
 int shmring_unlink(const char *name);
 
-/* file.c: open files and ioctls */
+/* file.c: ring files and endpoints */
+int shmring_prepare_file(struct shmring *ring, u32 role, u32 rights, u64 lowat,
+			 struct file **file);
+void shmring_undo_file(int fd, struct file *file);
+int shmring_install_file(struct shmring *ring, u32 role, u32 rights, u64 lowat);
+
+/* query.c: what a ring is */
+long shmring_query(struct shmring_file *sf, unsigned int cmd, void __user *uarg);
+void shmring_show_fdinfo(struct seq_file *m, struct file *file);
+
+/* control.c: /dev/shmring */
 extern const struct file_operations shmring_control_fops;
 
 /* proc.c: /proc/shmring */

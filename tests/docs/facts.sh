@@ -79,7 +79,7 @@ packages() {
 shown() {
 	diff <(
 		sed -nE 's/.*seq_puts\(m, "(name .*)\\n".*/\1/p' kmod/proc.c | xargs -n 1
-		sed -nE 's/.*seq_printf\(m, "([a-z-]*):.*/\1/p' kmod/file.c
+		sed -nE 's/.*seq_printf\(m, "([a-z-]*):.*/\1/p' kmod/query.c
 	) <(
 		sed -n '/^\.I \/proc\/shmring/,/^\.RE/p' "$man/shmring.4" |
 			grep -A 1 '^\.TP' | sed -E 's/\\-/-/g; s/^\.RI //; s/ ", " /\n/' | grep -E '^[a-z]'
