@@ -199,6 +199,7 @@ int shmring_ready_armed(struct shmring_file *sf, u64 bytes);
 
 /* wait.c: sleeping and waking */
 void shmring_arm_surely(struct shmring_file *sf, u64 bytes);
+void shmring_arm_at_surely(struct shmring_file *sf, u64 at);
 void shmring_arm_next_surely(struct shmring_file *sf, const struct shmring_look *look);
 void shmring_disarm(struct shmring_side *side);
 int shmring_check_wait(const struct shmring_file *sf, u64 bytes, u64 *mark);

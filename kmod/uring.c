@@ -22,8 +22,7 @@ struct uring_wait {
 	struct wait_queue_entry entry;
 	struct io_uring_cmd *cmd;
 	struct shmring_file *sf;
-	u64 bytes;
-	u64 mark;
+	u64 position;		/* of the other side, at which the wait is over */
 	unsigned int cancels;	/* sf->cancels when it began */
 };
 
@@ -64,14 +63,35 @@ static void finish(struct uring_wait *w, int ret, unsigned int issue_flags)
 	shmring_compat_uring_done(cmd, ret, issue_flags);
 }
 
-/* As sleep_for() and shmring_wait() do it. */
-static int look(struct uring_wait *w, u64 bytes)
+/* Bytes from where this side is now, which may have gone on meanwhile, to @position. */
+static s64 bytes_to(const struct shmring_file *sf, u64 position)
 {
-	int ret = shmring_ready_armed(w->sf, bytes);
+	u64 own = shmring_own_position(sf);
+
+	return position - (sf->role == SHMRING_ROLE_CONSUMER ? own : own - sf->ring->capacity);
+}
+
+static int ready(struct shmring_file *sf, u64 position)
+{
+	s64 bytes = bytes_to(sf, position);
+	int ret = shmring_ready_armed(sf, clamp_t(s64, bytes, 1, sf->ring->capacity));
+
+	return ret ?: bytes <= 0;
+}
+
+static int look(struct uring_wait *w)
+{
+	int ret = ready(w->sf, w->position);
 
 	if (!ret && READ_ONCE(w->sf->cancels) != w->cancels)
-		ret = shmring_ready(w->sf, w->bytes) ?: -ECANCELED;
+		ret = ready(w->sf, w->position) ?: -ECANCELED;
 	return ret;
+}
+
+/* Space that is there from the start has a position below zero: see arm_for(). */
+static void arm(struct uring_wait *w)
+{
+	shmring_arm_at_surely(w->sf, max_t(s64, w->position, 0));
 }
 
 /* Queue it, arm, and look once more. */
@@ -82,8 +102,8 @@ static void go_on(struct uring_wait *w, unsigned int issue_flags)
 
 	io_uring_cmd_mark_cancelable(w->cmd, issue_flags);
 	add_wait_queue(&side->wait, &w->entry);
-	shmring_arm_surely(w->sf, w->mark);
-	ret = look(w, w->mark);
+	arm(w);
+	ret = look(w);
 	if (!ret)
 		atomic64_inc(&side->nr_sleeps);
 	else if (dequeue(w))
@@ -94,7 +114,7 @@ static void go_on(struct uring_wait *w, unsigned int issue_flags)
 void shmring_uring_woken(struct io_uring_cmd *cmd, unsigned int issue_flags, bool dying)
 {
 	struct uring_wait *w = *wait_of(cmd);
-	int ret = dying ? -ECANCELED : look(w, w->mark);
+	int ret = dying ? -ECANCELED : look(w);
 
 	if (ret)
 		finish(w, min(ret, 0), issue_flags);
@@ -118,13 +138,13 @@ static int begin(struct io_uring_cmd *cmd, struct shmring_file *sf, unsigned int
 {
 	/* User space may write to it all the time: each word is read once. */
 	const struct shmring_uring_wait *arg = (const void *)cmd->sqe->cmd;
-	u64 bytes = READ_ONCE(arg->bytes);
-	u64 mark = READ_ONCE(arg->mark);
+	u64 position = READ_ONCE(arg->position);
 	struct uring_wait *w;
-	int ret = shmring_check_wait(sf, bytes, &mark);
+	int ret;
 
-	if (!ret)
-		ret = shmring_ready(sf, bytes);
+	if (READ_ONCE(arg->reserved) || bytes_to(sf, position) > (s64)sf->ring->capacity)
+		return -EINVAL;
+	ret = ready(sf, position);
 	if (ret)
 		return min(ret, 0);
 	w = kzalloc_obj(*w, GFP_KERNEL_ACCOUNT);
@@ -134,8 +154,7 @@ static int begin(struct io_uring_cmd *cmd, struct shmring_file *sf, unsigned int
 	INIT_LIST_HEAD(&w->entry.entry);
 	w->cmd = cmd;
 	w->sf = sf;
-	w->bytes = bytes;
-	w->mark = mark;
+	w->position = position;
 	w->cancels = READ_ONCE(sf->cancels);
 	*wait_of(cmd) = w;
 	if (issue_flags & IO_URING_F_UNLOCKED)

@@ -104,6 +104,13 @@ void shmring_arm_surely(struct shmring_file *sf, u64 bytes)
 		make_sure(sf);
 }
 
+/* ... once the other side is at @at; 0: at any position. */
+void shmring_arm_at_surely(struct shmring_file *sf, u64 at)
+{
+	if (!arm_at(sf, shmring_own_position(sf), at))
+		make_sure(sf);
+}
+
 /* ... once the other side has gone on from where @look found it. */
 void shmring_arm_next_surely(struct shmring_file *sf, const struct shmring_look *look)
 {

@@ -74,11 +74,11 @@ static inline int shmring_uring_native(const struct shmring *r)
 	return native > 0;
 }
 
-/* A command, with the two words of its argument. */
+/* A command that waits for a position of the other side. */
 static inline void __shmring_prep_command(struct io_uring_sqe *sqe, const struct shmring *r,
-					  unsigned int op, uint64_t bytes, uint64_t mark)
+					  unsigned int op, uint64_t position)
 {
-	uint64_t words[2] = { bytes, mark };
+	uint64_t words[2] = { position, 0 };	/* struct shmring_uring_wait */
 
 	io_uring_prep_nop(sqe);
 	sqe->opcode = IORING_OP_URING_CMD;
@@ -114,7 +114,7 @@ static inline int __shmring_prep_poll(struct io_uring_sqe *sqe, int fd, int ret)
 static inline int shmring_prep_wait_data(struct io_uring_sqe *sqe, struct shmring *r, size_t bytes)
 {
 	struct shmring_wait w = { 0, 0, SHMRING_DEFAULT, SHMRING_NOWAIT };
-	uint64_t held = r->c.held, most;
+	uint64_t most;
 	int fd;
 
 	io_uring_prep_nop(sqe);
@@ -125,14 +125,11 @@ static inline int shmring_prep_wait_data(struct io_uring_sqe *sqe, struct shmrin
 	if (!bytes)
 		bytes = 1;
 	if (shmring_uring_native(r)) {
-		/*
-		 * The kernel counts from what the producer has been given back. No more than
-		 * can be there: slots may leave a rest.
-		 */
-		most = r->capacity - r->capacity % shmring_slot_stride(r);
-		if (bytes > most - held)
-			bytes = (size_t)(most - held);
-		__shmring_prep_command(sqe, r, SHMRING_URING_WAIT_DATA, bytes + held, 0);
+		/* No more than can be there: slots may leave a rest. */
+		most = r->capacity - r->capacity % shmring_slot_stride(r) - r->c.held;
+		if (bytes > most)
+			bytes = (size_t)most;
+		__shmring_prep_command(sqe, r, SHMRING_URING_WAIT_DATA, r->c.tail + bytes);
 		return 0;
 	}
 	fd = shmring_poll_fd(r);
@@ -164,13 +161,12 @@ static inline int shmring_prep_wait_space(struct io_uring_sqe *sqe, struct shmri
 	if (len > shmring_max_len(r) || (r->slot_size && len != r->slot_size))
 		return -EMSGSIZE;
 	if (shmring_uring_native(r)) {
-		uint64_t need = __shmring_footprint(r, len);
+		uint64_t tail = r->p.head + __shmring_footprint(r, len) - r->capacity;
 
 		shmring_publish(r);
 		/* As shmring_wait_space() does; (D) in the kernel orders it. */
-		__atomic_store_n(&r->producer->space_wanted, r->p.head + need - r->capacity,
-				 __ATOMIC_RELEASE);
-		__shmring_prep_command(sqe, r, SHMRING_URING_WAIT_SPACE, need, need);
+		__atomic_store_n(&r->producer->space_wanted, tail, __ATOMIC_RELEASE);
+		__shmring_prep_command(sqe, r, SHMRING_URING_WAIT_SPACE, tail);
 		return 0;
 	}
 	fd = shmring_poll_fd(r);
@@ -211,7 +207,7 @@ static inline int shmring_prep_poll_multishot(struct io_uring_sqe *sqe, struct s
 static inline void shmring_prep_cancel(struct io_uring_sqe *sqe, struct shmring *r)
 {
 	if (shmring_uring_native(r))
-		__shmring_prep_command(sqe, r, SHMRING_URING_CANCEL, 0, 0);
+		__shmring_prep_command(sqe, r, SHMRING_URING_CANCEL, 0);
 	else
 		io_uring_prep_cancel_fd(sqe, shmring_poll_fd(r), IORING_ASYNC_CANCEL_ALL);
 }

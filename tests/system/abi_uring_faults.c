@@ -63,8 +63,10 @@ static int fd_of(const struct scene *s)
 
 static int call_wait(const struct scene *s)
 {
-	return run(s->role == PRODUCER ? SHMRING_URING_WAIT_SPACE : SHMRING_URING_WAIT_DATA,
-		   fd_of(s), (uint64_t)s->arg);
+	return s->role == PRODUCER ?
+	       run(SHMRING_URING_WAIT_SPACE, fd_of(s),
+		   p.producer->head + (uint64_t)s->arg - page_size()) :
+	       run(SHMRING_URING_WAIT_DATA, fd_of(s), c.consumer->tail + (uint64_t)s->arg);
 }
 
 static int call_cancel(const struct scene *s)

@@ -26,23 +26,24 @@ static int command(struct io_uring_sqe *sqe)
 	return ret;
 }
 
-static struct io_uring_sqe *prepare(const struct shmring *r, unsigned int op, uint64_t bytes,
-				    uint64_t mark)
+/* For @bytes beyond this side's position. */
+static struct io_uring_sqe *prepare(const struct shmring *r, unsigned int op, uint64_t bytes)
 {
 	struct io_uring_sqe *sqe = next_sqe(ring);
 
-	__shmring_prep_command(sqe, r, op, bytes, mark);
+	__shmring_prep_command(sqe, r, op, op == SHMRING_URING_WAIT_SPACE ?
+			       r->p.head + bytes - r->capacity : r->c.tail + bytes);
 	return sqe;
 }
 
-static int run(const struct shmring *r, unsigned int op, uint64_t bytes, uint64_t mark)
+static int run(const struct shmring *r, unsigned int op, uint64_t bytes)
 {
-	return command(prepare(r, op, bytes, mark));
+	return command(prepare(r, op, bytes));
 }
 
-static void begin(const struct shmring *r, unsigned int op, uint64_t bytes, uint64_t mark)
+static void begin(const struct shmring *r, unsigned int op, uint64_t bytes)
 {
-	io_uring_sqe_set_data64(prepare(r, op, bytes, mark), 8);
+	io_uring_sqe_set_data64(prepare(r, op, bytes), 8);
 	submit(ring);
 }
 
@@ -59,6 +60,12 @@ static bool pending(void)
 	return true;
 }
 
+static void set_reserved(struct io_uring_sqe *sqe, uint64_t value)
+{
+	memcpy((char *)sqe + offsetof(struct io_uring_sqe, addr3) + sizeof(uint64_t), &value,
+	       sizeof(value));
+}
+
 static void test_refused(void)
 {
 	struct shmring *handle = make(page_size(), 0, SHMRING_HANDLE);
@@ -67,32 +74,37 @@ static void test_refused(void)
 	const uint64_t over = page_size() + 1;
 	struct io_uring_sqe *sqe;
 
-	EXPECT_EQ(run(c, SHMRING_URING_WAIT_DATA, 0, 0), -EINVAL);
-	EXPECT_EQ(run(c, SHMRING_URING_WAIT_DATA, over, 0), -EINVAL);
-	EXPECT_EQ(run(c, SHMRING_URING_WAIT_DATA, 1, over), -EINVAL);
-	EXPECT_EQ(run(p, SHMRING_URING_WAIT_SPACE, 0, 0), -EINVAL);
-	EXPECT_EQ(run(p, SHMRING_URING_WAIT_SPACE, over, 0), -EINVAL);
-	EXPECT_EQ(run(p, SHMRING_URING_WAIT_SPACE, ~0ull, ~0ull), -EINVAL);
-	EXPECT_EQ(run(p, SHMRING_URING_WAIT_DATA, 1, 0), -ENOTTY);
-	EXPECT_EQ(run(c, SHMRING_URING_WAIT_SPACE, 1, 0), -ENOTTY);
-	EXPECT_EQ(run(handle, SHMRING_URING_WAIT_DATA, 1, 0), -ENOTTY);
-	EXPECT_EQ(run(handle, SHMRING_URING_WAIT_SPACE, 1, 0), -ENOTTY);
-	EXPECT_EQ(run(handle, SHMRING_URING_CANCEL, 0, 0), -ENOTTY);
-	EXPECT_EQ(run(c, 0, 1, 0), -ENOTTY);
-	EXPECT_EQ(run(c, ~0u, 1, 0), -ENOTTY);
-	EXPECT_EQ(run(c, SHMRING_IOC_WAIT_DATA, 1, 0), -ENOTTY);
-	EXPECT_EQ(run(c, SHMRING_IOC_WAKE, 1, 0), -ENOTTY);
+	EXPECT_EQ(run(c, SHMRING_URING_WAIT_DATA, over), -EINVAL);
+	EXPECT_EQ(run(c, SHMRING_URING_WAIT_DATA, INT64_MAX), -EINVAL);
+	EXPECT_EQ(run(p, SHMRING_URING_WAIT_SPACE, over), -EINVAL);
+	EXPECT_EQ(run(p, SHMRING_URING_WAIT_SPACE, INT64_MAX), -EINVAL);
+	/* A position that is there, or was: nothing to wait for. */
+	EXPECT_EQ(run(c, SHMRING_URING_WAIT_DATA, 0), 0);
+	EXPECT_EQ(run(c, SHMRING_URING_WAIT_DATA, -8ull), 0);
+	EXPECT_EQ(run(p, SHMRING_URING_WAIT_SPACE, 0), 0);
+	EXPECT_EQ(run(p, SHMRING_URING_WAIT_DATA, 1), -ENOTTY);
+	EXPECT_EQ(run(c, SHMRING_URING_WAIT_SPACE, 1), -ENOTTY);
+	EXPECT_EQ(run(handle, SHMRING_URING_WAIT_DATA, 1), -ENOTTY);
+	EXPECT_EQ(run(handle, SHMRING_URING_WAIT_SPACE, 1), -ENOTTY);
+	EXPECT_EQ(run(handle, SHMRING_URING_CANCEL, 0), -ENOTTY);
+	EXPECT_EQ(run(c, 0, 1), -ENOTTY);
+	EXPECT_EQ(run(c, ~0u, 1), -ENOTTY);
+	EXPECT_EQ(run(c, SHMRING_IOC_WAIT_DATA, 1), -ENOTTY);
+	EXPECT_EQ(run(c, SHMRING_IOC_WAKE, 1), -ENOTTY);
 
-	sqe = prepare(c, SHMRING_URING_WAIT_DATA, 1, 0);
+	sqe = prepare(c, SHMRING_URING_WAIT_DATA, 1);
 	sqe->addr = 1;
 	EXPECT_EQ(command(sqe), -EINVAL);
-	sqe = prepare(c, SHMRING_URING_WAIT_DATA, 1, 0);
+	sqe = prepare(c, SHMRING_URING_WAIT_DATA, 1);
 	sqe->len = 1;
 	EXPECT_EQ(command(sqe), -EINVAL);
-	sqe = prepare(c, SHMRING_URING_WAIT_DATA, 1, 0);
+	sqe = prepare(c, SHMRING_URING_WAIT_DATA, 1);
+	set_reserved(sqe, 1);
+	EXPECT_EQ(command(sqe), -EINVAL);
+	sqe = prepare(c, SHMRING_URING_WAIT_DATA, 1);
 	sqe->rw_flags = 1;	/* uring_cmd_flags: a registered buffer */
 	EXPECT(command(sqe) < 0);
-	EXPECT_EQ(run(c, SHMRING_URING_CANCEL, 0, 0), 0);
+	EXPECT_EQ(run(c, SHMRING_URING_CANCEL, 0), 0);
 	shmring_close(c);
 	shmring_close(p);
 	shmring_close(handle);
@@ -103,15 +115,15 @@ static void test_data(void)
 	struct pair pair = make_pair(page_size(), 0);
 
 	send_number(pair.p, 1);
-	EXPECT_EQ(run(pair.c, SHMRING_URING_WAIT_DATA, 1, 0), 0);
-	EXPECT_EQ(run(pair.c, SHMRING_URING_WAIT_DATA, 16, page_size()), 0);
-	begin(pair.c, SHMRING_URING_WAIT_DATA, 48, 0);
+	EXPECT_EQ(run(pair.c, SHMRING_URING_WAIT_DATA, 1), 0);
+	EXPECT_EQ(run(pair.c, SHMRING_URING_WAIT_DATA, 16), 0);
+	begin(pair.c, SHMRING_URING_WAIT_DATA, 48);
 	EXPECT(pending());
 	send_number(pair.p, 2);
 	EXPECT(pending());
 	send_number(pair.p, 3);
 	EXPECT_EQ(next_result(ring, NULL), 0);
-	begin(pair.c, SHMRING_URING_WAIT_DATA, page_size(), 0);
+	begin(pair.c, SHMRING_URING_WAIT_DATA, page_size());
 	EXPECT(pending());
 	/* A producer that waits for space would wait for ever. */
 	while (send_now(pair.p) > 0)
@@ -119,11 +131,11 @@ static void test_data(void)
 	EXPECT_EQ(next_result(ring, NULL), 0);
 	while (receive_now(pair.c) > 0)
 		;
-	begin(pair.c, SHMRING_URING_WAIT_DATA, 1, 0);
+	begin(pair.c, SHMRING_URING_WAIT_DATA, 1);
 	EXPECT(pending());
 	shmring_close(pair.p);
 	EXPECT_EQ(next_result(ring, NULL), -ENODATA);
-	EXPECT_EQ(run(pair.c, SHMRING_URING_WAIT_DATA, 1, 0), -ENODATA);
+	EXPECT_EQ(run(pair.c, SHMRING_URING_WAIT_DATA, 1), -ENODATA);
 	shmring_close(pair.c);
 }
 
@@ -150,41 +162,54 @@ static void test_space(void)
 	struct pair pair = make_pair(page_size(), 0);
 	uint64_t i, nr = page_size() / 16;
 
-	EXPECT_EQ(run(pair.p, SHMRING_URING_WAIT_SPACE, page_size(), 0), 0);
+	EXPECT_EQ(run(pair.p, SHMRING_URING_WAIT_SPACE, page_size()), 0);
 	for (i = 0; i < nr; i++)
 		send_number(pair.p, i);
-	/* No mark: for the message. */
-	begin(pair.p, SHMRING_URING_WAIT_SPACE, 32, 0);
+	begin(pair.p, SHMRING_URING_WAIT_SPACE, 32);
 	EXPECT_EQ(receive_number(pair.c), 0);
 	EXPECT(pending());
 	EXPECT_EQ(receive_number(pair.c), 1);
 	EXPECT_EQ(next_result(ring, NULL), 0);
-	begin(pair.p, SHMRING_URING_WAIT_SPACE, 64, page_size() / 2);
+	begin(pair.p, SHMRING_URING_WAIT_SPACE, page_size() / 2);
 	for (i = 2; i < nr / 2; i++) {
 		if (i % (nr / 8) == 1)
 			EXPECT(pending());
 		EXPECT_EQ(receive_number(pair.c), i);
 	}
 	EXPECT_EQ(next_result(ring, NULL), 0);
-	begin(pair.p, SHMRING_URING_WAIT_SPACE, page_size(), 0);
+	begin(pair.p, SHMRING_URING_WAIT_SPACE, page_size());
 	EXPECT(pending());
 	shmring_close(pair.c);
 	EXPECT_EQ(next_result(ring, NULL), -EPIPE);
-	EXPECT_EQ(run(pair.p, SHMRING_URING_WAIT_SPACE, 16, 0), -EPIPE);
+	EXPECT_EQ(run(pair.p, SHMRING_URING_WAIT_SPACE, 16), -EPIPE);
 	shmring_close(pair.p);
 }
 
-/* Success beats the cancel, for what was asked for and not for the watermark. */
-static void test_cancel_with_success(void)
+/*
+ * What is held is given back between the preparation of a wait and its submission (@late), or
+ * while the wait is under way: the next message ends it all the same.
+ */
+static void test_release_of_what_is_held(bool late)
 {
 	struct pair pair = make_pair(page_size(), 0);
+	size_t len;
+	int i;
 
-	begin(pair.c, SHMRING_URING_WAIT_DATA, 16, page_size() / 2);
-	send_number(pair.p, 1);
-	EXPECT(pending());
-	io_uring_sqe_set_data64(prepare(pair.c, SHMRING_URING_CANCEL, 0, 0), 7);
+	context("what is held is released %s the submission", late ? "after" : "before");
+	for (i = 0; i < 3; i++) {
+		send_number(pair.p, i);
+		CHECK(shmring_peek(pair.c, &len));
+		CHECK_EQ(shmring_advance(pair.c), 0);
+	}
+	CHECK_EQ(shmring_prep_wait_data(next_sqe(ring), pair.c, 0), 0);
+	if (!late)
+		CHECK_EQ(shmring_release(pair.c), 0);
 	submit(ring);
-	EXPECT_EQ(next_result(ring, NULL), 0);
+	EXPECT(pending());
+	if (late)
+		CHECK_EQ(shmring_release(pair.c), 0);
+	EXPECT(pending());
+	send_number(pair.p, 3);
 	EXPECT_EQ(next_result(ring, NULL), 0);
 	close_pair(&pair);
 }
@@ -200,13 +225,13 @@ static void test_setup(unsigned int flags, unsigned int sqe_flags)
 	context("flags %#x, sqe flags %#x", flags, sqe_flags);
 	ring = open_uring(flags);
 	for (i = 0; i < 200; i++) {
-		sqe = prepare(pair.c, SHMRING_URING_WAIT_DATA, 1, 0);
+		sqe = prepare(pair.c, SHMRING_URING_WAIT_DATA, 1);
 		sqe->flags |= (unsigned char)sqe_flags;
 		submit(ring);
 		if (i % 4 == 0)
 			nap();
 		if (i % 8 == 7) {
-			io_uring_sqe_set_data64(prepare(pair.c, SHMRING_URING_CANCEL, 0, 0), 9);
+			io_uring_sqe_set_data64(prepare(pair.c, SHMRING_URING_CANCEL, 0), 9);
 			submit(ring);
 			next_result(ring, NULL);
 			send_number(pair.p, i);
@@ -217,7 +242,7 @@ static void test_setup(unsigned int flags, unsigned int sqe_flags)
 		}
 		EXPECT_EQ(receive_number(pair.c), i);
 	}
-	sqe = prepare(pair.c, SHMRING_URING_WAIT_DATA, 1, 0);
+	sqe = prepare(pair.c, SHMRING_URING_WAIT_DATA, 1);
 	sqe->flags |= (unsigned char)sqe_flags;
 	submit(ring);
 	close_uring(ring);
@@ -274,9 +299,9 @@ static void test_refused_everywhere(void)
 {
 	struct pair pair = make_pair(page_size(), 0);
 
-	EXPECT_EQ(run(pair.c, SHMRING_URING_WAIT_DATA, 1, 0), -EOPNOTSUPP);
-	EXPECT_EQ(run(pair.p, SHMRING_URING_WAIT_SPACE, 1, 0), -EOPNOTSUPP);
-	EXPECT_EQ(run(pair.c, SHMRING_URING_CANCEL, 0, 0), -EOPNOTSUPP);
+	EXPECT_EQ(run(pair.c, SHMRING_URING_WAIT_DATA, 1), -EOPNOTSUPP);
+	EXPECT_EQ(run(pair.p, SHMRING_URING_WAIT_SPACE, 1), -EOPNOTSUPP);
+	EXPECT_EQ(run(pair.c, SHMRING_URING_CANCEL, 0), -EOPNOTSUPP);
 	close_pair(&pair);
 }
 
@@ -348,7 +373,7 @@ static void test_dropped_wait_is_not_armed(void)
 	const __u64 *wake_at = &pair.c->lane->consumer.wake_at;
 
 	ring = open_uring(0);
-	begin(pair.c, SHMRING_URING_WAIT_DATA, 8, 0);
+	begin(pair.c, SHMRING_URING_WAIT_DATA, 8);
 	EXPECT(pending());
 	EXPECT_EQ(__atomic_load_n(wake_at, __ATOMIC_SEQ_CST), 8);
 	close_uring(ring);
@@ -402,7 +427,8 @@ int main(void)
 		RUN(test_data);
 		RUN(test_data_while_some_is_held);
 		RUN(test_space);
-		RUN(test_cancel_with_success);
+		test_release_of_what_is_held(false);
+	test_release_of_what_is_held(true);
 		RUN(test_dropped_wait_is_not_armed);
 		RUN(test_last_user);
 		test_setup(0, 0);

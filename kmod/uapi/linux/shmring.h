@@ -427,17 +427,20 @@ struct shmring_ioc_wait_peer {
  * URING_CANCEL (no argument): all waits through this endpoint's file that have not
  * come to an end do so now; success beats it.
  *
- * A command has no timer: it waits until @mark bytes are there, and 0 means bytes.
+ * A command waits until the other side is at a position, not for bytes: its own side may go on
+ * between the submission and the end of the wait. A consumer that wants so many bytes beyond its
+ * tail waits for head at tail + bytes; a producer, for tail at head + bytes - capacity, which may
+ * be below zero. A position that is there already completes the command at once.
  *
  * ECANCELED	URING_CANCEL; or io_uring, or the process, goes
  * ENOTTY	no such command, or not for this kind of file
- * EINVAL	as for the request; or a field of the sqe that has no meaning here
- *		is not zero
+ * EINVAL	a position that needs more bytes than the capacity; or reserved, or a field of
+ *		the sqe that has no meaning here, is not zero
  * ENOMEM	no memory
  */
 struct shmring_uring_wait {
-	__aligned_u64 bytes;	/* as in shmring_ioc_wait */
-	__aligned_u64 mark;	/* 0: bytes */
+	__aligned_u64 position;	/* of the other side */
+	__aligned_u64 reserved;
 };
 
 #define SHMRING_IOC_TYPE	0xB5
