@@ -105,6 +105,17 @@ void shmring_announce(struct shmring *r, struct shmring_want *want)
 		__shmring_wake(r);
 }
 
+/*
+ * The wait is over, in vain: take back what was announced, or a consumer that holds what it
+ * has read would be told that the two wait for each other. Not after a refusal (NOWAIT): the
+ * caller of that still wants the space, as it comes back for it.
+ */
+void shmring_withdraw(struct shmring *r, const struct shmring_want *want)
+{
+	if (want->announced)
+		__atomic_store_n(&r->producer->space_wanted, 0, __ATOMIC_RELAXED);
+}
+
 /* Where a side last waited, plus one; 0: unknown. The other side may write anything. */
 static __u32 *cpu_of(const struct shmring *r, enum shmring_role role)
 {

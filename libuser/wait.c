@@ -265,7 +265,8 @@ static int refuse_to_wait(struct shmring *r, struct shmring_want *want)
 	if (ret)
 		return ret;
 	check_peer(r, shmring_now());
-	shmring_announce(r, want);
+	if (!want->drain)	/* that needs no space */
+		shmring_announce(r, want);
 	if (r->priv->backend->arm_poll)
 		r->priv->backend->arm_poll(r, shmring_beyond_told(r, lowat > want->bytes ?
 								  lowat : want->bytes));
@@ -296,6 +297,8 @@ static int wait_for(struct shmring *r, struct shmring_want *want, const struct s
 	}
 	if (!ret)
 		ret = sleep_on(r, want, deadline, learn);
+	if (ret < 0 && !(w && (w->flags & SHMRING_NOWAIT)))
+		shmring_withdraw(r, want);
 	/* An event loop that polls on must sleep until there is a peer again. */
 	if ((ret == -ENODATA || ret == -EPIPE) && r->priv->backend->arm_poll)
 		r->priv->backend->arm_poll(r, shmring_beyond_told(r, want->bytes));

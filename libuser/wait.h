@@ -16,6 +16,7 @@ struct shmring_want {
 int shmring_look_at_producer(struct shmring *r, uint64_t wake_at);
 uint64_t shmring_beyond_told(const struct shmring *r, uint64_t bytes);
 void shmring_announce(struct shmring *r, struct shmring_want *want);
+void shmring_withdraw(struct shmring *r, const struct shmring_want *want);
 __u32 shmring_store_cpu(struct shmring *r);
 void shmring_note_cpu(struct shmring *r);
 

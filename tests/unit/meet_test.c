@@ -14,6 +14,7 @@ static struct {
 	struct rig *rig;
 	int nr, wakes;
 	uint64_t bytes, armed;
+	uint64_t wanted;	/* the producer's space_wanted, at the last sleep or wake-up */
 	int yields;
 	void (*during_yield)(struct rig *rig);
 } backend_;
@@ -29,9 +30,9 @@ int sched_yield(void)
 
 static int sleeps(struct shmring *r, uint64_t bytes, uint64_t mark, uint64_t deadline)
 {
-	(void)r;
 	(void)mark;
 	(void)deadline;
+	backend_.wanted = r->producer->space_wanted;
 	backend_.nr++;
 	backend_.bytes = bytes;
 	return backend_.meanwhile(backend_.rig);
@@ -39,7 +40,7 @@ static int sleeps(struct shmring *r, uint64_t bytes, uint64_t mark, uint64_t dea
 
 static void wakes(struct shmring *r)
 {
-	(void)r;
+	backend_.wanted = r->producer->space_wanted;
 	backend_.wakes++;
 }
 
@@ -186,7 +187,7 @@ static void producer_that_spins_says_what_it_wants(void **state)
 	fill(rig, 8);
 	rig->lane->consumer.wake_at = rig->start + 2 * rig->capacity;
 	assert_int_equal(shmring_wait_space(&rig->p, 8, &wait), -ETIMEDOUT);
-	assert_int_equal(rig->producer->space_wanted, rig->start + 16);
+	assert_int_equal(backend_.wanted, rig->start + 16);
 	assert_int_equal(backend_.wakes, 1);	/* once a wait */
 }
 
@@ -197,7 +198,22 @@ static void producer_that_sleeps_says_what_it_wants(void **state)
 	use(rig, time_is_over);
 	fill(rig, 8);
 	assert_int_equal(shmring_wait_space(&rig->p, 8, NULL), -ETIMEDOUT);
-	assert_int_equal(rig->producer->space_wanted, rig->start + 16);
+	assert_int_equal(backend_.wanted, rig->start + 16);
+	/* Not any more: the consumer would take it for a deadlock. */
+	assert_int_equal(rig->producer->space_wanted, 0);
+}
+
+/* A producer that only asks whether all has been taken wants no space. */
+static void drain_that_does_not_wait_is_no_deadlock(void **state)
+{
+	struct rig *rig = *state;
+
+	use(rig, time_is_over);
+	put(&rig->p, 8, 1);
+	assert_int_equal(shmring_drain(&rig->p, NULL), -ETIMEDOUT);
+	assert_int_equal(shmring_drain(&rig->p, &nowait), -EAGAIN);
+	advance(rig, 1);
+	assert_int_equal(shmring_wait_data(&rig->c, NULL), -ETIMEDOUT);
 }
 
 static void consumer_settles_for_less_if_space_is_wanted(void **state)
@@ -560,6 +576,7 @@ int main(void)
 		cmocka_unit_test(producer_that_is_refused_says_what_it_wants),
 		cmocka_unit_test(producer_that_spins_says_what_it_wants),
 		cmocka_unit_test(producer_that_sleeps_says_what_it_wants),
+		cmocka_unit_test(drain_that_does_not_wait_is_no_deadlock),
 		cmocka_unit_test(consumer_settles_for_less_if_space_is_wanted),
 		cmocka_unit_test(consumer_waits_on_if_what_was_wanted_is_free),
 		cmocka_unit_test(producer_whose_message_fits_is_no_deadlock),
