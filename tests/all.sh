@@ -191,11 +191,13 @@ part_system-arm64-nohz() { # a CPU without a tick
 part_system-riscv64() { system_foreign riscv64 riscv64 riscv64; } # Debian 13's kernel
 part_library-s390x() { # the other byte order
 	local unit=build/tests/unit-s390x system=build/tests/system-s390x
+	local probe=build/tests/emulated-s390x
 
 	cross s390x && make -s -C tests/unit O="../../$unit" CC="$CROSS_CC" &&
 		make -s -C tests/system STATIC=1 O="../../$system" LIB="$lib" \
 			CC="$CROSS_CC" CXX="$CROSS_CXX" lib &&
-		SHMRING_MESSAGES=20000 tests/emulated.sh "$unit" "$system" qemu-s390x-static \
+		$CROSS_CC -D_GNU_SOURCE -Wall -Wextra -Werror -static -o $probe tests/emulated.c &&
+		SHMRING_MESSAGES=20000 tests/emulated.sh $probe "$unit" "$system" qemu-s390x-static \
 			-L /usr/s390x-linux-gnu -E LD_LIBRARY_PATH="$CROSS_LIBS"
 }
 part_system-m32() { system_m32 debian-6.12; }	# compat calls

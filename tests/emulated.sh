@@ -3,28 +3,40 @@
 # Runs the library's tests as programs of another machine, big-endian for one, on this
 # kernel: QEMU's user mode translates the instructions and the system calls.
 #
-#   emulated.sh UNIT_DIR SYSTEM_DIR EMULATOR [ARGUMENT...]
+#   emulated.sh PROBE UNIT_DIR SYSTEM_DIR EMULATOR [ARGUMENT...]
+#
+# PROBE is emulated.c, built for that machine.
 set -u
-unit=$1 system=$2
-shift 2
+probe=$1 unit=$2 system=$3
+shift 3
 passed=0 failed=0 skipped=0
 re='^(not )?ok [0-9]+ - (.*)'
 
-# What cannot pass there, whatever the library does.
-no_fork="QEMU's user mode ignores madvise(MADV_DONTFORK)"
-start="QEMU's user mode gives each thread another start time in /proc/self/stat"
-declare -A cannot=(
-	[adaptive_threads_pass_every_message]=$start
-	[looking_threads_pass_every_message]=$start
-	[spinning_threads_pass_every_message]=$start
-	[polling_thread_gets_every_message]=$start
-	[device_of_another_kind_is_no_module]="QEMU's user mode fails foreign ioctls with ENOSYS"
-	[child_leaves_the_parent_its_role]=$no_fork
-	[lib_fork]=$no_fork
-	[lib_errors]="QEMU's user mode does not enforce RLIMIT_AS"
-	[lib_servers]="a program of another machine cannot be executed by name"
-	[lib_waits]="QEMU's user mode has no epoll_pwait2()"
+# What the emulator may lack, by the names that emulated.c prints, and what then cannot
+# pass, whatever the library does.
+declare -A reason=(
+	[MADV_DONTFORK]="QEMU's user mode ignores madvise(MADV_DONTFORK)"
+	[RLIMIT_AS]="QEMU's user mode does not enforce RLIMIT_AS"
+	[epoll_pwait2]="QEMU's user mode has no epoll_pwait2()"
+	[ioctl]="QEMU's user mode fails foreign ioctls with ENOSYS"
+	[exec]="a program of another machine cannot be executed by name"
 )
+declare -A needs=(
+	[device_of_another_kind_is_no_module]=ioctl
+	[child_leaves_the_parent_its_role]=MADV_DONTFORK
+	[lib_fork]=MADV_DONTFORK
+	[lib_errors]=RLIMIT_AS
+	[lib_servers]=exec
+	[lib_waits]=epoll_pwait2
+)
+lacks=" $("$@" "$probe" | tr '\n' ' ')"
+
+# cannot TEST: prints why, if so
+cannot() {
+	local need=${needs[$1]:-}
+
+	[ -n "$need" ] && [[ $lacks == *" $need "* ]] && echo "${reason[$need]}"
+}
 
 ok() { echo "ok - $1" && ((++passed)); }
 skip() { echo "ok - $1 # SKIP $2" && ((++skipped)); }
@@ -36,7 +48,7 @@ fail() { # fail NAME OUTPUT
 
 # Each test of a unit test program; and it runs as many as it has.
 unit_tests() {
-	local out count=0 line name
+	local out count=0 line name why
 
 	out=$(CMOCKA_MESSAGE_OUTPUT=TAP timeout -k 5 300 "$@" 2>&1)
 	while read -r line; do
@@ -45,8 +57,8 @@ unit_tests() {
 		name=${BASH_REMATCH[2]}
 		if [ -z "${BASH_REMATCH[1]}" ]; then
 			ok "$name"
-		elif [ -n "${cannot[${name%%,*}]:-}" ]; then
-			skip "$name" "${cannot[${name%%,*}]}"
+		elif why=$(cannot "${name%%,*}"); then
+			skip "$name" "$why"
 		else
 			fail "$name" "$out"
 		fi
@@ -56,14 +68,17 @@ unit_tests() {
 }
 
 system_test() {
-	local name=${*: -1} out status
+	local name=${*: -1} out status why
 
 	name=${name##*/}
-	[ -z "${cannot[$name]:-}" ] || { skip "$name" "${cannot[$name]}" && return; }
+	if why=$(cannot "$name"); then
+		skip "$name" "$why"
+		return
+	fi
 	out=$(SHMRING_BACKEND=memfd timeout -k 5 300 "$@" 2>&1)
 	status=$?
 	case $status in
-	0) ok "$name" ;;
+	0) ok "$name" && grep 'left out' <<<"$out" | sed 's/^/    /' ;;
 	77) skip "$name" "$(tail -n 1 <<<"$out")" ;;
 	*) fail "$name: exit status $status" "$out" ;;
 	esac

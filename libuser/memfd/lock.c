@@ -89,14 +89,19 @@ off_t shmring_memfd_role_byte(enum shmring_role role, uint32_t epoch)
 /*
  * When a process was started, in clock ticks since boot: field 22 of its stat, where the
  * second one, its name, may have blanks and parentheses in it. 0: that is not to be seen.
- * @pid: of that process, too, as /proc may be another namespace's.
+ * @dir: the process's folder; @pid: also of that process, as /proc may be another namespace's.
+ *
+ * Its first thread's file says the same as its own. A program that QEMU's user mode runs
+ * reads an invented start time in its own stat, and other processes read the kernel's.
  */
-static uint64_t start_time(const char *path, pid_t pid)
+static uint64_t start_time(const char *dir, pid_t pid)
 {
-	char stat[1024], *field;
-	int fd = open(path, O_RDONLY | O_CLOEXEC), i;
+	char path[64], stat[1024], *field;
 	ssize_t n;
+	int fd, i;
 
+	snprintf(path, sizeof(path), "%s/task/%d/stat", dir, pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return 0;
 	n = read(fd, stat, sizeof(stat) - 1);
@@ -124,14 +129,14 @@ void shmring_memfd_know_oneself(struct shmring_private *p)
 	struct stat st;
 
 	p->pid_ns = stat("/proc/self/ns/pid", &st) ? 0 : st.st_ino;
-	p->started = tells_time_of_boot() ? start_time("/proc/self/stat", getpid()) : 0;
+	p->started = tells_time_of_boot() ? start_time("/proc/self", getpid()) : 0;
 }
 
 /* A zombie counts as dead: its pidfd is readable. So does a process whose pid is used again. */
 static bool process_is_dead(pid_t pid, uint64_t started)
 {
 	struct pollfd p = { .events = POLLIN };
-	char path[32];
+	char dir[32];
 	uint64_t now;
 	bool dead;
 
@@ -142,8 +147,8 @@ static bool process_is_dead(pid_t pid, uint64_t started)
 	close(p.fd);
 	if (dead || !started)
 		return dead;
-	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
-	now = start_time(path, pid);
+	snprintf(dir, sizeof(dir), "/proc/%d", pid);
+	now = start_time(dir, pid);
 	return now && now != started;
 }
 
