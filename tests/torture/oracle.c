@@ -51,11 +51,11 @@ void open_oracle(struct oracle *o, int fd)
 	size_t page = page_size();
 	unsigned char *base;
 
-	o->mapped = 3 * page + 2 * CAPACITY;
+	o->mapped = 3 * page + 2 * capacity();
 	base = mmap(NULL, o->mapped, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	CHECK(base != MAP_FAILED);
-	map_at(base, 3 * page + CAPACITY, fd, 0);
-	map_at(base + 3 * page + CAPACITY, CAPACITY, fd, (off_t)(3 * page));
+	map_at(base, 3 * page + capacity(), fd, 0);
+	map_at(base + 3 * page + capacity(), capacity(), fd, (off_t)(3 * page));
 	o->status = (void *)base;
 	o->lane = (void *)(base + SHMRING_LANE_OFFSET);
 	o->consumer = (void *)(base + page);
@@ -70,7 +70,7 @@ void close_oracle(struct oracle *o)
 
 static unsigned char *place(const struct oracle *o, unsigned int n)
 {
-	return o->data + (o->stream.start[n] & (CAPACITY - 1));
+	return o->data + (o->stream.start[n] & (capacity() - 1));
 }
 
 void put_records(struct oracle *o, unsigned int nr)
@@ -93,7 +93,7 @@ void put_records(struct oracle *o, unsigned int nr)
 
 bool fits(const struct oracle *o, unsigned int n)
 {
-	return o->stream.start[n + 1] - o->stream.start[o->first] <= CAPACITY;
+	return o->stream.start[n + 1] - o->stream.start[o->first] <= capacity();
 }
 
 /* -------------------------------------------------------------------- judge */
@@ -104,7 +104,7 @@ static const char *judge_status(const struct oracle *o)
 	const struct shmring_lane *l = o->lane;
 
 	if (s->magic != SHMRING_MAGIC || s->abi != SHMRING_ABI || s->features ||
-	    s->capacity != CAPACITY || s->slot_size != o->stream.slot_size || s->nr_lanes != 1)
+	    s->capacity != capacity() || s->slot_size != o->stream.slot_size || s->nr_lanes != 1)
 		return "the status has changed";
 	if (l->producer.state > SHMRING_PEER_GONE || l->consumer.state > SHMRING_PEER_GONE)
 		return "a role is neither there nor gone nor new";
@@ -165,7 +165,7 @@ const char *judge(struct oracle *o)
 		why = follow(&o->stream, &o->head, head, i->head_min, i->head_max);
 	if (!why)
 		why = follow(&o->stream, &o->tail, tail, i->tail_min, i->tail_max);
-	if (!why && head - tail > CAPACITY)
+	if (!why && head - tail > capacity())
 		why = "the positions are further apart than the ring is long";
 	if (!why)
 		why = judge_records(o);

@@ -12,10 +12,16 @@
 #include "test.h"
 
 enum {
-	CAPACITY = 4096,
-	MAX_RECORDS = CAPACITY / SHMRING_ALIGN + 8,
+	MAX_CAPACITY = 65536,
+	MAX_RECORDS = MAX_CAPACITY / SHMRING_ALIGN + 8,
 	MAX_TAKEN = 8,		/* records that one call may take */
 };
+
+/* Of the smallest ring that there is: a page, of up to MAX_CAPACITY bytes. */
+static inline uint32_t capacity(void)
+{
+	return (uint32_t)page_size();
+}
 
 /* Record n is at start[n]; the one after the last starts where the stream ends. */
 struct stream {
@@ -33,7 +39,7 @@ struct intent {
 	uint64_t head_min, head_max;
 	uint64_t tail_min, tail_max;
 	uint32_t done;
-	unsigned char taken[MAX_TAKEN][CAPACITY];	/* copies, of what it has received */
+	unsigned char taken[MAX_TAKEN][MAX_CAPACITY];	/* copies, of what it has received */
 };
 
 struct oracle {

@@ -10,6 +10,7 @@
  */
 #include "lib.h"
 #include "oracle.h"
+#include "single_step.h"
 
 #include <sched.h>
 #include <sys/mman.h>
@@ -65,7 +66,7 @@ static bool room_for(const struct trial *t, unsigned int n)
 
 static void send_with(struct trial *t, struct shmring *r, const struct shmring_wait *w, int failure)
 {
-	static unsigned char message[CAPACITY];
+	static unsigned char message[MAX_CAPACITY];
 	struct intent *i = t->oracle.intent;
 	uint32_t len = t->oracle.stream.len[t->nr];
 
@@ -158,11 +159,11 @@ static void receive_with(struct trial *t, struct shmring *r, const struct shmrin
 	struct intent *i = t->oracle.intent;
 
 	if (!t->nr) {
-		CHECK_EQ(shmring_recv(r, i->taken[0], CAPACITY, w), failure);
+		CHECK_EQ(shmring_recv(r, i->taken[0], capacity(), w), failure);
 		return;
 	}
 	set(&i->tail_max, end_of_record(t, 0));
-	CHECK_EQ(shmring_recv(r, i->taken[0], CAPACITY, w), t->oracle.stream.len[0]);
+	CHECK_EQ(shmring_recv(r, i->taken[0], capacity(), w), t->oracle.stream.len[0]);
 	set(&i->tail_min, end_of_record(t, 0));
 }
 
@@ -289,16 +290,16 @@ static unsigned int records_of(const struct trial *t)
 /* Anywhere; for WRAP so that the record in question runs over the ring's end. */
 static uint64_t choose_base(struct trial *t)
 {
-	static const uint64_t around[] = { 1, 1ull << 20, 1ull << 32, 1ull << 49 };
-	uint64_t base = around[random_u64(&t->seed) % ARRAY_SIZE(around)] * CAPACITY;
+	static const uint64_t around[] = { MAX_CAPACITY, 1ull << 32, 1ull << 44, 1ull << 61 };
+	uint64_t base = around[random_u64(&t->seed) % ARRAY_SIZE(around)];
 	unsigned int n = t->call->role == SHMRING_PRODUCER ? t->nr : 0;
 	const uint64_t *start = t->oracle.stream.start;
 	uint64_t words = (start[n + 1] - start[n]) / SHMRING_ALIGN;
 
 	if (t->state != WRAP)
-		return base + random_u64(&t->seed) % CAPACITY / SHMRING_ALIGN * SHMRING_ALIGN;
+		return base + random_u64(&t->seed) % capacity() / SHMRING_ALIGN * SHMRING_ALIGN;
 	words = words > 1 ? 1 + random_u64(&t->seed) % (words - 1) : 1;
-	return base + CAPACITY - words * SHMRING_ALIGN - start[n] % CAPACITY;
+	return base + capacity() - words * SHMRING_ALIGN - start[n] % capacity();
 }
 
 /* The other side seems to sleep until there is anything new. */
@@ -319,7 +320,7 @@ static void put_to_sleep(struct trial *t)
 
 static struct shmring *make_up(struct trial *t)
 {
-	struct shmring *r = make(CAPACITY, t->slot_size, SHMRING_HANDLE);
+	struct shmring *r = make(capacity(), t->slot_size, SHMRING_HANDLE);
 
 	choose_lengths(t);
 	lay_out_stream(&t->oracle.stream, 0);
@@ -416,7 +417,7 @@ static void expect_woken(const struct trial *t)
 
 static void receive_record(struct trial *t, struct shmring *c, unsigned int n)
 {
-	static unsigned char message[CAPACITY];
+	static unsigned char message[MAX_CAPACITY];
 
 	EXPECT_EQ(shmring_recv(c, message, sizeof(message), &nowait), t->oracle.stream.len[n]);
 	EXPECT(is_record(message, n, t->oracle.stream.len[n]));
@@ -425,7 +426,7 @@ static void receive_record(struct trial *t, struct shmring *c, unsigned int n)
 /* After @t's child has gone: the next two find all that is there, and go on. */
 static void take_over(struct trial *t, struct shmring *ring)
 {
-	static unsigned char message[CAPACITY];
+	static unsigned char message[MAX_CAPACITY];
 	unsigned int n, head = t->oracle.head;
 	bool was_there = t->oracle.lane->producer.state != SHMRING_PEER_NONE;
 	uint32_t len = t->oracle.stream.len[head];
@@ -525,7 +526,11 @@ int main(void)
 	uint64_t want = setting("SHMRING_POINTS", 200000);
 	uint64_t seed = setting("SHMRING_SEED", 1), begin = now_ns();
 	uint64_t points = 0, seen, kills = 0, trials = 0;
+	const char *cannot = no_single_steps();
 
+	if (cannot)
+		skip("%s", cannot);
+	CHECK(capacity() <= MAX_CAPACITY);
 	setenv("SHMRING_BACKEND", "memfd", 1);
 	printf("step: seed %llu, %d trials in a round\n", (unsigned long long)seed, NR_TRIALS);
 	share_one_cpu();
