@@ -39,8 +39,8 @@ test-rt:	## the system tests and torture on a PREEMPT_RT kernel (TIME=60, SEED=.
 test-kcsan:	## KUnit, the system tests and torture on a kernel that watches for data races (TIME=60, SEED=...)
 	@tests/all.sh kunit-kcsan system-kcsan torture-kcsan
 
-test-arch:	## other machines: arm64 (pages of 4 KiB, no atomic instructions, no tick), riscv64, s390x
-	@tests/all.sh system-arm64-4k system-arm64-llsc system-arm64-nohz system-riscv64 library-s390x
+test-arch:	## other machines: arm64 (4 and 64 KiB pages, no atomic instructions, no tick), riscv64, s390x
+	@tests/all.sh system-arm64-4k system-arm64-64k system-arm64-llsc system-arm64-nohz system-riscv64 library-s390x
 
 test-debug:	## the system tests, with KASAN, lockdep and each allocation failing; as 32-bit programs; loads counted
 	@tests/all.sh system-debug system-m32 loads

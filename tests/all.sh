@@ -14,8 +14,8 @@ export KUNIT=1	# with the module, its tests
 
 parts=(unit memfd bench docs install model static harness kunit tool torture
 	system-uml system-debug system-6.1 system-6.12 system-arm64)
-more=(system-arm64-4k system-arm64-llsc system-arm64-nohz system-riscv64 library-s390x
-	system-m32 loads system-rt torture-rt kunit-kcsan system-kcsan torture-kcsan)	# not among "all"
+more=(system-arm64-4k system-arm64-64k system-arm64-llsc system-arm64-nohz system-riscv64
+	library-s390x system-m32 loads system-rt torture-rt kunit-kcsan system-kcsan torture-kcsan)	# not among "all"
 
 say() { printf '\n=== %s\n' "$*"; }
 
@@ -182,6 +182,7 @@ part_system-6.1() { system_qemu debian-6.1; }	# Debian 12's kernel
 part_system-6.12() { system_qemu debian-6.12; }	# Debian 13's kernel
 part_system-arm64() { system_foreign arm64 arm64 arm64-16k; } # Debian 13's kernel, pages of 16 KiB
 part_system-arm64-4k() { system_foreign arm64-4k arm64 arm64-4k; } # this Debian's kernel
+part_system-arm64-64k() { system_foreign arm64-64k arm64 arm64-64k; } # Linux 7.3
 part_system-arm64-llsc() { # a core whose atomic operations are loops of linked loads and stores
 	system_foreign arm64-llsc arm64 arm64-4k -c cortex-a57
 }

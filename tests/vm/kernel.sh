@@ -15,6 +15,7 @@
 # debian-rt  PREEMPT_RT kernel, likewise                            yes
 # arm64-4k   stock kernel of this Debian for arm64                  yes
 # arm64-16k  6.12 of Debian 13 for arm64, with pages of 16 KiB       yes
+# arm64-64k  that source for arm64, with pages of 64 KiB            yes
 # riscv64    stock kernel of Debian 13 for riscv64                  yes
 # src-7.3    that source prepared for x86-64 modules                no
 #
@@ -34,7 +35,7 @@ unset MAKEFLAGS MFLAGS MAKELEVEL KBUILD_OUTPUT KBUILD_EXTMOD CROSS_COMPILE O M
 
 usage() {
 	say "usage: kernel.sh uml | uml-debug | uml-gcov | kcsan | debian-6.1 |" \
-		"debian-6.12 | debian-rt | arm64-4k | arm64-16k | riscv64 | src-X.Y"
+		"debian-6.12 | debian-rt | arm64-4k | arm64-16k | arm64-64k | riscv64 | src-X.Y"
 	exit 2
 }
 
@@ -121,7 +122,7 @@ configure() {
 # The tools must match too: a module wants the compiler of its kernel.
 fingerprint() {
 	{
-		echo "$1" "$(gcc -dumpfullversion)"
+		echo "$1" "$("${CROSS_COMPILE:-}gcc" -dumpfullversion)"
 		shift
 		cat "$@"
 	} | sha256sum | cut -c 1-12
@@ -167,6 +168,14 @@ uml() {
 kcsan() {
 	options=KCSAN_SANITIZE=n
 	newest kcsan x86_64 arch/x86/boot/bzImage "$here/uml.config" "$here/kcsan.config"
+}
+
+# The newest source for another machine is built by the compiler for that machine.
+arm64() {
+	export CROSS_COMPILE=aarch64-linux-gnu-
+	command -v ${CROSS_COMPILE}gcc >/dev/null ||
+		die "${CROSS_COMPILE}gcc is missing; run $here/deps.sh arm64"
+	newest "$1" arm64 arch/arm64/boot/Image "$here/uml.config" "$here/arm64.config"
 }
 
 # source_x86 VERSION: prepared for modules, not built; so modpost knows no
@@ -292,6 +301,7 @@ debian-rt)
 	;;
 arm64-4k) foreign "$1" "$(codename)" arm64 '6\.[0-9.]+[^-]*(-[0-9]+)?-arm64' ;;
 arm64-16k) foreign "$1" "$(suite_of_6_12)" arm64 '6\.12\.[0-9.]+[^-]*-arm64-16k' ;;
+arm64-64k) arm64 "$1" ;;
 riscv64) foreign "$1" trixie riscv64 '6\.12\.[0-9.]+[^-]*-riscv64' ;;
 src-[0-9]*.*[0-9]) source_x86 "${1#src-}" ;;
 *) usage ;;
