@@ -288,22 +288,39 @@ static int use_names(void *arg)
 	return TEST_PASS;
 }
 
+/*
+ * Up to NR_RINGS. Where pages are so large that the module's limit does not let them be:
+ * half as many as it does.
+ */
+static int make_rings(int rings[NR_RINGS])
+{
+	int nr = 0, half;
+
+	while (nr < NR_RINGS && (rings[nr] = create("", page_size(), 0600, 0)) >= 0)
+		nr++;
+	if (nr == NR_RINGS)
+		return nr;
+	CHECK_EQ(rings[nr], -ENOSPC);
+	for (half = nr / 2; nr > half; )
+		CHECK(!close(rings[--nr]));
+	return nr;
+}
+
 static void test_proc_reader(void)
 {
 	const struct rlimit files = { NR_RINGS + 64, NR_RINGS + 64 };
-	int rings[NR_RINGS], i;
+	int rings[NR_RINGS], nr;
 	pid_t reader;
 
 	CHECK(!setrlimit(RLIMIT_NOFILE, &files));
-	for (i = 0; i < NR_RINGS; i++)
-		rings[i] = make_ring(page_size());
+	nr = make_rings(rings);
 	start_spinners();
 	reader = start(read_proc, NULL);
 	EXPECT_EQ(in_child(use_names, NULL), TEST_PASS);
 	stop_spinners();
 	kill_child(reader);
-	for (i = 0; i < NR_RINGS; i++)
-		CHECK(!close(rings[i]));
+	while (nr)
+		CHECK(!close(rings[--nr]));
 }
 
 int main(void)
