@@ -299,6 +299,17 @@ static struct endpoint endpoint_for(const struct part *part)
 	return e;
 }
 
+/* interrupt() may send one signal too many. */
+static void next_order(int from, struct order *o)
+{
+	ssize_t n;
+
+	do {
+		n = read(from, o, sizeof(*o));
+	} while (n < 0 && errno == EINTR);
+	CHECK_EQ(n, sizeof(*o));
+}
+
 static int play(void *arg)
 {
 	struct part *part = arg;
@@ -313,7 +324,7 @@ static int play(void *arg)
 	e = endpoint_for(part);
 	for (;;) {
 		CHECK_EQ(write(part->answers, &answer, sizeof(answer)), sizeof(answer));
-		CHECK_EQ(read(part->orders, &o, sizeof(o)), sizeof(o));
+		next_order(part->orders, &o);
 		if (o.verb == VERB_EXIT)
 			return TEST_PASS;
 		context("an actor, verb %d", o.verb);
@@ -366,6 +377,15 @@ int hear(struct actor *a)
 int ask(struct actor *a, enum verb verb, uint64_t x, uint64_t y, uint64_t z)
 {
 	tell(a, verb, x, y, z);
+	return hear(a);
+}
+
+int interrupt(struct actor *a, int sig)
+{
+	while (!has_input(a->from)) {
+		CHECK(!kill(a->pid, sig));
+		usleep(10000);
+	}
 	return hear(a);
 }
 

@@ -108,6 +108,12 @@ struct actor actor_on(int fd, uint32_t role);
 void tell(struct actor *a, enum verb verb, uint64_t x, uint64_t y, uint64_t z);
 int hear(struct actor *a);
 int ask(struct actor *a, enum verb verb, uint64_t x, uint64_t y, uint64_t z);
+
+/*
+ * Send @sig until the actor answers: a signal that comes before its call is lost. A state of
+ * 'S' does not show that it is in the call, as a task has it while it looks whether to sleep.
+ */
+int interrupt(struct actor *a, int sig);
 void dismiss(struct actor *a);		/* exit(2) */
 void murder(struct actor *a);		/* SIGKILL */
 
