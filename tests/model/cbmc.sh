@@ -66,7 +66,7 @@ break_by() {
 	tail-unchecked) edit='s/tail - old > r->p.head - r->p.staged - old/0/' ;;
 	slots-uncounted) edit='s/max > avail || max \* stride > avail/0/' ;;
 	stage-beyond-reserved) edit='s/ || need > r->p.end - r->p.head//' ;;
-	step-too-far) edit='s/r->c.tail = r->c.end;/r->c.tail = r->c.end + 8;/' ;;
+	step-too-far) edit='s/tail = r->c.end;/tail = r->c.end + 8;/' ;;
 	stale-peek) edit='/for good: nothing/{n;d}' ;;
 	size-unchecked) file=$2/wait.c edit='s/len > size/0/' ;;
 	misaligned) file=$2/ring.c edit='s/(r->p.head | r->c.tail) % SHMRING_ALIGN/0/' ;;

@@ -75,6 +75,26 @@ void shmring_brief_learn(struct shmring_spin *spin, bool found)
 	(void)found;
 }
 
+bool shmring_yield_rests(struct shmring_spin *spin)
+{
+	bool any;
+
+	(void)spin;
+	return any;
+}
+
+void shmring_yield_learn(struct shmring_spin *spin, uint64_t ns, bool found)
+{
+	(void)spin;
+	(void)ns;
+	(void)found;
+}
+
+int sched_yield(void)
+{
+	return 0;
+}
+
 void shmring_sleep_learn(struct shmring_spin *spin, uint64_t ns)
 {
 	(void)spin;
