@@ -28,11 +28,6 @@ int shmring_sleep_fd(int fd, uint64_t until)
 	return ppoll(&p, 1, &ts, NULL) < 0 ? -errno : 0;
 }
 
-static bool is_bad(const struct shmring_wait *w)
-{
-	return w && ((w->flags & ~SHMRING_NOWAIT) || (unsigned int)w->policy > SHMRING_SPIN);
-}
-
 /*
  * After a look that has found nothing, the @looks before it as well: 0, or why there is
  * no time for another. Another process can end each sleep as it begins: then this pauses,
@@ -67,10 +62,10 @@ int shmring_attach_wait(struct shmring **r, const char *name, enum shmring_role 
 {
 	SHMRING_NO_CANCEL;
 	unsigned int looks = 0;
-	int ret;
+	int ret = shmring_check_wait(w);
 
-	if (is_bad(w))
-		return -EINVAL;
+	if (ret)
+		return ret;
 	do {
 		ret = shmring_attach(r, name, role);
 		if (ret != -ENOENT)
@@ -104,12 +99,12 @@ int shmring_wait_peer(struct shmring *r, const struct shmring_wait *w)
 	SHMRING_NO_CANCEL;
 	unsigned int looks = 0;
 	__u32 epoch;
-	int ret = 0;
+	int ret = shmring_check_wait(w);
 
 	if (r->role == SHMRING_HANDLE)
 		return -EBADF;
-	if (is_bad(w))
-		return -EINVAL;
+	if (ret)
+		return ret;
 	epoch = peer_epoch(r);
 	/* One that has come and gone, while this process did not run, was there. */
 	while (!ret && !is_peer_live(r) && peer_epoch(r) == epoch) {

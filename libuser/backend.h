@@ -146,6 +146,22 @@ int shmring_kmod_probe(void);
 /* Does a live ring of the caller's or of root's have this name? */
 bool shmring_memfd_has(const char *name);
 
+/*
+ * size.c: 0, or why the caller's struct @s is refused, of which the library knows @known
+ * bytes. It begins with its size.
+ */
+int shmring_check_size(const void *s, size_t known);
+
+/* 0, or why @w is refused; NULL is not. */
+static inline int shmring_check_wait(const struct shmring_wait *w)
+{
+	if (!w)
+		return 0;
+	if ((w->flags & ~SHMRING_NOWAIT) || (unsigned int)w->policy > SHMRING_SPIN)
+		return -EINVAL;
+	return w->size && w->size != sizeof(*w) ? shmring_check_size(w, sizeof(*w)) : 0;
+}
+
 /* ring.c */
 bool shmring_is_ours(const struct shmring_private *p);
 int shmring_clean_name(char to[SHMRING_NAME_MAX], const char *name);

@@ -271,6 +271,8 @@ int shmring_create(struct shmring **out, const char *name, const struct shmring_
 	int ret = name ? shmring_clean_name(clean, name) : 0;
 	bool made;
 
+	if (!ret && opt)
+		ret = shmring_check_size(opt, sizeof(*opt));
 	if (!ret)
 		ret = clean_options(&o, name);
 	if (!ret)
@@ -399,12 +401,13 @@ int shmring_get_info(const struct shmring *r, struct shmring_info *info)
 {
 	SHMRING_NO_CANCEL;
 	struct shmring_info i = {
+		.size = info->size,
 		.role = r->role,
 		.backend = r->priv->backend->id,
 		.sleeps = r->priv->sleeps,
 		.wakes = r->priv->wakes,
 	};
-	int ret = r->priv->backend->info(r, &i);
+	int ret = i.size && i.size < sizeof(i) ? -EINVAL : r->priv->backend->info(r, &i);
 
 	if (!ret)
 		*info = i;

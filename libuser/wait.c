@@ -305,10 +305,9 @@ static int wait_for(struct shmring *r, struct shmring_want *want, const struct s
 	return ret < 0 ? ret : 0;
 }
 
-static bool bad_wait(const struct shmring *r, const struct shmring_wait *w)
+static int check_wait(const struct shmring *r, const struct shmring_wait *w)
 {
-	return w && ((w->flags & ~SHMRING_NOWAIT) || (unsigned int)w->policy > SHMRING_SPIN ||
-		     w->min_bytes > r->capacity);
+	return w && w->min_bytes > r->capacity ? -EINVAL : shmring_check_wait(w);
 }
 
 /*
@@ -334,22 +333,24 @@ static int count_refusal(struct shmring *r, int ret)
 int shmring_wait_data(struct shmring *r, const struct shmring_wait *w)
 {
 	struct shmring_want want = { .bytes = w && w->min_bytes ? w->min_bytes : 1 };
+	int ret = check_wait(r, w);
 
 	if (r->role != SHMRING_CONSUMER)
 		return -EBADF;
-	if (bad_wait(r, w))
-		return -EINVAL;
+	if (ret)
+		return ret;
 	return count_refusal(r, r->error ? r->error : wait_for(r, &want, w));
 }
 
 int shmring_wait_space(struct shmring *r, size_t len, const struct shmring_wait *w)
 {
 	struct shmring_want want = { 0 };
+	int ret = check_wait(r, w);
 
 	if (r->role != SHMRING_PRODUCER)
 		return -EBADF;
-	if (bad_wait(r, w))
-		return -EINVAL;
+	if (ret)
+		return ret;
 	if (len > shmring_max_len(r) || (r->slot_size && len != r->slot_size))
 		return -EMSGSIZE;
 	if (r->error)
@@ -363,11 +364,12 @@ int shmring_wait_space(struct shmring *r, size_t len, const struct shmring_wait 
 int shmring_drain(struct shmring *r, const struct shmring_wait *w)
 {
 	struct shmring_want want = { .bytes = r->capacity, .mark = r->capacity, .drain = true };
+	int ret = check_wait(r, w);
 
 	if (r->role != SHMRING_PRODUCER)
 		return -EBADF;
-	if (bad_wait(r, w))
-		return -EINVAL;
+	if (ret)
+		return ret;
 	if (r->error)
 		return count_refusal(r, r->error);
 	shmring_publish(r);
@@ -439,11 +441,11 @@ peek_slowly(struct shmring *r, size_t *len, const struct shmring_wait *w, int *e
 ssize_t shmring_send(struct shmring *r, const void *buf, size_t len,
 		     const struct shmring_wait *w)
 {
+	int ret = check_wait(r, w);
 	void *to;
-	int ret;
 
-	if (bad_wait(r, w))
-		return -EINVAL;
+	if (ret)
+		return ret;
 	to = __shmring_unlikely(r->p.head >= r->p.watch_at) ? NULL : shmring_reserve(r, len);
 	if (__shmring_unlikely(!to)) {
 		to = reserve_slowly(r, len, w, &ret);
@@ -461,10 +463,10 @@ ssize_t shmring_recv(struct shmring *r, void *buf, size_t size,
 {
 	const void *from;
 	size_t len;
-	int ret;
+	int ret = check_wait(r, w);
 
-	if (bad_wait(r, w))
-		return -EINVAL;
+	if (ret)
+		return ret;
 	from = shmring_peek(r, &len);
 	if (__shmring_unlikely(!from)) {
 		from = peek_slowly(r, &len, w, &ret);

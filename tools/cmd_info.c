@@ -21,7 +21,7 @@ static const char *state_name(uint32_t state)
 
 int cmd_info(const struct args *a)
 {
-	struct shmring_info info;
+	struct shmring_info info = SHMRING_INFO_INIT;
 	struct shmring *r;
 	int ret;
 

@@ -121,7 +121,7 @@ static void print_cell(FILE *f, const char *column, const struct shmring_info *i
 static int add_memfd(struct table *t, const char *name)
 {
 	char *line = NULL, **header = t->rows[0];
-	struct shmring_info info;
+	struct shmring_info info = SHMRING_INFO_INIT;
 	struct shmring *r;
 	struct stat st;
 	size_t size;

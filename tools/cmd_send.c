@@ -58,7 +58,7 @@ static int copy_in(const struct args *a, struct shmring *r, struct traffic *t)
 static int wait_for_receiver(struct shmring *r)
 {
 	struct shmring_wait w = { 0 };
-	struct shmring_info info;
+	struct shmring_info info = SHMRING_INFO_INIT;
 	int ret = shmring_get_info(r, &info);
 
 	while (!ret && info.consumer_state == SHMRING_PEER_NONE) {

@@ -69,7 +69,7 @@ uint64_t now_ns(void)
 void report_traffic(const struct args *a, const struct shmring *r, const struct traffic *t)
 {
 	double seconds = (double)(now_ns() - t->start) / 1e9;
-	struct shmring_info info;
+	struct shmring_info info = SHMRING_INFO_INIT;
 
 	if (!a->verbose || shmring_get_info(r, &info))
 		return;

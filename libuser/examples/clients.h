@@ -37,10 +37,12 @@ static int send_numbers(int fd, uint64_t nr)
 /* A ring, whose consumer is the server, and a process that sends @nr messages. */
 static inline int start_client(struct client *client, uint64_t nr)
 {
-	struct shmring_options opt = { .role = SHMRING_CONSUMER };
-	int ret = shmring_create(&client->ring, NULL, &opt);
+	struct shmring_options opt = SHMRING_OPTIONS_INIT;
 	pid_t pid;
+	int ret;
 
+	opt.role = SHMRING_CONSUMER;
+	ret = shmring_create(&client->ring, NULL, &opt);
 	if (ret)
 		return ret;
 	pid = fork();
@@ -52,13 +54,14 @@ static inline int start_client(struct client *client, uint64_t nr)
 /* Take what is there. Returns -EAGAIN: wait for more; -ENODATA: that was all. */
 static inline int serve(struct client *client)
 {
-	const struct shmring_wait nowait = { .flags = SHMRING_NOWAIT };
+	struct shmring_wait nowait = SHMRING_WAIT_INIT;
 	const uint64_t *n;
 	size_t len;
 	int ret;
 
+	nowait.flags = SHMRING_NOWAIT;
 	do {
-		while ((n = shmring_peek(client->ring, &len))) {
+		while ((n = (const uint64_t *)shmring_peek(client->ring, &len))) {
 			if (len != sizeof(*n) || *n != client->received)
 				return -EPROTO;
 			client->received++;
@@ -72,7 +75,7 @@ static inline int serve(struct client *client)
 /* Print what has been served; returns the exit status. */
 static inline int conclude(struct client *clients, uint64_t nr)
 {
-	struct shmring_info info;
+	struct shmring_info info = SHMRING_INFO_INIT;
 	uint64_t total = 0, wakes = 0;
 	int i, status, failed = 0;
 

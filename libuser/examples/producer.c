@@ -7,11 +7,13 @@
 
 int main(int argc, char **argv)
 {
-	struct shmring_options opt = { .role = SHMRING_PRODUCER };
+	struct shmring_options opt = SHMRING_OPTIONS_INIT;
 	struct shmring *ring = NULL;
 	char line[4096];
-	ssize_t ret = shmring_create(&ring, argc > 1 ? argv[1] : "/lines", &opt);
+	ssize_t ret;
 
+	opt.role = SHMRING_PRODUCER;
+	ret = shmring_create(&ring, argc > 1 ? argv[1] : "/lines", &opt);
 	while (ret >= 0 && fgets(line, sizeof(line), stdin))
 		ret = shmring_send(ring, line, strlen(line), NULL);	/* sleeps while full */
 	if (ret >= 0)

@@ -6,9 +6,11 @@
 
 static int watch(int epoll, struct client *client)
 {
-	struct epoll_event event = { .events = EPOLLIN, .data.ptr = client };
 	int fd = shmring_poll_fd(client->ring);
+	struct epoll_event event;
 
+	event.events = EPOLLIN;
+	event.data.ptr = client;
 	if (fd < 0)
 		return fd;
 	return epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) ? -errno : 0;
@@ -23,7 +25,7 @@ static int turn(int epoll, int *live)
 	if (nr < 0)
 		return errno == EINTR ? 0 : -errno;
 	for (i = 0; i < nr; i++) {
-		struct client *client = events[i].data.ptr;
+		struct client *client = (struct client *)events[i].data.ptr;
 
 		ret = serve(client);
 		if (ret == -ENODATA) {		/* the client is done, or dead */

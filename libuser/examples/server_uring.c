@@ -28,7 +28,7 @@ static int turn(struct io_uring *uring, int *live)
 		return ret == -EINTR ? 0 : ret;
 	nr = io_uring_peek_batch_cqe(uring, cqes, NR_RINGS);
 	for (i = 0; i < nr; i++) {
-		struct client *client = io_uring_cqe_get_data(cqes[i]);
+		struct client *client = (struct client *)io_uring_cqe_get_data(cqes[i]);
 
 		ret = serve(client);
 		if (ret == -EAGAIN)

@@ -79,8 +79,20 @@ enum shmring_backend_id {
 	SHMRING_MEMFD,		/* a memfd and futexes; shmring(7) says what is lost */
 };
 
+/*
+ * A struct that a caller fills in begins with its own size, so that it can grow at its end.
+ * Its initializer, in C and C++ alike, sets the size and leaves all else 0:
+ *
+ *	struct shmring_wait w = SHMRING_WAIT_INIT;
+ *
+ * A size of 0 stands for the members of version 0.1, which are those without a version in
+ * their comments. What an older library does not know has to be zero: it says -E2BIG, and
+ * does not pass over what the caller asked for.
+ */
+
 /* How a ring is made. All zero: an anonymous 64 KiB ring of records. */
 struct shmring_options {
+	size_t size;		/* of this struct */
 	size_t capacity;	/* rounded up to a power of two, whole pages */
 	size_t slot_size;	/* fixed-size messages without a header; 0: records */
 	size_t lowat;		/* see shmring_set_lowat(); 0: whatever the last call lacked */
@@ -92,22 +104,29 @@ struct shmring_options {
 	enum shmring_backend_id backend;
 };
 
+#define SHMRING_OPTIONS_INIT { sizeof(struct shmring_options), 0, 0, 0, 0, 0, 0, \
+			       SHMRING_HANDLE, SHMRING_DEFAULT, SHMRING_AUTO }
+
 #define SHMRING_PERSIST		SHMRING_CREATE_F_PERSIST	/* until unlinked */
 
 /* How to wait. All zero, or a null pointer: as the endpoint does, for ever. */
 struct shmring_wait {
+	size_t size;		/* of this struct */
 	uint64_t deadline;	/* absolute; 0: none */
 	size_t min_bytes;	/* wait_data: until this much is there; 0: any */
 	enum shmring_policy policy;
 	unsigned int flags;	/* SHMRING_NOWAIT */
 };
 
+#define SHMRING_WAIT_INIT { sizeof(struct shmring_wait), 0, 0, SHMRING_DEFAULT, 0 }
+
 #define SHMRING_NOWAIT		(1u << 0)	/* -EAGAIN instead of waiting */
 
 /*
  * An endpoint. Public for the sake of the fast path; a program reads and writes
  * none of it. The half of the other role stays zero, so that a call of the
- * wrong side finds nothing there.
+ * wrong side finds nothing there. Inlined code fixes the layout: what is reserved is 0,
+ * and there for later versions.
  */
 struct shmring {
 	struct shmring_lane *lane;		/* what the kernel says */
@@ -133,6 +152,7 @@ struct shmring {
 		uint64_t staged;	/* bytes before head, not published yet */
 		uint64_t len_end;	/* longest message, plus one */
 		uint64_t watch_at;	/* where a send looks whether the consumer lives */
+		uint64_t reserved[2];
 	} p __attribute__((aligned(64)));
 	struct {
 		uint64_t tail;		/* where the next record is */
@@ -140,9 +160,11 @@ struct shmring {
 		uint64_t limit;		/* data known to be there ends here */
 		uint64_t held;		/* bytes before tail, not released yet */
 		uint64_t most;		/* bytes that can be there at once: whole slots */
+		uint64_t reserved[3];
 	} c __attribute__((aligned(64)));
 
 	struct shmring_private *priv;	/* the slow path's */
+	uint64_t reserved[15];
 };
 
 /* ----------------------------------------------------------------- set-up */
@@ -160,8 +182,9 @@ struct shmring {
  * needs a name, it stays until shmring_unlink().
  *
  * Returns 0 or
- *   -EINVAL	bad name, mode, flag, role, policy or backend; slot_size or lowat
+ *   -EINVAL	bad name, size, mode, flag, role, policy or backend; slot_size or lowat
  *		above the capacity; SHMRING_PERSIST without a name
+ *   -E2BIG	opt asks for what this library does not know
  *   -EFBIG	capacity above SHMRING_CAPACITY_MAX
  *   -EEXIST	the name is taken; SHMRING_AUTO, with the module: by a memfd ring of the
  *		caller's or of root's
@@ -212,7 +235,8 @@ int shmring_attach(struct shmring **r, const char *name, enum shmring_role role)
  *   -EAGAIN	SHMRING_NOWAIT, and no such name
  *   -ETIMEDOUT	the deadline passed first
  *   -EINTR	a signal handler ran
- *   -EINVAL	also: bad policy or flag
+ *   -EINVAL	also: bad size, policy or flag
+ *   -E2BIG	w asks for what this library does not know
  */
 int shmring_attach_wait(struct shmring **r, const char *name, enum shmring_role role,
 			const struct shmring_wait *w);
@@ -326,7 +350,8 @@ int shmring_set_lowat(struct shmring *r, size_t bytes);
  *		not released, and it is full, or the producer waits for that space
  *   -EBADMSG	the producer wrote what no producer may; the ring cannot be used
  *   -EBADF	not a consumer
- *   -EINVAL	bad policy or flag, or min_bytes above the capacity
+ *   -EINVAL	bad size, policy or flag, or min_bytes above the capacity
+ *   -E2BIG	w asks for what this library does not know
  */
 int shmring_wait_data(struct shmring *r, const struct shmring_wait *w);
 
@@ -337,7 +362,7 @@ int shmring_wait_data(struct shmring *r, const struct shmring_wait *w);
  * as the message fits. Publishes what is staged.
  *
  * Returns 0, -EAGAIN, -ETIMEDOUT, -EINTR, -EBADMSG (the consumer wrote what no
- * consumer may), -EINVAL as above, or
+ * consumer may), -EINVAL or -E2BIG as above, or
  *   -EPIPE	the consumer is gone (no signal is sent); a new one may attach
  *   -EMSGSIZE	no message of this size fits: above shmring_max_len(), or not
  *		the slot size
@@ -357,7 +382,8 @@ int shmring_wait_space(struct shmring *r, size_t len, const struct shmring_wait 
  *   -EPIPE	the consumer is gone, and something is left in the ring
  *   -EBADMSG	the consumer wrote what no consumer may; the ring cannot be used
  *   -EBADF	not a producer
- *   -EINVAL	bad policy or flag, or min_bytes above the capacity
+ *   -EINVAL	bad size, policy or flag, or min_bytes above the capacity
+ *   -E2BIG	w asks for what this library does not know
  */
 int shmring_drain(struct shmring *r, const struct shmring_wait *w);
 
@@ -372,7 +398,8 @@ int shmring_drain(struct shmring *r, const struct shmring_wait *w);
  *   -ETIMEDOUT	the deadline passed first
  *   -EINTR	a signal handler ran
  *   -EBADF	a handle
- *   -EINVAL	bad policy or flag
+ *   -EINVAL	bad size, policy or flag
+ *   -E2BIG	w asks for what this library does not know
  */
 int shmring_wait_peer(struct shmring *r, const struct shmring_wait *w);
 
@@ -871,6 +898,7 @@ __SHMRING_INLINE int shmring_release(struct shmring *r)
 
 /* What there is to know about a ring and this end of it. */
 struct shmring_info {
+	size_t size;			/* of this struct; set by the caller */
 	uint64_t capacity;
 	uint64_t used;			/* bytes committed and not released */
 	uint32_t slot_size;		/* 0: records */
@@ -884,7 +912,13 @@ struct shmring_info {
 	char name[SHMRING_NAME_MAX];	/* "": anonymous, or unlinked */
 };
 
-/* Fill in @info. Any thread. Returns 0, or an error of the system call. */
+#define SHMRING_INFO_INIT { sizeof(struct shmring_info), 0, 0, 0, SHMRING_HANDLE, SHMRING_AUTO, \
+			    0, 0, 0, 0, 0, "" }
+
+/*
+ * Fill in @info, which begins as SHMRING_INFO_INIT; members that this library does not know
+ * stay as they are. Any thread. Returns 0, -EINVAL (bad size), or an error of the system call.
+ */
 int shmring_get_info(const struct shmring *r, struct shmring_info *info);
 
 /* "kmod" or "memfd". */

@@ -113,7 +113,7 @@ static inline int __shmring_prep_poll(struct io_uring_sqe *sqe, int fd, int ret)
  */
 static inline int shmring_prep_wait_data(struct io_uring_sqe *sqe, struct shmring *r, size_t bytes)
 {
-	struct shmring_wait w = { 0, 0, SHMRING_DEFAULT, SHMRING_NOWAIT };
+	struct shmring_wait w = SHMRING_WAIT_INIT;
 	uint64_t most;
 	int fd;
 
@@ -136,6 +136,7 @@ static inline int shmring_prep_wait_data(struct io_uring_sqe *sqe, struct shmrin
 	if (fd < 0)
 		return fd;
 	w.min_bytes = bytes;
+	w.flags = SHMRING_NOWAIT;
 	return __shmring_prep_poll(sqe, fd, shmring_wait_data(r, &w));
 }
 
@@ -152,7 +153,7 @@ static inline int shmring_prep_wait_data(struct io_uring_sqe *sqe, struct shmrin
  */
 static inline int shmring_prep_wait_space(struct io_uring_sqe *sqe, struct shmring *r, size_t len)
 {
-	struct shmring_wait w = { 0, 0, SHMRING_DEFAULT, SHMRING_NOWAIT };
+	struct shmring_wait w = SHMRING_WAIT_INIT;
 	int fd;
 
 	io_uring_prep_nop(sqe);
@@ -172,6 +173,7 @@ static inline int shmring_prep_wait_space(struct io_uring_sqe *sqe, struct shmri
 	fd = shmring_poll_fd(r);
 	if (fd < 0)
 		return fd;
+	w.flags = SHMRING_NOWAIT;
 	return __shmring_prep_poll(sqe, fd, shmring_wait_space(r, len, &w));
 }
 

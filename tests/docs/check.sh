@@ -330,6 +330,33 @@ check_program()
 	verdict "the program in shmring.7 runs"
 }
 
+# compiled STANDARD SOURCE...: by both compilers, without a warning
+compiled()
+{
+	case $1 in *++*) language=c++ ;; *) language=c ;; esac
+	std=$1
+	shift
+	for cc in gcc clang; do
+		command -v $cc > /dev/null || continue
+		for source; do
+			$cc -std="$std" -x $language -fsyntax-only -Wall -Wextra -Wconversion \
+				-Wmissing-field-initializers -Werror -D_GNU_SOURCE -I"$root/kmod/uapi" \
+				-I"$root/libuser/include" "$source" 2>&1
+		done
+	done >> "$tmp/out"
+}
+
+# README.md's programs are two of the examples, as check_readme() sees.
+check_standards()
+{
+	for std in c11 c17 c2x c++11 c++14 c++17 c++20 c++2b; do
+		for source in "$here/structs.c" $(needed "$(echo "$root"/libuser/examples/*.c)"); do
+			compiled "$std" "$source"
+		done
+	done
+	verdict "structs and examples compile from C11 to C23 and C++11 to C++23"
+}
+
 # README.md may leave the SPDX line of an example out.
 same_as_example()
 {
@@ -407,6 +434,7 @@ check_md_links
 check_threats
 check_examples
 check_program
+check_standards
 check_readme
 
 echo "$passed passed, $failed failed, $skipped skipped"

@@ -85,7 +85,7 @@ static void test_capacity_is_rounded_up(void)
 		size_t asked, got;
 	} cases[] = { { 0, 65536 }, { 1, page }, { page, page }, { page + 1, 2 * page },
 		      { 3 * page, 4 * page }, { (1 << 20) - 1, 1 << 20 } };
-	struct shmring_info info;
+	struct shmring_info info = SHMRING_INFO_INIT;
 	struct shmring *r;
 	size_t i;
 

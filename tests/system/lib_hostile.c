@@ -83,7 +83,7 @@ static void test_record_headers(void)
 /* Once for each endpoint, for everybody to see. */
 static uint64_t nr_refused(const struct shmring *r)
 {
-	struct shmring_info info;
+	struct shmring_info info = SHMRING_INFO_INIT;
 
 	CHECK_EQ(shmring_get_info(r, &info), 0);
 	return info.refused;

@@ -252,7 +252,7 @@ static void test_drain(void)
 {
 	const struct shmring_wait soon = { .deadline = shmring_deadline(1000000) };
 	struct shmring *p = make(page_size(), 0, SHMRING_PRODUCER);
-	struct shmring_info info;
+	struct shmring_info info = SHMRING_INFO_INIT;
 	pid_t pid;
 
 	EXPECT_EQ(shmring_drain(p, NULL), 0);

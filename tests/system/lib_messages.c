@@ -143,7 +143,7 @@ static void stage_number(struct shmring *r, uint64_t n)
 static void test_batches(void)
 {
 	struct pair pair = make_pair(page, 0);
-	struct shmring_info info;
+	struct shmring_info info = SHMRING_INFO_INIT;
 	uint64_t i, n, next = 0;
 	const void *got[10];
 	size_t len;

@@ -24,7 +24,7 @@ static void test_by_name(void)
 {
 	const char *name = unique("name");
 	char with_slash[80];
-	struct shmring_info info;
+	struct shmring_info info = SHMRING_INFO_INIT;
 	struct shmring *r, *p, *c;
 
 	snprintf(with_slash, sizeof(with_slash), "/%s", name);

@@ -156,7 +156,7 @@ static void test_end(enum shmring_role role, bool by_kill)
 	context("%s polls, its peer %s", producer ? "producer" : "consumer",
 		by_kill ? "is killed" : "closes");
 	if (by_kill) {
-		struct shmring_info info;
+		struct shmring_info info = SHMRING_INFO_INIT;
 
 		peer_pid = start_as(r, other, just_be);
 		do {

@@ -52,7 +52,7 @@ static void *use_cancelled(void *returned)
 					    .deadline = shmring_deadline(120000000) };
 	const struct shmring_options opt = { .role = SHMRING_PRODUCER };
 	struct shmring *p, *c, *other;
-	struct shmring_info info;
+	struct shmring_info info = SHMRING_INFO_INIT;
 	char buf[8];
 
 	pthread_cancel(pthread_self());

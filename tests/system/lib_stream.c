@@ -171,7 +171,7 @@ static void test_stream(void)
 {
 	struct shmring *c = make(CAPACITY, 0, SHMRING_CONSUMER);
 	uint64_t n, state = base_seed + 2;
-	struct shmring_info info;
+	struct shmring_info info = SHMRING_INFO_INIT;
 	size_t len;
 	pid_t pid;
 

@@ -18,7 +18,7 @@ static void test_policy(void)
 {
 	struct shmring_options opt = { .role = SHMRING_CONSUMER, .policy = SHMRING_SPIN };
 	struct shmring_wait w = { .deadline = shmring_deadline(1000000) };
-	struct shmring_info info;
+	struct shmring_info info = SHMRING_INFO_INIT;
 	struct shmring *c;
 
 	CHECK_EQ(shmring_create(&c, NULL, &opt), 0);
@@ -126,7 +126,7 @@ static void test_space_wakes(void)
 static int wait_for_half(struct shmring *r)
 {
 	struct shmring_wait w = until(0);
-	struct shmring_info info;
+	struct shmring_info info = SHMRING_INFO_INIT;
 
 	w.min_bytes = page_size() / 2;
 	EXPECT_EQ(shmring_wait_data(r, &w), 0);
@@ -154,7 +154,7 @@ static void test_min_bytes(void)
 static int wait_for_all(struct shmring *r)
 {
 	struct shmring_wait w = until(0);
-	struct shmring_info info;
+	struct shmring_info info = SHMRING_INFO_INIT;
 
 	w.min_bytes = page_size();
 	EXPECT_EQ(shmring_wait_data(r, &w), 0);
@@ -188,7 +188,7 @@ static void on_signal(int sig)
 
 static uint64_t used(const struct shmring *r)
 {
-	struct shmring_info info;
+	struct shmring_info info = SHMRING_INFO_INIT;
 
 	CHECK_EQ(shmring_get_info(r, &info), 0);
 	return info.used;
@@ -253,7 +253,7 @@ static void test_signals(void)
 static void test_counters(void)
 {
 	struct pair pair = make_pair(page_size(), 0);
-	struct shmring_info before, after;
+	struct shmring_info before = SHMRING_INFO_INIT, after = SHMRING_INFO_INIT;
 	uint64_t n;
 
 	CHECK_EQ(shmring_get_info(pair.p, &before), 0);

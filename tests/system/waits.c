@@ -238,7 +238,7 @@ static int run_side(struct shmring *r)
 			  .lock = PTHREAD_MUTEX_INITIALIZER,
 			  .state = seed + (uint64_t)r->role };
 	unsigned int i, nr = s.tested && s.way->threads ? s.way->threads : 1;
-	struct shmring_info info;
+	struct shmring_info info = SHMRING_INFO_INIT;
 	pthread_t threads[4], answers;
 	sigset_t set = questions();
 

@@ -415,7 +415,7 @@ static void wait_through_uring(struct shmring *r)
 
 static long call_once(struct shmring *r)
 {
-	struct shmring_info info;
+	struct shmring_info info = SHMRING_INFO_INIT;
 
 	switch (below(32)) {
 	case 0:

@@ -359,7 +359,7 @@ static struct shmring *new_handle(void)
 static void used_is_never_more_than_the_ring(void **state)
 {
 	struct shmring *r = new_handle();
-	struct shmring_info info;
+	struct shmring_info info = SHMRING_INFO_INIT;
 
 	(void)state;
 	fake.ring.head = 1000 * fake.ring.capacity;
@@ -379,7 +379,7 @@ static void used_is_never_more_than_the_ring(void **state)
 static void used_is_of_one_moment(void **state)
 {
 	struct shmring *r = new_handle();
-	struct shmring_info info;
+	struct shmring_info info = SHMRING_INFO_INIT;
 
 	(void)state;
 	fake.ring.head = 0;

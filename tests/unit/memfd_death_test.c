@@ -281,7 +281,7 @@ static void producer_that_never_waits_finds_out(void **state)
 
 static struct shmring_info info_of(const struct shmring *r)
 {
-	struct shmring_info info;
+	struct shmring_info info = SHMRING_INFO_INIT;
 
 	assert_int_equal(shmring_get_info(r, &info), 0);
 	return info;

@@ -131,7 +131,7 @@ static void worker_may_be_another_user(void **state)
 {
 	const struct shmring_wait wait = soon();
 	struct shmring *c, *other;
-	struct shmring_info info;
+	struct shmring_info info = SHMRING_INFO_INIT;
 	pid_t pid;
 
 	(void)state;

@@ -303,7 +303,7 @@ BENCH_INLINE int get_boxed(struct bench *b, uint64_t *seq)
 /* The calls that an end made: it slept, or it woke the other side. */
 static void add_calls(struct bench *b, const struct shmring *r)
 {
-	struct shmring_info info;
+	struct shmring_info info = SHMRING_INFO_INIT;
 
 	if (shmring_get_info(r, &info))
 		return;

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: MIT
+/* The structs that callers fill in: of older and newer programs, and what they ask for. */
+#include "memfd_rig.h"
+
+#include <errno.h>
+
+/* As a later version may have them. */
+struct later_options { struct shmring_options now; uint64_t more; };
+struct later_wait { struct shmring_wait now; uint64_t more; };
+struct later_info { struct shmring_info now; uint64_t more; };
+
+static int create_with(size_t size, uint64_t more)
+{
+	struct later_options opt = { .now = SHMRING_OPTIONS_INIT, .more = more };
+	struct shmring *r;
+	int ret;
+
+	opt.now.size = size;
+	ret = shmring_create(&r, NULL, &opt.now);
+	if (!ret)
+		shmring_close(r);
+	return ret;
+}
+
+static void options_may_grow(void **state)
+{
+	(void)state;
+	assert_int_equal(create_with(0, 1), 0);
+	assert_int_equal(create_with(sizeof(struct shmring_options), 1), 0);
+	assert_int_equal(create_with(sizeof(struct later_options), 0), 0);
+	assert_int_equal(create_with(sizeof(struct later_options), 1ull << 63), -E2BIG);
+	assert_int_equal(create_with(sizeof(struct shmring_options) - 1, 0), -EINVAL);
+	assert_int_equal(create_with(SIZE_MAX, 0), -E2BIG);
+}
+
+/* Each function that takes one. */
+static int wait_with(size_t size, uint64_t more)
+{
+	struct later_wait w = { .now = SHMRING_WAIT_INIT, .more = more };
+	int ret, others[6], i;
+	struct shmring *c;
+	char byte;
+
+	w.now.size = size;
+	w.now.flags = SHMRING_NOWAIT;
+	assert_int_equal(shmring_attach_fd(&c, shmring_fd(ring), SHMRING_CONSUMER), 0);
+	ret = shmring_wait_data(c, &w.now);
+	others[0] = shmring_wait_space(ring, 1, &w.now);
+	others[1] = shmring_drain(ring, &w.now);
+	others[2] = shmring_wait_peer(ring, &w.now);
+	others[3] = (int)shmring_send(ring, "", 0, &w.now);
+	others[4] = (int)shmring_recv(c, &byte, 1, &w.now);
+	shmring_close(c);
+	others[5] = shmring_attach_wait(&c, "no-such-ring", SHMRING_CONSUMER, &w.now);
+	for (i = 0; i < 6; i++)
+		assert_int_equal(others[i], ret != -EAGAIN ? ret : i == 5 ? -EAGAIN : 0);
+	return ret;
+}
+
+static void waits_may_grow(void **state)
+{
+	(void)state;
+	ring = new_ring(NULL, SHMRING_PRODUCER);
+	assert_int_equal(wait_with(0, 1), -EAGAIN);
+	assert_int_equal(wait_with(sizeof(struct shmring_wait), 1), -EAGAIN);
+	assert_int_equal(wait_with(sizeof(struct later_wait), 0), -EAGAIN);
+	assert_int_equal(wait_with(sizeof(struct later_wait), 1ull << 63), -E2BIG);
+	assert_int_equal(wait_with(sizeof(struct shmring_wait) - 1, 0), -EINVAL);
+	assert_int_equal(wait_with(SIZE_MAX, 0), -E2BIG);
+	shmring_close(ring);
+}
+
+/* What a newer program asks about and an older library does not know stays as it was. */
+static void info_may_grow(void **state)
+{
+	struct later_info info = { .now = SHMRING_INFO_INIT, .more = 7 };
+
+	(void)state;
+	ring = new_ring(NULL, SHMRING_PRODUCER);
+	info.now.size = sizeof(info);
+	assert_int_equal(shmring_get_info(ring, &info.now), 0);
+	assert_int_equal(info.now.size, sizeof(info));
+	assert_int_equal(info.now.capacity, 65536);
+	assert_int_equal(info.more, 7);
+	info.now = (struct shmring_info){ 0 };
+	assert_int_equal(shmring_get_info(ring, &info.now), 0);
+	assert_int_equal(info.now.capacity, 65536);
+	info.now = (struct shmring_info){ .size = sizeof(info.now) - 1 };
+	assert_int_equal(shmring_get_info(ring, &info.now), -EINVAL);
+	assert_int_equal(info.now.capacity, 0);
+	shmring_close(ring);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(options_may_grow),
+		TEST(waits_may_grow),
+		TEST(info_may_grow),
+	};
+
+	use_memfd();
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
