@@ -43,7 +43,7 @@ static int check_time(const struct shmring_wait *w, unsigned int looks)
 }
 
 /* Waits a second at most: by then the ring may be one of the other backend. */
-static int wait_name(const char *name, enum shmring_role role, uint64_t deadline)
+static int wait_name(const char *name, const struct shmring_options *opt, uint64_t deadline)
 {
 	uint64_t until = shmring_now() + LOOK_AGAIN_NS;
 	struct shmring_choice choice = { 0 };
@@ -51,30 +51,42 @@ static int wait_name(const char *name, enum shmring_role role, uint64_t deadline
 	int ret = shmring_clean_name(clean, name);
 
 	if (!ret)
-		ret = shmring_choose_backend(&choice, SHMRING_AUTO);
+		ret = shmring_choose_backend(&choice, opt->backend);
 	if (ret)
 		return ret;
-	return choice.backend->wait_name(clean, role, deadline && deadline < until ? deadline : until);
+	return choice.backend->wait_name(clean, opt->role,
+					 deadline && deadline < until ? deadline : until);
+}
+
+int shmring_attach_wait_opt(struct shmring **r, const char *name,
+			    const struct shmring_options *opt, const struct shmring_wait *w)
+{
+	SHMRING_NO_CANCEL;
+	struct shmring_options o;
+	unsigned int looks = 0;
+	int ret = shmring_copy_options(&o, opt);
+
+	if (!ret)
+		ret = shmring_check_wait(w);
+	if (ret)
+		return ret;
+	do {
+		ret = shmring_attach_opt(r, name, &o);
+		if (ret != -ENOENT)
+			return ret;
+		ret = check_time(w, looks++);
+		if (!ret)
+			ret = wait_name(name, &o, w ? w->deadline : 0);
+	} while (!ret);
+	return ret;
 }
 
 int shmring_attach_wait(struct shmring **r, const char *name, enum shmring_role role,
 			const struct shmring_wait *w)
 {
-	SHMRING_NO_CANCEL;
-	unsigned int looks = 0;
-	int ret = shmring_check_wait(w);
+	const struct shmring_options opt = { .role = role };
 
-	if (ret)
-		return ret;
-	do {
-		ret = shmring_attach(r, name, role);
-		if (ret != -ENOENT)
-			return ret;
-		ret = check_time(w, looks++);
-		if (!ret)
-			ret = wait_name(name, role, w ? w->deadline : 0);
-	} while (!ret);
-	return ret;
+	return shmring_attach_wait_opt(r, name, &opt, w);
 }
 
 static const struct shmring_half *peer_half(const struct shmring *r)

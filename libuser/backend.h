@@ -146,11 +146,19 @@ int shmring_kmod_probe(void);
 /* Does a live ring of the caller's or of root's have this name? */
 bool shmring_memfd_has(const char *name);
 
+static inline bool shmring_bad_role(enum shmring_role role)
+{
+	return (unsigned int)role > SHMRING_CONSUMER;
+}
+
 /*
- * size.c: 0, or why the caller's struct @s is refused, of which the library knows @known
- * bytes. It begins with its size.
+ * options.c. check_size: 0, or why the caller's struct @s, which begins with its size, is
+ * refused; the library knows @known bytes of it.
  */
+int shmring_clean_name(char to[SHMRING_NAME_MAX], const char *name);
 int shmring_check_size(const void *s, size_t known);
+int shmring_copy_options(struct shmring_options *to, const struct shmring_options *opt);
+int shmring_clean_options(struct shmring_options *opt, bool named);
 
 /* 0, or why @w is refused; NULL is not. */
 static inline int shmring_check_wait(const struct shmring_wait *w)
@@ -164,7 +172,6 @@ static inline int shmring_check_wait(const struct shmring_wait *w)
 
 /* ring.c */
 bool shmring_is_ours(const struct shmring_private *p);
-int shmring_clean_name(char to[SHMRING_NAME_MAX], const char *name);
 int shmring_bind(struct shmring *r, enum shmring_role role, struct shmring_status *status,
 		 struct shmring_consumer *consumer, struct shmring_producer *producer,
 		 unsigned char *data, uint64_t capacity, uint32_t slot_size);

@@ -10,58 +10,6 @@
 #include "backend.h"
 #include "cancel.h"
 
-#define DEFAULT_CAPACITY	65536
-
-/* ---------------------------------------------------------------- checking */
-
-/* Copy a name without the slash in front; -EINVAL: no ring can be called so. */
-int shmring_clean_name(char to[SHMRING_NAME_MAX], const char *name)
-{
-	size_t i, len;
-
-	if (!name)
-		return -EINVAL;
-	if (*name == '/')
-		name++;
-	len = strnlen(name, SHMRING_NAME_MAX);
-	if (!len || len == SHMRING_NAME_MAX || !strcmp(name, ".") || !strcmp(name, ".."))
-		return -EINVAL;
-	for (i = 0; i < len; i++)
-		if (name[i] <= ' ' || name[i] > '~' || name[i] == '/')
-			return -EINVAL;
-	memset(to, 0, SHMRING_NAME_MAX);
-	memcpy(to, name, len);
-	return 0;
-}
-
-static bool bad_role(enum shmring_role role)
-{
-	return (unsigned int)role > SHMRING_CONSUMER;
-}
-
-/* Fill in what was left out, and check the rest. */
-static int clean_options(struct shmring_options *opt, bool named)
-{
-	size_t capacity = page_size();
-
-	if (bad_role(opt->role) || (unsigned int)opt->policy > SHMRING_SPIN ||
-	    (opt->mode & ~0666u) || (opt->flags & ~SHMRING_PERSIST) ||
-	    ((opt->flags & SHMRING_PERSIST) && !named))
-		return -EINVAL;
-	if (opt->capacity > SHMRING_CAPACITY_MAX)
-		return -EFBIG;
-	if (!opt->capacity)
-		opt->capacity = DEFAULT_CAPACITY;
-	while (capacity < opt->capacity)
-		capacity *= 2;
-	opt->capacity = capacity;
-	if (!opt->mode)
-		opt->mode = 0600;
-	if (opt->slot_size > capacity || opt->lowat > capacity)
-		return -EINVAL;
-	return 0;
-}
-
 /* ------------------------------------------------------- mapping, for backends */
 
 /* EAGAIN: all memory is to be locked (mlockall(2)), and so much may not be. */
@@ -181,7 +129,7 @@ static void free_object(struct shmring *r)
 	free(r);
 }
 
-static int new_object(struct shmring **out)
+static int new_object(struct shmring **out, const struct shmring_options *opt)
 {
 	struct shmring *r = aligned_alloc(__alignof__(*r), sizeof(*r));
 	int ret;
@@ -198,7 +146,9 @@ static int new_object(struct shmring **out)
 	r->priv->fd = -1;
 	r->priv->poll_fd = -1;
 	r->priv->lock_fd = -1;
-	r->priv->policy = SHMRING_ADAPTIVE;
+	r->priv->policy = opt->policy ? opt->policy : SHMRING_ADAPTIVE;
+	r->priv->lowat = opt->lowat;
+	r->priv->linger = opt->linger;
 	shmring_spin_init(&r->priv->spin);
 	*out = r;
 	return 0;
@@ -264,28 +214,23 @@ static int create(struct shmring_private *p, const struct shmring_choice *choice
 int shmring_create(struct shmring **out, const char *name, const struct shmring_options *opt)
 {
 	SHMRING_NO_CANCEL;
-	struct shmring_options o = opt ? *opt : (struct shmring_options){ 0 };
 	struct shmring_choice choice = { 0 };
 	char clean[SHMRING_NAME_MAX] = "";
+	struct shmring_options o;
 	struct shmring *r;
-	int ret = name ? shmring_clean_name(clean, name) : 0;
+	int ret = shmring_copy_options(&o, opt);
 	bool made;
 
-	if (!ret && opt)
-		ret = shmring_check_size(opt, sizeof(*opt));
+	if (!ret && name)
+		ret = shmring_clean_name(clean, name);
 	if (!ret)
-		ret = clean_options(&o, name);
+		ret = shmring_clean_options(&o, name);
 	if (!ret)
 		ret = shmring_choose_backend(&choice, o.backend);
+	if (!ret)
+		ret = new_object(&r, &o);
 	if (ret)
 		return ret;
-	ret = new_object(&r);
-	if (ret)
-		return ret;
-	if (o.policy)
-		r->priv->policy = o.policy;
-	r->priv->lowat = o.lowat;
-	r->priv->linger = o.linger;
 	ret = create(r->priv, &choice, clean, &o);
 	made = !ret;
 	ret = finish(out, r, &choice, o.role, ret);
@@ -295,131 +240,80 @@ int shmring_create(struct shmring **out, const char *name, const struct shmring_
 	return ret;
 }
 
-int shmring_attach(struct shmring **out, const char *name, enum shmring_role role)
+int shmring_attach_opt(struct shmring **out, const char *name, const struct shmring_options *opt)
 {
 	SHMRING_NO_CANCEL;
 	struct shmring_choice choice = { 0 };
 	char clean[SHMRING_NAME_MAX];
+	struct shmring_options o;
 	struct shmring *r;
-	int ret;
+	int ret = shmring_copy_options(&o, opt);
 
-	ret = shmring_clean_name(clean, name);
 	if (!ret)
-		ret = bad_role(role) ? -EINVAL : shmring_choose_backend(&choice, SHMRING_AUTO);
+		ret = shmring_clean_name(clean, name);
 	if (!ret)
-		ret = new_object(&r);
+		ret = shmring_choose_backend(&choice, o.backend);
+	if (!ret)
+		ret = new_object(&r, &o);
 	if (ret)
 		return ret;
-	return finish(out, r, &choice, role, choice.backend->open(r->priv, clean, role));
+	return finish(out, r, &choice, o.role, choice.backend->open(r->priv, clean, o.role));
 }
 
-int shmring_attach_fd(struct shmring **out, int fd, enum shmring_role role)
+int shmring_attach(struct shmring **out, const char *name, enum shmring_role role)
+{
+	const struct shmring_options opt = { .role = role };
+
+	return shmring_attach_opt(out, name, &opt);
+}
+
+int shmring_attach_fd_opt(struct shmring **out, int fd, const struct shmring_options *opt)
 {
 	SHMRING_NO_CANCEL;
 	struct shmring_choice choice = { .reason = "the descriptor is of it" };
+	struct shmring_options o;
 	struct shmring *r;
+	int ret = shmring_copy_options(&o, opt);
 	size_t i;
-	int ret;
 
-	if (bad_role(role))
-		return -EINVAL;
-	if (fcntl(fd, F_GETFD) < 0)
-		return -errno;
-	ret = new_object(&r);
+	if (!ret && fcntl(fd, F_GETFD) < 0)
+		ret = -errno;
+	if (!ret)
+		ret = new_object(&r, &o);
 	if (ret)
 		return ret;
 	ret = -EINVAL;
 	for (i = 0; ret == -EINVAL && i < SHMRING_NR_BACKENDS; i++) {
 		choice.backend = shmring_backends[i];
-		ret = shmring_backends[i]->adopt(r->priv, fd);
+		if (!o.backend || o.backend == choice.backend->id)
+			ret = choice.backend->adopt(r->priv, fd);
 	}
-	return finish(out, r, &choice, role, ret);
+	return finish(out, r, &choice, o.role, ret);
 }
 
-int shmring_unlink(const char *name)
+int shmring_attach_fd(struct shmring **out, int fd, enum shmring_role role)
+{
+	const struct shmring_options opt = { .role = role };
+
+	return shmring_attach_fd_opt(out, fd, &opt);
+}
+
+int shmring_unlink_opt(const char *name, const struct shmring_options *opt)
 {
 	SHMRING_NO_CANCEL;
 	struct shmring_choice choice = { 0 };
 	char clean[SHMRING_NAME_MAX];
-	int ret = shmring_clean_name(clean, name);
+	struct shmring_options o;
+	int ret = shmring_copy_options(&o, opt);
 
 	if (!ret)
-		ret = shmring_choose_backend(&choice, SHMRING_AUTO);
+		ret = shmring_clean_name(clean, name);
+	if (!ret)
+		ret = shmring_choose_backend(&choice, o.backend);
 	return ret ? ret : choice.backend->unlink(clean);
 }
 
-/* ------------------------------------------------------------------ queries */
-
-int shmring_fd(const struct shmring *r)
+int shmring_unlink(const char *name)
 {
-	return r->priv->fd;
-}
-
-int shmring_grant(const struct shmring *r, enum shmring_role role)
-{
-	SHMRING_NO_CANCEL;
-
-	if (role != SHMRING_PRODUCER && role != SHMRING_CONSUMER)
-		return -EINVAL;
-	return r->priv->backend->grant(r->priv, role);
-}
-
-int shmring_poll_fd(struct shmring *r)
-{
-	SHMRING_NO_CANCEL;
-
-	return r->role == SHMRING_HANDLE ? -EBADF : r->priv->backend->poll_fd(r);
-}
-
-int shmring_set_policy(struct shmring *r, enum shmring_policy policy)
-{
-	if ((unsigned int)policy > SHMRING_SPIN)
-		return -EINVAL;
-	r->priv->policy = policy ? policy : SHMRING_ADAPTIVE;
-	return 0;
-}
-
-int shmring_set_lowat(struct shmring *r, size_t bytes)
-{
-	if (r->role == SHMRING_HANDLE)
-		return -EBADF;
-	if (bytes > r->capacity)
-		return -EINVAL;
-	r->priv->lowat = bytes;
-	return 0;
-}
-
-int shmring_set_linger(struct shmring *r, uint64_t ns)
-{
-	if (r->role != SHMRING_PRODUCER)
-		return -EBADF;
-	r->priv->linger = ns;
-	return 0;
-}
-
-int shmring_get_info(const struct shmring *r, struct shmring_info *info)
-{
-	SHMRING_NO_CANCEL;
-	struct shmring_info i = {
-		.size = info->size,
-		.role = r->role,
-		.backend = r->priv->backend->id,
-		.sleeps = r->priv->sleeps,
-		.wakes = r->priv->wakes,
-	};
-	int ret = i.size && i.size < sizeof(i) ? -EINVAL : r->priv->backend->info(r, &i);
-
-	if (!ret)
-		*info = i;
-	return ret;
-}
-
-const char *shmring_backend_name(const struct shmring *r)
-{
-	return r->priv->backend->name;
-}
-
-const char *shmring_backend_reason(const struct shmring *r)
-{
-	return r->priv->reason;
+	return shmring_unlink_opt(name, NULL);
 }

@@ -108,12 +108,15 @@ static int parse_policy(const char *s, enum shmring_policy *policy)
 	return 0;
 }
 
-/* shmring_attach() takes no backend: the library reads it from the environment. */
-static int parse_backend(const char *s)
+static int parse_backend(const char *s, enum shmring_backend_id *backend)
 {
-	if (strcmp(s, "kmod") && strcmp(s, "memfd"))
+	if (!strcmp(s, "kmod"))
+		*backend = SHMRING_KMOD;
+	else if (!strcmp(s, "memfd"))
+		*backend = SHMRING_MEMFD;
+	else
 		return -EINVAL;
-	return setenv("SHMRING_BACKEND", s, 1);
+	return 0;
 }
 
 static int parse_option(struct args *a, int letter, const char *value)
@@ -137,7 +140,7 @@ static int parse_option(struct args *a, int letter, const char *value)
 	case 'P':
 		return parse_policy(value, &a->opt.policy);
 	case 'b':
-		return parse_backend(value);
+		return parse_backend(value, &a->opt.backend);
 	default:
 		a->verbose = true;
 		return 0;
@@ -173,7 +176,7 @@ int parse_args(const struct verb *v, int argc, char **argv, struct args *a)
 	}
 	*p = '\0';
 
-	*a = (struct args){ .verb = v->name };
+	*a = (struct args){ .verb = v->name, .opt = SHMRING_OPTIONS_INIT };
 	for (;;) {
 		c = getopt_long(argc, argv, letters, table, NULL);
 		if (c == -1)

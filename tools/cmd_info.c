@@ -25,7 +25,7 @@ int cmd_info(const struct args *a)
 	struct shmring *r;
 	int ret;
 
-	ret = shmring_attach(&r, a->names[0], SHMRING_HANDLE);
+	ret = shmring_attach_opt(&r, a->names[0], &a->opt);
 	if (ret)
 		return report(a, NULL, ret);
 	ret = shmring_get_info(r, &info);

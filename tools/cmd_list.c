@@ -120,6 +120,7 @@ static void print_cell(FILE *f, const char *column, const struct shmring_info *i
 
 static int add_memfd(struct table *t, const char *name)
 {
+	const struct shmring_options opt = { .backend = SHMRING_MEMFD };
 	char *line = NULL, **header = t->rows[0];
 	struct shmring_info info = SHMRING_INFO_INIT;
 	struct shmring *r;
@@ -129,7 +130,7 @@ static int add_memfd(struct table *t, const char *name)
 	int ret;
 
 	/* Gone meanwhile, not the caller's to open, or no ring: not shown. */
-	if (shmring_attach(&r, name, SHMRING_HANDLE))
+	if (shmring_attach_opt(&r, name, &opt))
 		return 0;
 	ret = shmring_get_info(r, &info);
 	if (!ret && fstat(shmring_fd(r), &st))
@@ -150,7 +151,7 @@ static int read_shm(struct table *t)
 {
 	struct dirent *entry;
 	DIR *dir = opendir(SHM_DIR);
-	int ret = setenv("SHMRING_BACKEND", "memfd", 1) ? -errno : 0;
+	int ret = 0;
 
 	while (dir && !ret && (entry = readdir(dir))) {
 		if (!strncmp(entry->d_name, SHM_PREFIX, strlen(SHM_PREFIX)))
@@ -161,10 +162,13 @@ static int read_shm(struct table *t)
 	return ret;
 }
 
-/* What $SHMRING_BACKEND names, read as the library reads it; NULL: either. */
-static const char *backend_asked_for(void)
+/* What --backend or $SHMRING_BACKEND names, read as the library reads it; NULL: either. */
+static const char *backend_asked_for(const struct args *a)
 {
 	const char *name = getenv("SHMRING_BACKEND");
+
+	if (a->opt.backend)
+		return a->opt.backend == SHMRING_KMOD ? "kmod" : "memfd";
 
 	return name && *name && strcmp(name, "auto") ? name : NULL;
 }
@@ -195,7 +199,7 @@ static int read_rings(struct table *t, const char *backend, const char **source)
 
 int cmd_list(const struct args *a)
 {
-	const char *backend = backend_asked_for(), *source;
+	const char *backend = backend_asked_for(a), *source;
 	struct table t = { 0 };
 	int ret;
 

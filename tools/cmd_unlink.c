@@ -8,7 +8,7 @@ int cmd_unlink(const struct args *a)
 	int ret, status = EXIT_OK;
 
 	for (; *one.names; one.names++) {
-		ret = shmring_unlink(*one.names);
+		ret = shmring_unlink_opt(*one.names, &a->opt);
 		if (ret)
 			status = report(&one, NULL, ret);
 	}

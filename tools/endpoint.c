@@ -11,32 +11,31 @@
  * may go away in between, so start again from the top; but not for ever, as the name may
  * belong to a ring of the other backend.
  */
-static int make_or_attach(const struct args *a, enum shmring_role role, struct shmring **r,
-			  bool *made)
+static int make_or_attach(const char *name, const struct shmring_options *opt,
+			  struct shmring **r, bool *made)
 {
-	struct shmring_options opt = a->opt;
 	int ret = -EEXIST;
 
-	opt.role = role;
 	for (int i = 0; i < MAX_RACES && ret == -EEXIST; i++) {
 		*made = false;
-		ret = shmring_attach(r, a->names[0], role);
+		ret = shmring_attach_opt(r, name, opt);
 		if (ret != -ENOENT)
 			return ret;
 		*made = true;
-		ret = shmring_create(r, a->names[0], &opt);
+		ret = shmring_create(r, name, opt);
 		if (ret == -EEXIST)
 			nanosleep(&(struct timespec){ .tv_nsec = 10000000 }, NULL);
 	}
 	return ret;
 }
 
-static int wait_and_attach(const struct args *a, enum shmring_role role, struct shmring **r)
+static int wait_and_attach(const char *name, const struct shmring_options *opt,
+			   struct shmring **r)
 {
 	int ret;
 
 	do {
-		ret = shmring_attach_wait(r, a->names[0], role, NULL);
+		ret = shmring_attach_wait_opt(r, name, opt, NULL);
 	} while (ret == -EINTR);
 	return ret;
 }
@@ -44,16 +43,13 @@ static int wait_and_attach(const struct args *a, enum shmring_role role, struct 
 /* @made: this process has made the ring. */
 int open_endpoint(const struct args *a, enum shmring_role role, struct shmring **r, bool *made)
 {
-	int ret;
+	struct shmring_options opt = a->opt;
 
+	opt.role = role;
 	*made = false;
 	if (a->create)
-		ret = make_or_attach(a, role, r, made);
-	else if (a->wait)
-		ret = wait_and_attach(a, role, r);
-	else
-		ret = shmring_attach(r, a->names[0], role);
-	if (!ret && !*made && a->opt.policy)
-		ret = shmring_set_policy(*r, a->opt.policy);
-	return ret;
+		return make_or_attach(a->names[0], &opt, r, made);
+	if (a->wait)
+		return wait_and_attach(a->names[0], &opt, r);
+	return shmring_attach_opt(r, a->names[0], &opt);
 }

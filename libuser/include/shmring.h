@@ -226,6 +226,18 @@ int shmring_create(struct shmring **r, const char *name,
 int shmring_attach(struct shmring **r, const char *name, enum shmring_role role);
 
 /*
+ * As shmring_attach(), in the role of @opt, with its policy, lowat and linger, and only to a ring
+ * of its backend. Its other members say how a ring is made and have no meaning here. NULL: a
+ * handle.
+ *
+ * Returns as shmring_attach(), and
+ *   -EINVAL	also: bad size, policy or backend; lowat above the capacity
+ *   -E2BIG	opt asks for what this library does not know
+ */
+int shmring_attach_opt(struct shmring **r, const char *name,
+		       const struct shmring_options *opt);
+
+/*
  * As shmring_attach(), but sleep until there is a ring of that name. Unless
  * $SHMRING_BACKEND names a backend, a module that is loaded in the meantime is noticed
  * within a second. Does not wait for a role that is taken. @w: NULL, or the deadline and
@@ -240,6 +252,10 @@ int shmring_attach(struct shmring **r, const char *name, enum shmring_role role)
  */
 int shmring_attach_wait(struct shmring **r, const char *name, enum shmring_role role,
 			const struct shmring_wait *w);
+
+/* As both of these. Returns as shmring_attach_wait(), or as shmring_attach_opt(). */
+int shmring_attach_wait_opt(struct shmring **r, const char *name,
+			    const struct shmring_options *opt, const struct shmring_wait *w);
 
 /*
  * Attach to the ring behind a descriptor that was inherited or received
@@ -256,6 +272,12 @@ int shmring_attach_wait(struct shmring **r, const char *name, enum shmring_role 
 int shmring_attach_fd(struct shmring **r, int fd, enum shmring_role role);
 
 /*
+ * As shmring_attach_fd(), with options as for shmring_attach_opt(). Returns as
+ * shmring_attach_fd(), or as shmring_attach_opt(); -EINVAL also: a ring of the other backend.
+ */
+int shmring_attach_fd_opt(struct shmring **r, int fd, const struct shmring_options *opt);
+
+/*
  * Remove a name. Processes that have the ring keep it.
  *
  * Returns 0, -ENOENT (no such name), -EPERM or -EACCES (not the caller's),
@@ -264,6 +286,14 @@ int shmring_attach_fd(struct shmring **r, int fd, enum shmring_role role);
  * locked the ring's file for a second).
  */
 int shmring_unlink(const char *name);
+
+/*
+ * As shmring_unlink(), of @opt's backend; its other members have no meaning here.
+ *
+ * Returns as shmring_unlink(), -EINVAL also for a bad member, and
+ *   -E2BIG	opt asks for what this library does not know
+ */
+int shmring_unlink_opt(const char *name, const struct shmring_options *opt);
 
 /*
  * Give up the role and free the object. What was committed stays in the ring

@@ -40,6 +40,8 @@ static int memfd_attach(struct shmring *r, enum shmring_role role)
 	char *base;
 	int ret = shmring_memfd_geometry(p, &capacity, &slot_size);
 
+	if (!ret && p->lowat > capacity)
+		ret = -EINVAL;
 	if (!ret)
 		ret = map_all(p, role, capacity);
 	if (ret)

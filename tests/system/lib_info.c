@@ -7,6 +7,7 @@ static struct shmring_info info_of(const struct shmring *r)
 	struct shmring_info info = SHMRING_INFO_INIT;
 
 	memset(&info, 0xcc, sizeof(info));
+	info.size = sizeof(info);
 	CHECK_EQ(shmring_get_info(r, &info), 0);
 	return info;
 }

@@ -87,6 +87,7 @@ struct bench {
 	enum test test;
 	size_t size;			/* of a message: a multiple of 8 */
 	size_t capacity;		/* bytes, of each channel */
+	int backend;			/* of shmring: an enum shmring_backend_id */
 	unsigned int batch;		/* messages, for API_BATCH */
 	unsigned int rate;		/* messages per second, for PACED */
 	uint64_t duration;		/* ns */
@@ -184,6 +185,7 @@ struct settings {
 	size_t nr_rates;
 	const char *contenders;		/* a regular expression, or NULL */
 	size_t capacity;
+	int backend;			/* an enum shmring_backend_id */
 	unsigned int rounds;
 	double seconds;
 	bool check, keep, quick, brief, targets, self_test;

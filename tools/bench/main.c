@@ -27,10 +27,11 @@ static void find_cpus(struct settings *s)
 		s->cpus[1] = s->cpus[0];
 }
 
-static int find_backend(const char **name)
+static int find_backend(const struct settings *s, const char **name)
 {
+	const struct shmring_options opt = { .backend = (enum shmring_backend_id)s->backend };
 	struct shmring *r;
-	int ret = shmring_create(&r, NULL, NULL);
+	int ret = shmring_create(&r, NULL, &opt);
 
 	if (ret) {
 		fprintf(stderr, "bench: cannot make a ring: %s\n", strerror(-ret));
@@ -90,7 +91,7 @@ int main(int argc, char **argv)
 	parse_options(&set, argc, argv);
 	find_cpus(&set);
 	clock_init();
-	if (find_backend(&run.backend))
+	if (find_backend(&set, &run.backend))
 		return 1;
 	if (set.self_test)
 		return self_test(&set, run.backend) != 0;

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <shmring.h>
+
 #include "bench.h"
 
 #define BRIEF_CONTENDERS \
@@ -188,11 +190,15 @@ static int parse_tests(struct settings *s, const char *text)
 	}
 }
 
-static int parse_backend(const char *text)
+static int parse_backend(struct settings *s, const char *text)
 {
-	if (strcmp(text, "kmod") && strcmp(text, "memfd"))
+	if (!strcmp(text, "kmod"))
+		s->backend = SHMRING_KMOD;
+	else if (!strcmp(text, "memfd"))
+		s->backend = SHMRING_MEMFD;
+	else
 		return -1;
-	return setenv("SHMRING_BACKEND", text, 1);
+	return 0;
 }
 
 static int parse_capacity(struct settings *s, const char *text)
@@ -257,7 +263,7 @@ static int parse_option(struct settings *s, int c, const char *value)
 	case 't':
 		return parse_number(value, 0.001, 3600, &s->seconds);
 	case 'b':
-		return parse_backend(value);
+		return parse_backend(s, value);
 	case CPUS:
 		return parse_cpus(s, value);
 	case CSV:

@@ -351,6 +351,7 @@ int take_sample(const struct settings *set, const struct row *row, struct figure
 	struct sample s = {
 		.set = set, .contender = row->contender,
 		.bench = { .test = row->test, .size = row->size, .capacity = row->capacity,
+			   .backend = set->backend,
 			   .batch = batch_size(row), .rate = row->rate, .check = set->check,
 			   .duration = duration(set, row) },
 	};

@@ -27,6 +27,7 @@ static void close_rings(void *channels)
 static int open_rings(const struct contender *c, const struct bench *b, void **channels)
 {
 	struct shmring_options opt = {
+		.backend = (enum shmring_backend_id)b->backend,
 		.capacity = b->capacity, .slot_size = c->option & SLOTS ? b->size : 0,
 	};
 	struct shmring **ring = calloc(2, sizeof(*ring));

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: MIT
+/* What callers ask for: names, options, and structs of older and newer programs. */
+#define _GNU_SOURCE 1
+#include <errno.h>
+#include <string.h>
+
+#include "backend.h"
+
+#define DEFAULT_CAPACITY	65536
+#define SIZE_MAX_SANE	4096	/* above: not a size, but a struct that was not initialized */
+
+/* Copy a name without the slash in front; -EINVAL: no ring can be called so. */
+int shmring_clean_name(char to[SHMRING_NAME_MAX], const char *name)
+{
+	size_t i, len;
+
+	if (!name)
+		return -EINVAL;
+	if (*name == '/')
+		name++;
+	len = strnlen(name, SHMRING_NAME_MAX);
+	if (!len || len == SHMRING_NAME_MAX || !strcmp(name, ".") || !strcmp(name, ".."))
+		return -EINVAL;
+	for (i = 0; i < len; i++)
+		if (name[i] <= ' ' || name[i] > '~' || name[i] == '/')
+			return -EINVAL;
+	memset(to, 0, SHMRING_NAME_MAX);
+	memcpy(to, name, len);
+	return 0;
+}
+
+/*
+ * No struct has grown since version 0.1. Once one has, @known is more than that version's
+ * size, and what lies between a caller's size and @known must be taken for zero.
+ */
+int shmring_check_size(const void *s, size_t known)
+{
+	const unsigned char *bytes = s;
+	size_t size = *(const size_t *)s, at;
+
+	if (size && size < known)
+		return -EINVAL;
+	if (size > SIZE_MAX_SANE)
+		return -E2BIG;
+	for (at = known; at < size; at++)
+		if (bytes[at])
+			return -E2BIG;
+	return 0;
+}
+
+/* Copy the caller's options, NULL for the defaults, and check what is of an endpoint. */
+int shmring_copy_options(struct shmring_options *to, const struct shmring_options *opt)
+{
+	int ret = opt ? shmring_check_size(opt, sizeof(*opt)) : 0;
+
+	*to = opt ? *opt : (struct shmring_options)SHMRING_OPTIONS_INIT;
+	if (!ret && (shmring_bad_role(to->role) || (unsigned int)to->policy > SHMRING_SPIN ||
+		     (unsigned int)to->backend > SHMRING_MEMFD))
+		ret = -EINVAL;
+	return ret;
+}
+
+/* Fill in what was left out of how a ring is made, and check the rest. */
+int shmring_clean_options(struct shmring_options *opt, bool named)
+{
+	size_t capacity = page_size();
+
+	if ((opt->mode & ~0666u) || (opt->flags & ~SHMRING_PERSIST) ||
+	    ((opt->flags & SHMRING_PERSIST) && !named))
+		return -EINVAL;
+	if (opt->capacity > SHMRING_CAPACITY_MAX)
+		return -EFBIG;
+	if (!opt->capacity)
+		opt->capacity = DEFAULT_CAPACITY;
+	while (capacity < opt->capacity)
+		capacity *= 2;
+	opt->capacity = capacity;
+	if (!opt->mode)
+		opt->mode = 0600;
+	if (opt->slot_size > capacity || opt->lowat > capacity)
+		return -EINVAL;
+	return 0;
+}

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: MIT
+/* What there is to know about an endpoint, to pass on, and to change. */
+#include "backend.h"
+#include "cancel.h"
+
+int shmring_fd(const struct shmring *r)
+{
+	return r->priv->fd;
+}
+
+int shmring_grant(const struct shmring *r, enum shmring_role role)
+{
+	SHMRING_NO_CANCEL;
+
+	if (role != SHMRING_PRODUCER && role != SHMRING_CONSUMER)
+		return -EINVAL;
+	return r->priv->backend->grant(r->priv, role);
+}
+
+int shmring_poll_fd(struct shmring *r)
+{
+	SHMRING_NO_CANCEL;
+
+	return r->role == SHMRING_HANDLE ? -EBADF : r->priv->backend->poll_fd(r);
+}
+
+int shmring_set_policy(struct shmring *r, enum shmring_policy policy)
+{
+	if ((unsigned int)policy > SHMRING_SPIN)
+		return -EINVAL;
+	r->priv->policy = policy ? policy : SHMRING_ADAPTIVE;
+	return 0;
+}
+
+int shmring_set_lowat(struct shmring *r, size_t bytes)
+{
+	if (r->role == SHMRING_HANDLE)
+		return -EBADF;
+	if (bytes > r->capacity)
+		return -EINVAL;
+	r->priv->lowat = bytes;
+	return 0;
+}
+
+int shmring_set_linger(struct shmring *r, uint64_t ns)
+{
+	if (r->role != SHMRING_PRODUCER)
+		return -EBADF;
+	r->priv->linger = ns;
+	return 0;
+}
+
+int shmring_get_info(const struct shmring *r, struct shmring_info *info)
+{
+	SHMRING_NO_CANCEL;
+	struct shmring_info i = {
+		.size = info->size,
+		.role = r->role,
+		.backend = r->priv->backend->id,
+		.sleeps = r->priv->sleeps,
+		.wakes = r->priv->wakes,
+	};
+	int ret = i.size && i.size < sizeof(i) ? -EINVAL : r->priv->backend->info(r, &i);
+
+	if (!ret)
+		*info = i;
+	return ret;
+}
+
+const char *shmring_backend_name(const struct shmring *r)
+{
+	return r->priv->backend->name;
+}
+
+const char *shmring_backend_reason(const struct shmring *r)
+{
+	return r->priv->reason;
+}
