@@ -53,7 +53,6 @@ ssize_t read_some(char *buf, size_t size);
 int write_all(const char *buf, size_t len);
 
 /* report.c */
-const char *error_text(int err);
 int report(const struct args *a, const char *what, int err);
 struct traffic {
 	uint64_t bytes, messages, start;

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* consumer NAME: print the messages of a ring until its producer has gone. */
 #include <stdio.h>
-#include <string.h>
 
 #include <shmring.h>
 
@@ -14,7 +13,7 @@ int main(int argc, char **argv)
 	while (ret >= 0 && (ret = shmring_recv(ring, line, sizeof(line), NULL)) >= 0)
 		fwrite(line, 1, (size_t)ret, stdout);			/* sleeps while empty */
 	if (ret != -ENODATA)	/* not the end of the stream */
-		fprintf(stderr, "consumer: %s\n", strerror((int)-ret));
+		fprintf(stderr, "consumer: %s\n", shmring_strerror((int)ret));
 	shmring_close(ring);
 	return ret != -ENODATA;
 }

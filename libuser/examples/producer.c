@@ -19,7 +19,7 @@ int main(int argc, char **argv)
 	if (ret >= 0)
 		ret = shmring_drain(ring, NULL);	/* sleeps until all has been taken */
 	if (ret < 0)
-		fprintf(stderr, "producer: %s\n", strerror((int)-ret));
+		fprintf(stderr, "producer: %s\n", shmring_strerror((int)ret));
 	shmring_close(ring);	/* ends the stream; and the ring, if no one else has it */
 	return ret < 0;
 }

@@ -53,7 +53,7 @@ int main(int argc, char **argv)
 	while (live && !ret)
 		ret = turn(epoll, &live);
 	if (ret) {
-		fprintf(stderr, "server_epoll: %s\n", strerror(-ret));
+		fprintf(stderr, "server_epoll: %s\n", shmring_strerror(ret));
 		return 1;
 	}
 	return conclude(clients, nr);

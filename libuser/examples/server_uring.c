@@ -58,7 +58,7 @@ int main(int argc, char **argv)
 	while (live && !ret)
 		ret = turn(&uring, &live);
 	if (ret) {
-		fprintf(stderr, "server_uring: %s\n", strerror(-ret));
+		fprintf(stderr, "server_uring: %s\n", shmring_strerror(ret));
 		return 1;
 	}
 	printf("waits are %s\n", shmring_uring_native(clients[0].ring) ? "commands" : "polls");

@@ -958,6 +958,12 @@ const char *shmring_backend_name(const struct shmring *r);
 const char *shmring_backend_reason(const struct shmring *r);
 
 /*
+ * What @error, which a call has returned, means for a ring, as text to print:
+ * "no such ring (ENOENT)". Of errors that no call returns: as strerror(). Any thread.
+ */
+const char *shmring_strerror(int error);
+
+/*
  * SHMRING_VERSION of the library that the program runs with, which may be newer than
  * the header that it was compiled with. Any thread.
  */

@@ -63,7 +63,7 @@ run_programs() ( # run_programs DIR
 	producer=$!
 	exec 3>"$1/in"
 	until stdbuf -o0 timeout 60 "$1/consumer" $ring >"$out" 2>"$1/err"; do
-		grep -q 'No such file' "$1/err" && kill -0 $producer || exit 1
+		grep -q 'no such ring' "$1/err" && kill -0 $producer || exit 1
 		sleep 0.1
 	done 3>&- &
 	consumer=$!

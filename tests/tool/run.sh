@@ -136,7 +136,7 @@ keeps_a_ring_for_its_receiver() {
 
 hears_of_a_receiver_that_is_gone() {
 	timeout 60 "$shmring" recv --wait $ring | head -c 1 >"$dir/copy" &
-	run 3 send --create --capacity 64K $ring </dev/zero && complains "the receiver has gone"
+	run 3 send --create --capacity 64K $ring </dev/zero && complains "the consumer has gone"
 }
 
 # dd sets the flag of the open file, which the next program has, too.

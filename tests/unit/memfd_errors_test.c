@@ -130,6 +130,24 @@ static void poll_fd_ends_as_documented(void **state)
 	assert_documented("shmring_poll_fd", get_a_poll_fd);
 }
 
+/* A text of its own, which ends with its name. */
+static void each_error_has_its_text(void **state)
+{
+	const char *text, *name;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(documented) / sizeof(*documented); i++) {
+		text = shmring_strerror(-documented[i].error);
+		name = strerrorname_np(documented[i].error);
+		if (!strchr(text, '(') || strncmp(strrchr(text, '(') + 1, name, strlen(name)))
+			fail_msg("%s: %s", name, text);
+	}
+	assert_string_equal(shmring_strerror(-ENOENT), "no such ring (ENOENT)");
+	assert_string_equal(shmring_strerror(-EXDEV), strerror(EXDEV));
+	assert_string_equal(shmring_strerror(0), strerror(0));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -137,6 +155,7 @@ int main(void)
 		TEST(attach_ends_as_documented),
 		TEST(unlink_ends_as_documented),
 		TEST(poll_fd_ends_as_documented),
+		TEST(each_error_has_its_text),
 	};
 
 	use_memfd();

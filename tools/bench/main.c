@@ -34,7 +34,7 @@ static int find_backend(const struct settings *s, const char **name)
 	int ret = shmring_create(&r, NULL, &opt);
 
 	if (ret) {
-		fprintf(stderr, "bench: cannot make a ring: %s\n", strerror(-ret));
+		fprintf(stderr, "bench: cannot make a ring: %s\n", shmring_strerror(ret));
 		if (ret == -ENODEV)
 			fputs("bench: load the module, or say --backend memfd\n", stderr);
 		return ret;

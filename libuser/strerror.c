@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: MIT
+/* What an error means for a ring, which is not always what strerror() says. */
+#include <errno.h>
+#include <string.h>
+
+#include <shmring.h>
+
+#define TEXT(error, text)	{ error, text " (" #error ")" }
+
+static const struct {
+	int error;
+	const char *text;
+} texts[] = {
+	TEXT(E2BIG,	"asks for what this version of the library does not know"),
+	TEXT(EACCES,	"no permission, for the ring or for /dev/shmring"),
+	TEXT(EAGAIN,	"nothing there, and not to wait"),
+	TEXT(EBADF,	"not an open descriptor, or not this endpoint's role"),
+	TEXT(EBADMSG,	"the other side has damaged the ring"),
+	TEXT(EBUSY,	"role is taken"),
+	TEXT(ECANCELED,	"the wait was canceled"),
+	TEXT(EDEADLK,	"the ring is full of messages that are not released: no more will come"),
+	TEXT(EDQUOT,	"over ulimit -l, for which the rings of all processes of the user count"),
+	TEXT(EEXIST,	"name is taken, here or on the other backend (shmring list)"),
+	TEXT(EFBIG,	"capacity is above 1 GiB"),
+	TEXT(EINTR,	"interrupted by a signal"),
+	TEXT(EINVAL,	"bad name or option"),
+	TEXT(EMFILE,	"too many open files"),
+	TEXT(EMSGSIZE,	"message does not fit"),
+	TEXT(ENFILE,	"too many open files in the system"),
+	TEXT(ENODATA,	"end of stream: the producer has gone, and all is taken"),
+	TEXT(ENODEV,	"module is not loaded (modprobe shmring)"),
+	TEXT(ENOENT,	"no such ring"),
+	TEXT(ENOMEM,	"out of memory"),
+	TEXT(ENOSPC,	"over the limit of all rings (max_pages)"),
+	TEXT(EOPNOTSUPP, "not possible here"),
+	TEXT(EPERM,	"not yours"),
+	TEXT(EPIPE,	"the consumer has gone"),
+	TEXT(EPROTO,	"not a ring of this version"),
+	TEXT(EROFS,	"/dev/shm is read-only"),
+	TEXT(ESHUTDOWN,	"the endpoint is closed"),
+	TEXT(ETIMEDOUT,	"not in time"),
+};
+
+const char *shmring_strerror(int error)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(texts) / sizeof(*texts); i++)
+		if (texts[i].error == -error)
+			return texts[i].text;
+	return strerror(-error);
+}
