@@ -67,6 +67,11 @@ int shmring_get_info(const struct shmring *r, struct shmring_info *info)
 	return ret;
 }
 
+enum shmring_backend_id shmring_backend(const struct shmring *r)
+{
+	return r->priv->backend->id;
+}
+
 const char *shmring_backend_name(const struct shmring *r)
 {
 	return r->priv->backend->name;

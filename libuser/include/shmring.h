@@ -951,7 +951,8 @@ struct shmring_info {
  */
 int shmring_get_info(const struct shmring *r, struct shmring_info *info);
 
-/* "kmod" or "memfd". */
+/* SHMRING_KMOD or SHMRING_MEMFD, and the same as a word: "kmod" or "memfd". */
+enum shmring_backend_id shmring_backend(const struct shmring *r);
 const char *shmring_backend_name(const struct shmring *r);
 
 /* Why this backend, as text to print: what asked for it, or whether /dev/shmring is there. */

@@ -22,6 +22,7 @@ static void test_constants(void)
 	EXPECT_EQ(info.slot_size, 24);
 	EXPECT_EQ(info.role, SHMRING_HANDLE);
 	EXPECT_EQ(info.backend, on_memfd() ? SHMRING_MEMFD : SHMRING_KMOD);
+	EXPECT_EQ(shmring_backend(handle), info.backend);
 	EXPECT(!strcmp(shmring_backend_name(handle), on_memfd() ? "memfd" : "kmod"));
 	EXPECT_EQ(info.name[0], 0);
 	EXPECT_EQ(info_of(pair.p).role, SHMRING_PRODUCER);
