@@ -2,6 +2,7 @@
 /* What a ring and an endpoint are: QUERY, and /proc/PID/fdinfo. */
 #include <linux/cred.h>
 #include <linux/fs.h>
+#include <linux/pid_namespace.h>
 #include <linux/seq_file.h>
 #include <linux/string.h>
 #include <linux/user_namespace.h>
@@ -23,6 +24,7 @@ static void query(struct shmring_file *sf, struct shmring_ioc_query *q)
 	struct shmring *ring = sf->ring;
 	struct shmring_side *producer = shmring_side(ring, SHMRING_ROLE_PRODUCER);
 	struct shmring_side *consumer = shmring_side(ring, SHMRING_ROLE_CONSUMER);
+	struct pid_namespace *ns = task_active_pid_ns(current);
 
 	*q = (struct shmring_ioc_query) {
 		.role = sf->role,
@@ -40,6 +42,8 @@ static void query(struct shmring_file *sf, struct shmring_ioc_query *q)
 		.data_wakes = atomic64_read(&consumer->nr_wakes),
 		.space_sleeps = atomic64_read(&producer->nr_sleeps),
 		.space_wakes = atomic64_read(&producer->nr_wakes),
+		.producer_pid = shmring_pid_of(ring, SHMRING_ROLE_PRODUCER, ns),
+		.consumer_pid = shmring_pid_of(ring, SHMRING_ROLE_CONSUMER, ns),
 		.data_refused = READ_ONCE(*consumer->refused),
 		.space_refused = READ_ONCE(*producer->refused),
 	};
@@ -50,15 +54,16 @@ static void query(struct shmring_file *sf, struct shmring_ioc_query *q)
 
 long shmring_query(struct shmring_file *sf, unsigned int cmd, void __user *uarg)
 {
+	const size_t first = offsetof(struct shmring_ioc_query, producer_pid);
 	struct shmring_ioc_query q;
-	int ret = copy_in(&q, sizeof(q), cmd, uarg);
+	int ret = copy_grown(&q, sizeof(q), first, cmd, uarg);
 
 	if (ret)
 		return ret;
 	if (q.lane)
 		return -EINVAL;
 	query(sf, &q);
-	return copy_to_user(uarg, &q, sizeof(q)) ? -EFAULT : 0;
+	return copy_to_user(uarg, &q, min_t(size_t, sizeof(q), _IOC_SIZE(cmd))) ? -EFAULT : 0;
 }
 
 void shmring_show_fdinfo(struct seq_file *m, struct file *file)

@@ -140,6 +140,19 @@ bool shmring_is_taken_elsewhere(const struct shmring_choice *choice, const char 
 struct timespec shmring_timespec(uint64_t ns);
 int shmring_sleep_fd(int fd, uint64_t until);
 
+/*
+ * What is in a ring, of two positions that may be of two moments, if the consumer never
+ * stands still, or may be false.
+ */
+static inline uint64_t shmring_bytes_between(uint64_t tail, uint64_t head, uint64_t capacity)
+{
+	uint64_t bytes = head - tail;
+
+	if ((int64_t)bytes < 0)
+		return 0;
+	return bytes < capacity ? bytes : capacity;
+}
+
 /* Can the module be had? 0, -ENODEV (there is none), -EACCES (not by this user), ... */
 int shmring_kmod_probe(void);
 

@@ -19,6 +19,14 @@ static const char *state_name(uint32_t state)
 	}
 }
 
+static void print_side(const char *name, uint32_t state, uint32_t pid, uint64_t bytes)
+{
+	fprintf(out, "%s  %s", name, state_name(state));
+	if (pid)
+		fprintf(out, " (pid %" PRIu32 ")", pid);
+	fprintf(out, ", %" PRIu64 " bytes so far\n", bytes);
+}
+
 int cmd_info(const struct args *a)
 {
 	struct shmring_info info = SHMRING_INFO_INIT;
@@ -41,8 +49,8 @@ int cmd_info(const struct args *a)
 		fprintf(out, "messages  of %" PRIu32 " bytes\n", info.slot_size);
 	else
 		fprintf(out, "messages  of any length\n");
-	fprintf(out, "producer  %s\n", state_name(info.producer_state));
-	fprintf(out, "consumer  %s\n", state_name(info.consumer_state));
+	print_side("producer", info.producer_state, info.producer_pid, info.head);
+	print_side("consumer", info.consumer_state, info.consumer_pid, info.tail);
 	fprintf(out, "refused   %" PRIu64 " times\n", info.refused);
 	shmring_close(r);
 	return EXIT_OK;

@@ -926,24 +926,39 @@ __SHMRING_INLINE int shmring_release(struct shmring *r)
 
 /* ---------------------------------------------------------------- queries */
 
-/* What there is to know about a ring and this end of it. */
+/*
+ * What there is to know about a ring and this end of it. What a side has written is only
+ * as true as that side; "0: unknown" where a backend or another version does not say.
+ */
 struct shmring_info {
 	size_t size;			/* of this struct; set by the caller */
 	uint64_t capacity;
 	uint64_t used;			/* bytes committed and not released */
+	uint64_t head;			/* bytes ever committed, headers and padding included */
+	uint64_t tail;			/* bytes ever released */
+	uint64_t sleeps;		/* times this endpoint slept */
+	uint64_t wakes;			/* wake-up system calls it made */
+	uint64_t producer_sleeps;	/* times that the ring's producers slept, all of them */
+	uint64_t producer_wakes;	/* times that they woke a consumer */
+	uint64_t consumer_sleeps;	/* times that its consumers slept */
+	uint64_t consumer_wakes;	/* times that they woke a producer */
+	uint64_t refused;		/* -EBADMSG so far: once for each endpoint, of either role */
+	uint64_t id;			/* no other ring of this backend has it now */
 	uint32_t slot_size;		/* 0: records */
 	enum shmring_role role;
 	enum shmring_backend_id backend;
 	uint32_t producer_state;	/* SHMRING_PEER_* */
 	uint32_t consumer_state;	/* SHMRING_PEER_* */
-	uint64_t sleeps;		/* times this endpoint slept */
-	uint64_t wakes;			/* wake-up system calls it made */
-	uint64_t refused;		/* -EBADMSG so far: once for each endpoint, of either role */
+	uint32_t producer_pid;		/* in the caller's pid namespace; 0: none, or unknown */
+	uint32_t consumer_pid;
+	uint32_t owner;			/* user id */
+	uint32_t mode;			/* permission bits */
+	uint32_t ipc_ns;		/* shmring_list(): of a name that is not the caller's to open */
 	char name[SHMRING_NAME_MAX];	/* "": anonymous, or unlinked */
 };
 
-#define SHMRING_INFO_INIT { sizeof(struct shmring_info), 0, 0, 0, SHMRING_HANDLE, SHMRING_AUTO, \
-			    0, 0, 0, 0, 0, "" }
+#define SHMRING_INFO_INIT { sizeof(struct shmring_info), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, \
+			    SHMRING_HANDLE, SHMRING_AUTO, 0, 0, 0, 0, 0, 0, 0, "" }
 
 /*
  * Fill in @info, which begins as SHMRING_INFO_INIT; members that this library does not know

@@ -337,16 +337,6 @@ static int query_consistently(int fd, struct shmring_ioc_query *q)
 	return ret;
 }
 
-/* A consumer that never stands still leaves an estimate, and so does a hostile side. */
-static uint64_t used(const struct shmring_ioc_query *q)
-{
-	uint64_t bytes = q->head - q->tail;
-
-	if ((int64_t)bytes < 0)
-		return 0;
-	return bytes < q->capacity ? bytes : q->capacity;
-}
-
 static int kmod_info(const struct shmring *r, struct shmring_info *info)
 {
 	struct shmring_ioc_query q = { 0 };
@@ -355,11 +345,22 @@ static int kmod_info(const struct shmring *r, struct shmring_info *info)
 	if (ret)
 		return ret;
 	info->capacity = q.capacity;
-	info->used = used(&q);
+	info->used = shmring_bytes_between(q.tail, q.head, q.capacity);
 	info->slot_size = q.slot_size;
 	info->producer_state = q.producer_state;
 	info->consumer_state = q.consumer_state;
+	info->head = q.head;
+	info->tail = q.tail;
+	info->producer_pid = q.producer_pid;
+	info->consumer_pid = q.consumer_pid;
+	info->producer_sleeps = q.space_sleeps;
+	info->producer_wakes = q.data_wakes;
+	info->consumer_sleeps = q.data_sleeps;
+	info->consumer_wakes = q.space_wakes;
 	info->refused = q.data_refused + q.space_refused;
+	info->id = q.id;
+	info->owner = q.uid;
+	info->mode = q.mode;
 	memcpy(info->name, q.name, sizeof(info->name));
 	return 0;
 }

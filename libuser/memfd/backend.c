@@ -113,28 +113,61 @@ static int read_snapshot(int fd, struct snapshot *s)
 	return ret;
 }
 
-/* If the consumer never stands still long enough, this is an estimate. */
-static uint64_t used(const struct snapshot *s, uint64_t capacity)
-{
-	uint64_t bytes = s->producer.head - s->consumer.tail;
+/* One side, as the snapshot has it. */
+struct side {
+	enum shmring_role role;
+	struct shmring_half half;
+	struct owner owner;
+};
 
-	if ((int64_t)bytes < 0)
-		return 0;
-	return bytes < capacity ? bytes : capacity;
+static struct side producer_of(const struct snapshot *s)
+{
+	struct side side = { .role = SHMRING_PRODUCER, .half = s->lane.producer };
+
+	memcpy(&side.owner, s->producer.reserved, sizeof(side.owner));
+	return side;
+}
+
+static struct side consumer_of(const struct snapshot *s)
+{
+	struct side side = { .role = SHMRING_CONSUMER, .half = s->lane.consumer };
+
+	memcpy(&side.owner, s->consumer.reserved, sizeof(side.owner));
+	return side;
 }
 
 /* An owner may have been killed before the other side has noticed. */
-static uint32_t state(const struct shmring *r, enum shmring_role role, const struct snapshot *s)
+static uint32_t state_of(const struct shmring *r, const struct side *side)
 {
-	bool consumes = role == SHMRING_CONSUMER;
-	const struct shmring_half *half = consumes ? &s->lane.consumer : &s->lane.producer;
-	struct owner owner;
-
-	memcpy(&owner, consumes ? s->consumer.reserved : s->producer.reserved, sizeof(owner));
-	if (half->state != SHMRING_PEER_LIVE || role == r->role ||
-	    shmring_memfd_alive(r->priv, role, half->epoch, &owner))
-		return half->state;
+	if (side->half.state != SHMRING_PEER_LIVE || side->role == r->role ||
+	    shmring_memfd_alive(r->priv, side->role, side->half.epoch, &side->owner))
+		return side->half.state;
 	return SHMRING_PEER_GONE;
+}
+
+static uint32_t pid_of(const struct shmring *r, const struct side *side, uint32_t state)
+{
+	bool seen = r->priv->pid_ns && side->owner.pid_ns == r->priv->pid_ns;
+
+	return seen && state == SHMRING_PEER_LIVE ? (uint32_t)side->owner.pid : 0;
+}
+
+static void fill_info(const struct shmring *r, const struct snapshot *s, struct shmring_info *info)
+{
+	struct side producer = producer_of(s), consumer = consumer_of(s);
+
+	info->head = s->producer.head;
+	info->tail = s->consumer.tail;
+	info->used = shmring_bytes_between(info->tail, info->head, info->capacity);
+	info->producer_state = state_of(r, &producer);
+	info->consumer_state = state_of(r, &consumer);
+	info->producer_pid = pid_of(r, &producer, info->producer_state);
+	info->consumer_pid = pid_of(r, &consumer, info->consumer_state);
+	info->producer_sleeps = producer.owner.sleeps;
+	info->producer_wakes = producer.owner.wakes;
+	info->consumer_sleeps = consumer.owner.sleeps;
+	info->consumer_wakes = consumer.owner.wakes;
+	info->refused = s->consumer.refused + s->producer.refused;
 }
 
 static int memfd_info(const struct shmring *r, struct shmring_info *info)
@@ -148,11 +181,13 @@ static int memfd_info(const struct shmring *r, struct shmring_info *info)
 		ret = read_snapshot(p->fd, &s);
 	if (ret)
 		return ret;
-	info->used = used(&s, info->capacity);
-	info->producer_state = state(r, SHMRING_PRODUCER, &s);
-	info->consumer_state = state(r, SHMRING_CONSUMER, &s);
-	info->refused = s.consumer.refused + s.producer.refused;
-	if (!fstat(p->fd, &st) && st.st_nlink)
+	fill_info(r, &s, info);
+	if (fstat(p->fd, &st))
+		return -errno;
+	info->id = st.st_ino;
+	info->owner = st.st_uid;
+	info->mode = st.st_mode & 0777;
+	if (st.st_nlink)
 		strcpy(info->name, p->name);
 	return 0;
 }

@@ -43,12 +43,22 @@ struct owner {
 	__shmring_word pid_ns;		/* where pid means something; 0: nowhere */
 	__shmring_word started;		/* ticks since boot; 0: unknown */
 	__shmring_word unlocked;	/* not 0: it has no lock that says so */
+	__shmring_word sleeps;		/* of all that have had the role */
+	__shmring_word wakes;		/* of the other side, by them */
 };
+
+_Static_assert(sizeof(struct owner) <= sizeof(((struct shmring_producer *)0)->reserved), "room");
 
 static inline struct owner *owner_of(const struct shmring *r, enum shmring_role role)
 {
 	return role == SHMRING_CONSUMER ? (void *)r->consumer->reserved :
 					  (void *)r->producer->reserved;
+}
+
+/* Only the owner counts. */
+static inline void count(__shmring_word *n)
+{
+	__atomic_store_n(n, __atomic_load_n(n, __ATOMIC_RELAXED) + 1, __ATOMIC_RELAXED);
 }
 
 static inline enum shmring_role peer_role(const struct shmring *r)

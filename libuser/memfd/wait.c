@@ -104,6 +104,7 @@ int shmring_memfd_wait(struct shmring *r, uint64_t bytes, uint64_t mark, uint64_
 	uint32_t seen;
 	int ret;
 
+	count(&owner_of(r, r->role)->sleeps);
 	for (;;) {
 		seen = __atomic_load_n(&half_of(r, r->role)->futex, __ATOMIC_SEQ_CST);
 		ret = shmring_memfd_arm(r, mark > bytes ? mark : bytes) ? 1 :

@@ -51,6 +51,8 @@ void shmring_memfd_wake(struct shmring *r)
 	enum shmring_role peer = peer_role(r);
 
 	if (__atomic_exchange_n(&half_of(r, peer)->wake_at, SHMRING_NO_WAKE, __ATOMIC_SEQ_CST) !=
-	    SHMRING_NO_WAKE)
+	    SHMRING_NO_WAKE) {
+		count(&owner_of(r, r->role)->wakes);
 		shmring_memfd_wake_role(r, peer);
+	}
 }

@@ -173,8 +173,15 @@ static void test_unknown_numbers(void)
 /* Of the first version of a structure that has @size bytes now. */
 static size_t first_size(unsigned long cmd, size_t size)
 {
-	return cmd == SHMRING_IOC_OPEN || cmd == SHMRING_IOC_UNLINK ?
-		offsetof(struct shmring_ioc_name, deadline) : size;
+	switch (cmd) {
+	case SHMRING_IOC_OPEN:
+	case SHMRING_IOC_UNLINK:
+		return offsetof(struct shmring_ioc_name, deadline);
+	case SHMRING_IOC_QUERY:
+		return offsetof(struct shmring_ioc_query, producer_pid);
+	default:
+		return size;
+	}
 }
 
 static void test_shorter_structures(void)
@@ -228,6 +235,24 @@ static void test_longer_structures(void)
 	}
 }
 
+/* The answer to an older program has the size that it knows. */
+static void test_shorter_answer(void)
+{
+	const size_t first = offsetof(struct shmring_ioc_query, producer_pid);
+	struct shmring_ioc_query q;
+
+	memset(&q, 0, sizeof(q));
+	q.producer_pid = q.consumer_pid = 0xcccccccc;
+	CHECK_EQ(call(files[RING], resized(SHMRING_IOC_QUERY, first), &q), 0);
+	EXPECT_EQ(q.capacity, page_size());
+	EXPECT_EQ(q.producer_pid, 0xcccccccc);
+	EXPECT_EQ(q.consumer_pid, 0xcccccccc);
+	memset(&q, 0, sizeof(q));
+	CHECK_EQ(call(files[RING], SHMRING_IOC_QUERY, &q), 0);
+	EXPECT_EQ(q.producer_pid, getpid());
+	EXPECT_EQ(q.consumer_pid, getpid());
+}
+
 /* WAKE has no structure: what is not its number is not it. */
 static void test_wake_with_a_structure(void)
 {
@@ -279,6 +304,7 @@ int main(void)
 	RUN(test_unknown_numbers);
 	RUN(test_shorter_structures);
 	RUN(test_longer_structures);
+	RUN(test_shorter_answer);
 	RUN(test_wake_with_a_structure);
 	RUN(test_bad_pointers);
 	return finish();

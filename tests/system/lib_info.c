@@ -100,6 +100,31 @@ static void test_used(void)
 	shmring_close(pair.p);
 }
 
+/* Both sides are this process; and their positions go on when they change hands. */
+static void test_sides(void)
+{
+	struct pair pair = make_pair(page_size(), 0);
+	struct shmring *handle = attach(pair.p, SHMRING_HANDLE);
+	struct shmring_info info;
+
+	send_number(pair.p, 1);
+	send_number(pair.p, 2);
+	receive_number(pair.c);
+	info = info_of(handle);
+	EXPECT_EQ(info.head, 32);
+	EXPECT_EQ(info.tail, 16);
+	EXPECT_EQ(info.producer_pid, getpid());
+	EXPECT_EQ(info.consumer_pid, getpid());
+	EXPECT_EQ(info.owner, geteuid());
+	EXPECT(info.id && info.id == info_of(pair.p).id);
+	EXPECT_EQ(info.ipc_ns, 0);
+	close_pair(&pair);
+	EXPECT_EQ(info_of(handle).producer_pid, 0);
+	EXPECT_EQ(info_of(handle).consumer_pid, 0);
+	EXPECT_EQ(info_of(handle).head, 32);
+	shmring_close(handle);
+}
+
 static int sleep_once(struct shmring *r)
 {
 	receive_number(r);
@@ -117,6 +142,10 @@ static void test_counters(void)
 	EXPECT_EQ(end_of(pid), TEST_PASS);
 	EXPECT(info_of(p).wakes >= 1);
 	EXPECT_EQ(info_of(p).sleeps, 0);
+	EXPECT(info_of(p).consumer_sleeps >= 1);
+	EXPECT(info_of(p).producer_wakes >= 1);
+	EXPECT_EQ(info_of(p).producer_sleeps, 0);
+	EXPECT_EQ(info_of(p).consumer_wakes, 0);
 	shmring_close(p);
 }
 
@@ -127,6 +156,7 @@ int main(void)
 	RUN(test_name);
 	RUN(test_states);
 	RUN(test_used);
+	RUN(test_sides);
 	RUN(test_counters);
 	return finish();
 }

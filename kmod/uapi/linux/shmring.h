@@ -359,6 +359,11 @@ struct shmring_ioc_query {
 	__aligned_u64 data_refused;	/* as the consumer counts it: not checked */
 	__aligned_u64 space_refused;	/* as the producer counts it: not checked */
 	__u8  name[SHMRING_NAME_MAX];	/* "": anonymous, or unlinked */
+	__u32 producer_pid;		/* process that has the role, in the caller's pid
+					 * namespace; 0: none, or not to be seen from there.
+					 * The first version ended before it.
+					 */
+	__u32 consumer_pid;
 };
 
 /*
