@@ -133,6 +133,7 @@ extern const struct shmring_backend shmring_backend_memfd;
 /* choose.c */
 #define SHMRING_NR_BACKENDS	2
 extern const struct shmring_backend *const shmring_backends[SHMRING_NR_BACKENDS];
+int shmring_backend_of_environment(enum shmring_backend_id *id);
 int shmring_choose_backend(struct shmring_choice *choice, enum shmring_backend_id id);
 bool shmring_is_taken_elsewhere(const struct shmring_choice *choice, const char *name);
 

@@ -15,7 +15,7 @@ const struct shmring_backend *const shmring_backends[SHMRING_NR_BACKENDS] = {
  * The backend that $SHMRING_BACKEND names; AUTO: none. A set-uid program ignores the
  * variable, which its caller controls.
  */
-static int backend_of_environment(enum shmring_backend_id *id)
+int shmring_backend_of_environment(enum shmring_backend_id *id)
 {
 	const char *name = secure_getenv("SHMRING_BACKEND");
 	size_t i;
@@ -45,7 +45,7 @@ int shmring_choose_backend(struct shmring_choice *choice, enum shmring_backend_i
 		return -EINVAL;
 	choice->reason = "the caller asked for it";
 	if (id == SHMRING_AUTO) {
-		ret = backend_of_environment(&id);
+		ret = shmring_backend_of_environment(&id);
 		choice->reason = "SHMRING_BACKEND asks for it";
 	}
 	if (!ret && id == SHMRING_AUTO) {

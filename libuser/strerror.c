@@ -24,6 +24,7 @@ static const struct {
 	TEXT(EFBIG,	"capacity is above 1 GiB"),
 	TEXT(EINTR,	"interrupted by a signal"),
 	TEXT(EINVAL,	"bad name or option"),
+	TEXT(EIO,	"a list of rings cannot be read"),
 	TEXT(EMFILE,	"too many open files"),
 	TEXT(EMSGSIZE,	"message does not fit"),
 	TEXT(ENFILE,	"too many open files in the system"),

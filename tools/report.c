@@ -7,11 +7,13 @@
 
 #include "tool.h"
 
-/* Say that @what (NULL: the ring) has failed. Returns the exit status. */
+/* Say that @what (NULL: the ring, if there is a name) has failed. Returns the exit status. */
 int report(const struct args *a, const char *what, int err)
 {
+	const char *name = what ? what : a->names[0];
+
 	/* Errors of files come from the system: its words fit, ours do not. */
-	fprintf(stderr, "shmring: %s: %s: %s\n", a->verb, what ? what : a->names[0],
+	fprintf(stderr, "shmring: %s: %s%s%s\n", a->verb, name ? name : "", name ? ": " : "",
 		what ? strerror(-err) : shmring_strerror(err));
 	return !what && err == -EPIPE ? EXIT_PEER : EXIT_ERROR;
 }

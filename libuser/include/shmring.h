@@ -953,7 +953,7 @@ struct shmring_info {
 	uint32_t consumer_pid;
 	uint32_t owner;			/* user id */
 	uint32_t mode;			/* permission bits */
-	uint32_t ipc_ns;		/* shmring_list(): of a name that is not the caller's to open */
+	uint32_t ipc_ns;		/* shmring_list(): the ring's IPC namespace; 0: the caller's */
 	char name[SHMRING_NAME_MAX];	/* "": anonymous, or unlinked */
 };
 
@@ -965,6 +965,23 @@ struct shmring_info {
  * stay as they are. Any thread. Returns 0, -EINVAL (bad size), or an error of the system call.
  */
 int shmring_get_info(const struct shmring *r, struct shmring_info *info);
+
+/*
+ * Call @fn for each ring that the caller may see: those of /proc/shmring, with an empty name
+ * those that are anonymous, and the memfd rings in /dev/shm that the caller may open; or only those
+ * of @opt's backend or $SHMRING_BACKEND's. Other members of @opt have no meaning; NULL: the
+ * defaults. In @info, which is valid during the call, sleeps and wakes are those of both sides
+ * together. What ->size does not reach is not there. Not 0 from @fn ends the list. Any thread.
+ *
+ * Returns what @fn returned last; 0, if there is no ring; or, with SHMRING_KMOD,
+ *   -ENODEV	the module is not loaded
+ * or
+ *   -EINVAL	bad size or member of opt, or $SHMRING_BACKEND
+ *   -E2BIG	opt asks for what this library does not know
+ *   -EACCES, -EIO, -ENOMEM, -EMFILE, -ENFILE	/proc/shmring or /dev/shm cannot be read
+ */
+int shmring_list(const struct shmring_options *opt,
+		 int (*fn)(const struct shmring_info *info, void *arg), void *arg);
 
 /* SHMRING_KMOD or SHMRING_MEMFD, and the same as a word: "kmod" or "memfd". */
 enum shmring_backend_id shmring_backend(const struct shmring *r);

@@ -149,6 +149,48 @@ static void test_counters(void)
 	shmring_close(p);
 }
 
+/* What the list has of the ring of that name. */
+static struct shmring_info listed;
+static const char *wanted;
+
+static int take_wanted(const struct shmring_info *info, void *arg)
+{
+	(void)arg;
+	if (strcmp(info->name, wanted))
+		return 0;
+	listed = *info;
+	return 1;
+}
+
+static void test_list(void)
+{
+	struct shmring_options opt = { .role = SHMRING_PRODUCER, .mode = 0640 };
+	struct shmring_info info;
+	struct shmring *r;
+
+	wanted = unique("listed");
+	CHECK_EQ(shmring_create(&r, wanted, &opt), 0);
+	send_number(r, 1);
+	info = info_of(r);
+	CHECK_EQ(shmring_list(NULL, take_wanted, NULL), 1);
+	EXPECT_EQ(listed.size, sizeof(listed));
+	EXPECT_EQ(listed.backend, info.backend);
+	EXPECT_EQ(listed.capacity, 65536);
+	EXPECT_EQ(listed.used, 16);
+	EXPECT_EQ(listed.id, info.id);
+	EXPECT_EQ(listed.owner, info.owner);
+	EXPECT_EQ(listed.mode, info.mode);
+	EXPECT_EQ(listed.producer_state, SHMRING_PEER_LIVE);
+	EXPECT_EQ(listed.consumer_state, SHMRING_PEER_NONE);
+	EXPECT_EQ(listed.producer_pid, getpid());
+	EXPECT_EQ(listed.consumer_pid, 0);
+	EXPECT_EQ(listed.ipc_ns, 0);
+	opt.backend = on_memfd() ? SHMRING_KMOD : SHMRING_MEMFD;
+	EXPECT(shmring_list(&opt, take_wanted, NULL) <= 0);
+	shmring_close(r);
+	EXPECT_EQ(shmring_list(NULL, take_wanted, NULL), 0);
+}
+
 int main(void)
 {
 	need_backend();
@@ -157,6 +199,7 @@ int main(void)
 	RUN(test_states);
 	RUN(test_used);
 	RUN(test_sides);
+	RUN(test_list);
 	RUN(test_counters);
 	return finish();
 }

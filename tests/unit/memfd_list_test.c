@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: MIT
+/* shmring_list(), where other users have put things among the files of the rings. */
+#include "memfd_rig.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* What was listed of this test's names. */
+static struct {
+	int nr, ends_with;
+	struct shmring_info info;
+} seen;
+
+static int see(const struct shmring_info *info, void *arg)
+{
+	if (strncmp(info->name, name(), strlen(name())))
+		return 0;
+	assert_ptr_equal(arg, &seen);
+	seen.nr++;
+	seen.info = *info;
+	return seen.ends_with;
+}
+
+static int list(enum shmring_backend_id backend)
+{
+	const struct shmring_options opt = { .backend = backend };
+
+	memset(&seen.info, 0, sizeof(seen.info));
+	seen.nr = 0;
+	return shmring_list(&opt, see, &seen);
+}
+
+static void list_has_what_there_is(void **state)
+{
+	struct shmring *r = new_ring(name(), SHMRING_PRODUCER);
+
+	(void)state;
+	put(r, 8, 1);
+	assert_int_equal(list(SHMRING_AUTO), 0);
+	assert_int_equal(seen.nr, 1);
+	assert_string_equal(seen.info.name, name());
+	assert_int_equal(seen.info.backend, SHMRING_MEMFD);
+	assert_int_equal(seen.info.used, 16);
+	assert_int_equal(seen.info.mode, 0600);
+	assert_int_equal(seen.info.owner, geteuid());
+	assert_int_equal(seen.info.producer_state, SHMRING_PEER_LIVE);
+	assert_int_equal(seen.info.consumer_state, SHMRING_PEER_NONE);
+	assert_int_equal(seen.info.producer_pid, getpid());
+	shmring_close(r);
+	assert_int_equal(list(SHMRING_AUTO), 0);
+	assert_int_equal(seen.nr, 0);
+}
+
+static void list_ends_when_told(void **state)
+{
+	struct shmring *r = new_ring(name(), SHMRING_HANDLE);
+
+	(void)state;
+	seen.ends_with = 7;
+	assert_int_equal(list(SHMRING_MEMFD), 7);
+	seen.ends_with = 0;
+	shmring_close(r);
+}
+
+static void list_of_nothing_is_refused(void **state)
+{
+	(void)state;
+	assert_int_equal(list((enum shmring_backend_id)3), -EINVAL);
+	setenv("SHMRING_BACKEND", "pigeons", 1);
+	assert_int_equal(list(SHMRING_AUTO), -EINVAL);
+	use_memfd();
+	if (access("/proc/shmring", F_OK))
+		assert_int_equal(list(SHMRING_KMOD), -ENODEV);
+}
+
+/* ------------------------------------------------------------- what is no ring */
+
+static char path[128];
+
+static void make_file(const void *bytes, size_t len)
+{
+	int fd = open(path, O_CREAT | O_EXCL | O_WRONLY, 0600);
+
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, bytes, len), len);
+	close(fd);
+}
+
+static void make_empty(void)
+{
+	make_file("", 0);
+}
+
+/* Begins as a ring does, and is too short to be one. */
+static void make_damaged(void)
+{
+	const struct shmring_status status = { .magic = SHMRING_MAGIC, .abi = SHMRING_ABI,
+					       .capacity = 4096, .nr_lanes = 1 };
+
+	make_file(&status, sizeof(status));
+	/* Persistent, or it would be removed as what killed holders have left. */
+	assert_int_equal(chmod(path, 01600), 0);
+}
+
+static void make_folder(void)
+{
+	assert_int_equal(mkdir(path, 0700), 0);
+}
+
+static void make_fifo(void)
+{
+	assert_int_equal(mkfifo(path, 0600), 0);
+}
+
+static void make_link(void)
+{
+	assert_int_equal(symlink("/dev/zero", path), 0);
+}
+
+static void list_passes_over_what_is_no_ring(void **state)
+{
+	static void (*const make[])(void) = {
+		make_empty, make_damaged, make_folder, make_fifo, make_link,
+	};
+	static const char *const suffixes[] = { "", "-with space", "-\x1b[2J" };
+	size_t i, j;
+
+	(void)state;
+	for (j = 0; j < ARRAY_SIZE(suffixes); j++) {
+		snprintf(path, sizeof(path), "/dev/shm/shmring.%s%s", name(), suffixes[j]);
+		for (i = 0; i < ARRAY_SIZE(make); i++) {
+			make[i]();
+			assert_int_equal(list(SHMRING_AUTO), 0);
+			assert_int_equal(seen.nr, 0);
+			assert_int_equal(remove(path), 0);
+		}
+	}
+}
+
+/* A name that no ring can have, on a ring that is one. */
+static void list_passes_over_bad_names(void **state)
+{
+	struct shmring *r = new_ring(name(), SHMRING_HANDLE);
+	char from[64];
+
+	(void)state;
+	snprintf(from, sizeof(from), "/dev/shm/shmring.%s", name());
+	snprintf(path, sizeof(path), "%s\n", from);
+	assert_int_equal(link(from, path), 0);
+	assert_int_equal(list(SHMRING_AUTO), 0);
+	assert_int_equal(seen.nr, 1);
+	assert_string_equal(seen.info.name, name());
+	assert_int_equal(unlink(path), 0);
+	shmring_close(r);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(list_has_what_there_is),
+		TEST(list_ends_when_told),
+		TEST(list_of_nothing_is_refused),
+		TEST(list_passes_over_what_is_no_ring),
+		TEST(list_passes_over_bad_names),
+	};
+
+	use_memfd();
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
