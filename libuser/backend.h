@@ -74,6 +74,7 @@ struct shmring_private {
 	uint64_t sleeps;	/* times this endpoint slept */
 	uint64_t wakes;		/* wake-up system calls it made */
 	bool crowded;		/* the peer last waited on this CPU: do not spin */
+	bool created;		/* this object has made the ring */
 	bool refused;		/* this endpoint's -EBADMSG has been counted */
 	char name[SHMRING_NAME_MAX];	/* memfd: of the file in /dev/shm */
 	bool persists;		/* memfd: the name stays when the last holder goes */

@@ -65,8 +65,8 @@ int shmring_clean_options(struct shmring_options *opt, bool named)
 {
 	size_t capacity = page_size();
 
-	if ((opt->mode & ~0666u) || (opt->flags & ~SHMRING_PERSIST) ||
-	    ((opt->flags & SHMRING_PERSIST) && !named))
+	if ((opt->mode & ~0666u) || (opt->flags & ~(SHMRING_PERSIST | SHMRING_OPEN_OR_CREATE)) ||
+	    (opt->flags && !named))
 		return -EINVAL;
 	if (opt->capacity > SHMRING_CAPACITY_MAX)
 		return -EFBIG;

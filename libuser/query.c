@@ -59,6 +59,7 @@ int shmring_get_info(const struct shmring *r, struct shmring_info *info)
 		.backend = r->priv->backend->id,
 		.sleeps = r->priv->sleeps,
 		.wakes = r->priv->wakes,
+		.created = r->priv->created,
 	};
 	int ret = i.size && i.size < sizeof(i) ? -EINVAL : r->priv->backend->info(r, &i);
 

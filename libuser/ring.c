@@ -10,6 +10,8 @@
 #include "backend.h"
 #include "cancel.h"
 
+#define MAX_RACES	100	/* lost in a row */
+
 /* ------------------------------------------------------- mapping, for backends */
 
 /* EAGAIN: all memory is to be locked (mlockall(2)), and so much may not be. */
@@ -211,33 +213,59 @@ static int create(struct shmring_private *p, const struct shmring_choice *choice
 	return choice->backend->create(p, name, opt);
 }
 
+/* @name and @o are clean. */
+static int make(struct shmring **out, const char *name, const struct shmring_options *o)
+{
+	struct shmring_choice choice = { 0 };
+	struct shmring *r;
+	int ret = shmring_choose_backend(&choice, o->backend);
+	bool made;
+
+	if (!ret)
+		ret = new_object(&r, o);
+	if (ret)
+		return ret;
+	ret = create(r->priv, &choice, name, o);
+	made = !ret;
+	r->priv->created = made;
+	ret = finish(out, r, &choice, o->role, ret);
+	/* Made, but no role to be had: nothing half-made. Busy: others use it already. */
+	if (ret && made && ret != -EBUSY && *name && (o->flags & SHMRING_PERSIST))
+		choice.backend->unlink(name);
+	return ret;
+}
+
+/*
+ * The ring may go away between the two steps, or come, so start again from the top; but not
+ * for ever, as the name may belong to a ring of the other backend.
+ */
+static int open_or_make(struct shmring **out, const char *name, const struct shmring_options *o)
+{
+	int i, ret = -EEXIST;
+
+	for (i = 0; i < MAX_RACES && ret == -EEXIST; i++) {
+		ret = shmring_attach_opt(out, name, o);
+		if (ret == -ENOENT)
+			ret = make(out, name, o);
+	}
+	return ret;
+}
+
 int shmring_create(struct shmring **out, const char *name, const struct shmring_options *opt)
 {
 	SHMRING_NO_CANCEL;
-	struct shmring_choice choice = { 0 };
 	char clean[SHMRING_NAME_MAX] = "";
 	struct shmring_options o;
-	struct shmring *r;
 	int ret = shmring_copy_options(&o, opt);
-	bool made;
 
 	if (!ret && name)
 		ret = shmring_clean_name(clean, name);
 	if (!ret)
 		ret = shmring_clean_options(&o, name);
-	if (!ret)
-		ret = shmring_choose_backend(&choice, o.backend);
-	if (!ret)
-		ret = new_object(&r, &o);
 	if (ret)
 		return ret;
-	ret = create(r->priv, &choice, clean, &o);
-	made = !ret;
-	ret = finish(out, r, &choice, o.role, ret);
-	/* Made, but no role to be had: nothing half-made. Busy: others use it already. */
-	if (ret && made && ret != -EBUSY && *clean && (o.flags & SHMRING_PERSIST))
-		choice.backend->unlink(clean);
-	return ret;
+	return o.flags & SHMRING_OPEN_OR_CREATE ? open_or_make(out, clean, &o) :
+						  make(out, clean, &o);
 }
 
 int shmring_attach_opt(struct shmring **out, const char *name, const struct shmring_options *opt)

@@ -1,31 +1,22 @@
 // SPDX-License-Identifier: MIT
 /* Taking a role of a named ring that may have to be made or waited for. */
-#include <time.h>
-
 #include "tool.h"
 
-#define MAX_RACES	100	/* lost in a row; 10 ms each */
-
-/*
- * Of two processes that make the same ring at once, one gets EEXIST and attaches. The ring
- * may go away in between, so start again from the top; but not for ever, as the name may
- * belong to a ring of the other backend.
- */
-static int make_or_attach(const char *name, const struct shmring_options *opt,
-			  struct shmring **r, bool *made)
+/* Two processes that make the same ring at once both get it. */
+static int make_or_attach(const char *name, struct shmring_options *opt, struct shmring **r,
+			  bool *made)
 {
-	int ret = -EEXIST;
+	struct shmring_info info = SHMRING_INFO_INIT;
+	int ret;
 
-	for (int i = 0; i < MAX_RACES && ret == -EEXIST; i++) {
-		*made = false;
-		ret = shmring_attach_opt(r, name, opt);
-		if (ret != -ENOENT)
-			return ret;
-		*made = true;
-		ret = shmring_create(r, name, opt);
-		if (ret == -EEXIST)
-			nanosleep(&(struct timespec){ .tv_nsec = 10000000 }, NULL);
-	}
+	opt->flags |= SHMRING_OPEN_OR_CREATE;
+	ret = shmring_create(r, name, opt);
+	if (ret)
+		return ret;
+	ret = shmring_get_info(*r, &info);
+	if (ret)
+		shmring_close(*r);
+	*made = info.created;
 	return ret;
 }
 

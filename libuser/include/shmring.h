@@ -86,7 +86,7 @@ enum shmring_backend_id {
  *	struct shmring_wait w = SHMRING_WAIT_INIT;
  *
  * A size of 0 stands for the members of version 0.1, which are those without a version in
- * their comments. What an older library does not know has to be zero: it says -E2BIG, and
+ * their comments; no later one may lie in what was padding. What an older library does not know has to be zero: it says -E2BIG, and
  * does not pass over what the caller asked for.
  */
 
@@ -98,7 +98,7 @@ struct shmring_options {
 	size_t lowat;		/* see shmring_set_lowat(); 0: whatever the last call lacked */
 	uint64_t linger;	/* see shmring_set_linger(), ns; 0: do not wait */
 	unsigned int mode;	/* of a name: r consumes, w produces; 0: 0600 */
-	unsigned int flags;	/* SHMRING_PERSIST */
+	unsigned int flags;	/* SHMRING_PERSIST, SHMRING_OPEN_OR_CREATE */
 	enum shmring_role role;	/* take this role at once */
 	enum shmring_policy policy;
 	enum shmring_backend_id backend;
@@ -108,6 +108,7 @@ struct shmring_options {
 			       SHMRING_HANDLE, SHMRING_DEFAULT, SHMRING_AUTO }
 
 #define SHMRING_PERSIST		SHMRING_CREATE_F_PERSIST	/* until unlinked */
+#define SHMRING_OPEN_OR_CREATE	(1u << 16)	/* attach to a ring of that name, if there is one */
 
 /* How to wait. All zero, or a null pointer: as the endpoint does, for ever. */
 struct shmring_wait {
@@ -181,9 +182,13 @@ struct shmring {
  * A ring goes with the last process that has it; with SHMRING_PERSIST, which
  * needs a name, it stays until shmring_unlink().
  *
+ * With SHMRING_OPEN_OR_CREATE, which needs a name too, attach to the ring of that name as
+ * shmring_attach_opt() does, whatever its capacity, slot_size and mode are; make it only if there
+ * is none. Of processes that do so at once, one makes it. shmring_get_info() says which.
+ *
  * Returns 0 or
  *   -EINVAL	bad name, size, mode, flag, role, policy or backend; slot_size or lowat
- *		above the capacity; SHMRING_PERSIST without a name
+ *		above the capacity; SHMRING_PERSIST or SHMRING_OPEN_OR_CREATE without a name
  *   -E2BIG	opt asks for what this library does not know
  *   -EFBIG	capacity above SHMRING_CAPACITY_MAX
  *   -EEXIST	the name is taken; SHMRING_AUTO, with the module: by a memfd ring of the
@@ -202,6 +207,7 @@ struct shmring {
  *   -ETIMEDOUT	memfd: another process has locked the ring's file for a second
  *   -EMFILE, -ENFILE	no file descriptor
  *   -ENOENT, -EROFS	memfd, with a name: there is no /dev/shm, or it is read-only
+ * or, with SHMRING_OPEN_OR_CREATE, as shmring_attach_opt().
  */
 int shmring_create(struct shmring **r, const char *name,
 		   const struct shmring_options *opt);
@@ -954,17 +960,49 @@ struct shmring_info {
 	uint32_t owner;			/* user id */
 	uint32_t mode;			/* permission bits */
 	uint32_t ipc_ns;		/* shmring_list(): the ring's IPC namespace; 0: the caller's */
+	uint32_t created;		/* 1: this object has made the ring */
 	char name[SHMRING_NAME_MAX];	/* "": anonymous, or unlinked */
 };
 
 #define SHMRING_INFO_INIT { sizeof(struct shmring_info), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, \
-			    SHMRING_HANDLE, SHMRING_AUTO, 0, 0, 0, 0, 0, 0, 0, "" }
+			    SHMRING_HANDLE, SHMRING_AUTO, 0, 0, 0, 0, 0, 0, 0, 0, "" }
 
 /*
  * Fill in @info, which begins as SHMRING_INFO_INIT; members that this library does not know
  * stay as they are. Any thread. Returns 0, -EINVAL (bad size), or an error of the system call.
  */
 int shmring_get_info(const struct shmring *r, struct shmring_info *info);
+
+/*
+ * Bytes committed and not released, from the words that both sides see: some loads, no system
+ * call. The other side may go on at any time: a producer finds at most so much used, a
+ * consumer at least. A handle, which maps nothing: 0.
+ */
+__SHMRING_INLINE size_t shmring_used(const struct shmring *r)
+{
+	uint64_t used;
+
+	if (!r->lane)
+		return 0;
+	/* Relaxed: a number to show or to judge a load by; it gives no right to any byte. */
+	used = __atomic_load_n(&r->producer->head, __ATOMIC_RELAXED) -
+	       __atomic_load_n(&r->consumer->tail, __ATOMIC_RELAXED);
+	if (used > r->capacity)		/* of two moments, or false */
+		used = used >> 63 ? 0 : r->capacity;
+	return (size_t)used;
+}
+
+/* The capacity less shmring_used(); what is staged counts as free. */
+__SHMRING_INLINE size_t shmring_space_left(const struct shmring *r)
+{
+	return (size_t)r->capacity - shmring_used(r);
+}
+
+/* Messages in the ring, where all have one size: as shmring_used(). Records: 0. */
+__SHMRING_INLINE size_t shmring_used_slots(const struct shmring *r)
+{
+	return r->slot_size ? shmring_used(r) / shmring_slot_stride(r) : 0;
+}
 
 /*
  * Call @fn for each ring that the caller may see: those of /proc/shmring, with an empty name

@@ -70,7 +70,7 @@ static int kmod_create(struct shmring_private *p, const char *name,
 		.capacity = opt->capacity,
 		.slot_size = (uint32_t)opt->slot_size,
 		.mode = opt->mode,
-		.flags = opt->flags,
+		.flags = opt->flags & SHMRING_PERSIST,
 	};
 
 	memcpy(c.name, name, sizeof(c.name));

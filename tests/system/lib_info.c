@@ -90,6 +90,10 @@ static void test_used(void)
 		send_number(pair.p, n);
 		EXPECT_EQ(info_of(pair.p).used, 16 * n);
 		EXPECT_EQ(info_of(pair.c).used, 16 * n);
+		EXPECT_EQ(shmring_used(pair.p), 16 * n);
+		EXPECT_EQ(shmring_used(pair.c), 16 * n);
+		EXPECT_EQ(shmring_space_left(pair.p), page_size() - 16 * n);
+		EXPECT_EQ(shmring_used_slots(pair.p), 0);
 	}
 	receive_number(pair.c);
 	EXPECT_EQ(info_of(pair.p).used, 144);
@@ -98,6 +102,28 @@ static void test_used(void)
 	EXPECT_EQ(info_of(pair.p).sleeps, 0);
 	EXPECT_EQ(info_of(pair.p).wakes, 0);
 	shmring_close(pair.p);
+}
+
+/* What is staged, or advanced past, is not given to the other side yet. */
+static void test_used_slots(void)
+{
+	struct pair pair = make_pair(page_size(), 20);
+	struct shmring *handle = attach(pair.p, SHMRING_HANDLE);
+	size_t len, nr = 3;
+
+	CHECK(shmring_reserve_slots(pair.p, &nr));
+	EXPECT_EQ(shmring_used_slots(pair.c), 0);
+	CHECK_EQ(shmring_commit_slots(pair.p, 3), 0);
+	EXPECT_EQ(shmring_used_slots(pair.p), 3);
+	EXPECT_EQ(shmring_used(pair.p), 72);
+	CHECK(shmring_peek(pair.c, &len));
+	CHECK_EQ(shmring_advance(pair.c), 0);
+	EXPECT_EQ(shmring_used_slots(pair.c), 3);
+	CHECK_EQ(shmring_release(pair.c), 0);
+	EXPECT_EQ(shmring_used_slots(pair.c), 2);
+	EXPECT_EQ(shmring_used(handle), 0);
+	shmring_close(handle);
+	close_pair(&pair);
 }
 
 /* Both sides are this process; and their positions go on when they change hands. */
@@ -198,6 +224,7 @@ int main(void)
 	RUN(test_name);
 	RUN(test_states);
 	RUN(test_used);
+	RUN(test_used_slots);
 	RUN(test_sides);
 	RUN(test_list);
 	RUN(test_counters);

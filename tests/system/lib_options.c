@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: MIT
-/* Options for attaching, in each way to attach: by name, by descriptor, and with a wait. */
+/*
+ * Options for attaching, in each way to attach: by name, by descriptor, and with a wait;
+ * and open-or-create.
+ */
 #include <poll.h>
 
 #include "lib.h"
@@ -136,6 +139,73 @@ static void test_backend(void)
 	shmring_close(attach_with(NULL));
 }
 
+static int created(const struct shmring *r)
+{
+	struct shmring_info info = SHMRING_INFO_INIT;
+
+	CHECK_EQ(shmring_get_info(r, &info), 0);
+	return (int)info.created;
+}
+
+static void test_open_or_create(void)
+{
+	struct shmring_options opt = { .capacity = 2 * page_size(), .flags = SHMRING_OPEN_OR_CREATE,
+				       .role = SHMRING_PRODUCER };
+	const char *called = unique("either");
+	struct shmring *p, *c, *other;
+
+	CHECK_EQ(shmring_create(&p, NULL, &opt), -EINVAL);
+	CHECK_EQ(shmring_create(&p, called, &opt), 0);
+	EXPECT_EQ(created(p), 1);
+	EXPECT_EQ(shmring_create(&other, called, &opt), -EBUSY);
+	opt.role = SHMRING_CONSUMER;
+	opt.capacity = 0;
+	opt.slot_size = 8;
+	CHECK_EQ(shmring_create(&c, called, &opt), 0);
+	EXPECT_EQ(created(c), 0);
+	send_number(p, 3);
+	EXPECT_EQ(receive_number(c), 3);
+	opt.flags = 0;
+	EXPECT_EQ(shmring_create(&other, called, &opt), -EEXIST);
+	opt.flags = SHMRING_OPEN_OR_CREATE;
+	opt.capacity = (size_t)SHMRING_CAPACITY_MAX + 1;
+	EXPECT_EQ(shmring_create(&other, called, &opt), -EFBIG);
+	shmring_close(c);
+	shmring_close(p);
+	EXPECT_EQ(shmring_attach(&other, called, SHMRING_HANDLE), -ENOENT);
+	EXPECT_EQ(created(holder), 1);
+}
+
+#define NR_RACERS	4
+#define NR_RACES	200
+
+/* All at the same name, which goes again and again: each gets a ring. */
+static int race(void *arg)
+{
+	struct shmring_options opt = { .flags = SHMRING_OPEN_OR_CREATE };
+	struct shmring *r;
+	int i;
+
+	for (i = 0; i < NR_RACES; i++) {
+		CHECK_EQ(shmring_create(&r, arg, &opt), 0);
+		shmring_close(r);
+	}
+	return TEST_PASS;
+}
+
+static void test_race(void)
+{
+	char called[SHMRING_NAME_MAX];
+	pid_t pids[NR_RACERS];
+	int i;
+
+	strcpy(called, unique("race"));
+	for (i = 0; i < NR_RACERS; i++)
+		pids[i] = start(race, called);
+	for (i = 0; i < NR_RACERS; i++)
+		EXPECT_EQ(end_of(pids[i]), TEST_PASS);
+}
+
 static void test_unlink(void)
 {
 	struct shmring_options opt = { .flags = SHMRING_PERSIST };
@@ -169,8 +239,10 @@ int main(void)
 		RUN(test_lowat);
 		RUN(test_linger);
 		RUN(test_backend);
+		RUN(test_open_or_create);
 		shmring_close(holder);
 	}
 	RUN(test_unlink);
+	RUN(test_race);
 	return finish();
 }

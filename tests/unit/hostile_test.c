@@ -373,6 +373,24 @@ static void garbage_is_read_within_bounds(void **state)
 	assert_true(refused > 400);	/* does not go well for long */
 }
 
+/* Whatever the other side writes, it is between nothing and all of the ring. */
+static void used_stays_within_the_ring(void **state)
+{
+	static const uint64_t false_by[] = { 1, 8, 4096, 1ull << 32, 1ull << 62, 1ull << 63 };
+	struct rig *rig = *state;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(false_by); i++) {
+		rig->producer->head = rig->start + rig->capacity + false_by[i];
+		rig->consumer->tail = rig->start;
+		assert_true(shmring_used(&rig->c) == (false_by[i] >> 63 ? 0 : rig->capacity));
+		assert_int_equal(shmring_used(&rig->c) + shmring_space_left(&rig->c), rig->capacity);
+		rig->producer->head = rig->start;
+		rig->consumer->tail = rig->start + false_by[i];
+		assert_int_equal(shmring_used(&rig->p), 0);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -393,6 +411,7 @@ int main(void)
 		cmocka_unit_test(position_off_its_alignment_is_refused),
 		cmocka_unit_test(positions_further_apart_than_the_ring_are_refused),
 		cmocka_unit_test(garbage_is_read_within_bounds),
+		cmocka_unit_test(used_stays_within_the_ring),
 	};
 
 	return run_at_every_start("hostile", tests, ARRAY_SIZE(tests));

@@ -79,6 +79,26 @@ static void name_of_the_killed_is_taken_by_one(void **state)
 	assert_false(is_named());
 }
 
+/* Not there when it is looked for, and there when it is to be made: so it is looked for again. */
+static void name_that_comes_in_between_is_opened(void **state)
+{
+	const struct shmring_options opt = { .backend = SHMRING_MEMFD, .role = SHMRING_CONSUMER,
+					     .flags = SHMRING_OPEN_OR_CREATE };
+	struct shmring_info info = SHMRING_INFO_INIT;
+	struct shmring *r;
+
+	(void)state;
+	leave_debris();
+	before_next_lock(ring_of_that_name_is_made);
+	assert_int_equal(shmring_create(&r, name(), &opt), 0);
+	assert_int_equal(shmring_get_info(r, &info), 0);
+	assert_int_equal(info.created, 0);
+	assert_int_equal(info.producer_state, SHMRING_PEER_LIVE);
+	shmring_close(r);
+	shmring_close(ring);
+	assert_false(is_named());
+}
+
 /* The name changes hands after the look at its file: the new ring's name must stay. */
 static void name_changes_hands(void)
 {
@@ -259,6 +279,7 @@ int main(void)
 		TEST(name_of_the_killed_can_be_taken),
 		TEST(name_of_the_killed_goes_when_it_is_looked_for),
 		TEST(name_of_the_killed_is_taken_by_one),
+		TEST(name_that_comes_in_between_is_opened),
 		TEST(name_that_changed_hands_stays),
 		TEST(last_holder_takes_the_name_away_however_it_came),
 		TEST(create_that_is_too_late_leaves_the_others_the_name),
