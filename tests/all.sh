@@ -157,6 +157,8 @@ system_m32() {
 		make -s -C libuser CC="$cc" O="$lib" "$lib/libshmring.a" &&
 		make -s -C tests/system STATIC=1 O=../../build/tests/system-m32 \
 			LIB="$lib/libshmring.a" CC="$cc" CXX="${cc/#gcc/g++}" &&
+		make -s -C tools STATIC=1 O=../build/tests/system-m32/tools LIBO="$lib" \
+			CC="$cc" CXX="${cc/#gcc/g++}" &&
 		make -s lib && make -s -C tests/system STATIC=1 O=../../build/tests/system-static &&
 		cp -rT build/tests/system-static/examples build/tests/system-m32/native &&
 		cp tests/system/mixed.sh build/tests/system-m32/lib_mixed &&

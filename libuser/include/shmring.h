@@ -641,11 +641,11 @@ __SHMRING_INLINE size_t shmring_slot_stride(const struct shmring *r)
  * How many slots, of @max, are in @avail bytes. Those are at most a ring's, and so is
  * @max where it is multiplied: no overflow.
  */
-__SHMRING_INLINE uint64_t __shmring_count_slots(uint64_t max, uint64_t avail, uint64_t stride)
+__SHMRING_INLINE size_t __shmring_count_slots(uint64_t max, uint64_t avail, uint64_t stride)
 {
 	if (__shmring_unlikely(max > avail || max * stride > avail))
-		return avail / stride;
-	return max;
+		return (size_t)(avail / stride);
+	return (size_t)max;
 }
 
 /*

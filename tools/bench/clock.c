@@ -113,10 +113,10 @@ static size_t bucket_of(uint64_t ns)
 	unsigned int top;
 
 	if (ns < 1u << EXACT_BITS)
-		return ns;
+		return (size_t)ns;
 	top = 63u - (unsigned int)__builtin_clzll(ns);
 	return (1u << EXACT_BITS) + ((size_t)(top - EXACT_BITS) << STEPS_BITS) +
-	       ((ns >> (top - STEPS_BITS)) & ((1u << STEPS_BITS) - 1));
+	       (size_t)((ns >> (top - STEPS_BITS)) & ((1u << STEPS_BITS) - 1));
 }
 
 static double value_of(size_t bucket)

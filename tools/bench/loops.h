@@ -20,7 +20,9 @@
 #define SETTLE_NS	20000000u
 #define SLEEP_FROM	50000u	/* ns: pauses worth a sleep. Timers are no finer. */
 
+#if defined(__x86_64__)
 __extension__ typedef unsigned __int128 bench_u128;
+#endif
 
 /* ns since clock_init(). In a guest, a system's clock may cost as much as a message. */
 BENCH_INLINE uint64_t bench_now(void)

@@ -75,7 +75,7 @@ int slots_attach(const struct contender *c, void *channels, struct bench *b)
 		end[i].s = slots_channel(channels, b, i ? !b->side : b->side);
 		end[i].nr = b->capacity / b->size;
 		end[i].size = b->size;
-		end[i].bytes = end[i].nr * b->size;
+		end[i].bytes = (size_t)end[i].nr * b->size;
 	}
 	end[0].limit = end[0].nr;
 	b->tx = &end[0];
