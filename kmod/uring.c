@@ -64,7 +64,7 @@ static void finish(struct uring_wait *w, int ret, unsigned int issue_flags)
 }
 
 /* Bytes from where this side is now, which may have gone on meanwhile, to @position. */
-static s64 bytes_to(const struct shmring_file *sf, u64 position)
+static s64 bytes_to(struct shmring_file *sf, u64 position)
 {
 	u64 own = shmring_own_position(sf);
 

@@ -67,7 +67,8 @@ struct shmring_private {
 	void *base;		/* the mapping */
 	size_t size;		/* and its bytes */
 	size_t lowat;		/* bytes; see shmring_set_lowat() */
-	uint64_t poll_bytes;	/* kmod: of the last SET_LOWAT */
+	uint64_t poll_bytes;	/* kmod: of the last SET_LOWAT ... */
+	uint64_t poll_held;	/* ... and how many of them the consumer held */
 	uint64_t linger;	/* ns; see shmring_set_linger() */
 	enum shmring_policy policy;
 	struct shmring_spin spin;
@@ -120,6 +121,9 @@ struct shmring_backend {
 	 * from this side's public position. NULL: there is nothing to do.
 	 */
 	void (*arm_poll)(struct shmring *r, uint64_t bytes);
+
+	/* The consumer has given back what it held. NULL: @bytes of arm_poll() still hold. */
+	void (*released)(struct shmring *r);
 	int (*poll_fd)(struct shmring *r);			/* a descriptor */
 	int (*grant)(const struct shmring_private *p, enum shmring_role role);	/* a descriptor */
 	int (*info)(const struct shmring *r, struct shmring_info *info);

@@ -40,7 +40,7 @@ static inline void cpu_relax(void)
 /* --------------------------------------------------------------- spinning */
 
 /* Where no wake-up comes at a death: look now and then whether the peer lives. */
-static void check_peer(struct shmring *r, uint64_t now)
+void shmring_check_peer(struct shmring *r, uint64_t now)
 {
 	struct shmring_private *p = r->priv;
 
@@ -105,7 +105,7 @@ static int spin_for(struct shmring *r, struct shmring_want *want, uint64_t budge
 		if (yielded)
 			spin->yield_helps = yielded = false;
 		now = shmring_now();
-		check_peer(r, now);
+		shmring_check_peer(r, now);
 		shmring_announce(r, want);
 		shmring_note_cpu(r);
 		yields = spin->alone || r->priv->crowded || (forever && spin->yield_helps);
@@ -224,7 +224,7 @@ static int look_now_and_then(struct shmring *r, struct shmring_want *want, uint6
 	pthread_sigmask(SIG_BLOCK, &all, &before);
 	do {
 		paused = ppoll(NULL, 0, &pause, &before) < 0 ? -EINTR : 0;
-		check_peer(r, shmring_now());
+		shmring_check_peer(r, shmring_now());
 		ret = shmring_look(r, want);
 		if (!ret)
 			ret = paused;
@@ -264,7 +264,7 @@ static int refuse_to_wait(struct shmring *r, struct shmring_want *want)
 
 	if (ret)
 		return ret;
-	check_peer(r, shmring_now());
+	shmring_check_peer(r, shmring_now());
 	if (!want->drain)	/* that needs no space */
 		shmring_announce(r, want);
 	if (r->priv->backend->arm_poll)
@@ -305,11 +305,6 @@ static int wait_for(struct shmring *r, struct shmring_want *want, const struct s
 	return ret < 0 ? ret : 0;
 }
 
-static int check_wait(const struct shmring *r, const struct shmring_wait *w)
-{
-	return w && w->min_bytes > r->capacity ? -EINVAL : shmring_check_wait(w);
-}
-
 /*
  * Count an -EBADMSG once an endpoint, where both sides and the kernel see it. The kernel may
  * have found what the library cannot see; from then on the ring is not used.
@@ -333,7 +328,7 @@ static int count_refusal(struct shmring *r, int ret)
 int shmring_wait_data(struct shmring *r, const struct shmring_wait *w)
 {
 	struct shmring_want want = { .bytes = w && w->min_bytes ? w->min_bytes : 1 };
-	int ret = check_wait(r, w);
+	int ret = shmring_check_wait_of(r, w);
 
 	if (r->role != SHMRING_CONSUMER)
 		return -EBADF;
@@ -345,7 +340,7 @@ int shmring_wait_data(struct shmring *r, const struct shmring_wait *w)
 int shmring_wait_space(struct shmring *r, size_t len, const struct shmring_wait *w)
 {
 	struct shmring_want want = { 0 };
-	int ret = check_wait(r, w);
+	int ret = shmring_check_wait_of(r, w);
 
 	if (r->role != SHMRING_PRODUCER)
 		return -EBADF;
@@ -364,7 +359,7 @@ int shmring_wait_space(struct shmring *r, size_t len, const struct shmring_wait 
 int shmring_drain(struct shmring *r, const struct shmring_wait *w)
 {
 	struct shmring_want want = { .bytes = r->capacity, .mark = r->capacity, .drain = true };
-	int ret = check_wait(r, w);
+	int ret = shmring_check_wait_of(r, w);
 
 	if (r->role != SHMRING_PRODUCER)
 		return -EBADF;
@@ -376,118 +371,16 @@ int shmring_drain(struct shmring *r, const struct shmring_wait *w)
 	return count_refusal(r, wait_for(r, &want, w));
 }
 
-/* ---------------------------------------------------------------- copying */
-
-#define WATCH_SENDS	64
-#define WATCH_BYTES	16384
-
-/*
- * A producer that always finds space never waits, and so would not notice, on memfd, that its
- * consumer was killed. So it reads a coarse clock, which is cheap, every 64th send; a producer
- * that sends seldom reads it each time. A position says when to read it: a count would be one
- * more store for each message.
- */
-static __attribute__((__noinline__)) void watch(struct shmring *r, size_t len)
-{
-	struct shmring_private *p = r->priv;
-	uint64_t now, step = WATCH_SENDS * __shmring_footprint(r, len);
-	struct timespec ts;
-
-	if (r->role != SHMRING_PRODUCER)
-		return;
-	if (!p->backend->check_peer) {
-		r->p.watch_at = UINT64_MAX;
-		return;
-	}
-	clock_gettime(CLOCK_MONOTONIC_COARSE, &ts);
-	now = (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
-	if (now - p->watched >= SHMRING_CHECK_NS / WATCH_SENDS)
-		step = 0;
-	r->p.watch_at = r->p.head + (step < WATCH_BYTES ? step : WATCH_BYTES);
-	p->watched = now;
-	check_peer(r, now);
-}
-
-/* The rest of shmring_send(), kept out of the way of a message for which there is space. */
-static __attribute__((__noinline__)) void *
-reserve_slowly(struct shmring *r, size_t len, const struct shmring_wait *w, int *error)
-{
-	void *to;
-
-	if (r->p.head >= r->p.watch_at)
-		watch(r, len);
-	while (!(to = shmring_reserve(r, len))) {
-		*error = shmring_wait_space(r, len, w);
-		if (*error)
-			return NULL;
-	}
-	return to;
-}
-
-/* The same for shmring_recv(). */
-static __attribute__((__noinline__)) const void *
-peek_slowly(struct shmring *r, size_t *len, const struct shmring_wait *w, int *error)
-{
-	const void *from;
-
-	while (!(from = shmring_peek(r, len))) {
-		*error = shmring_wait_data(r, w);
-		if (*error)
-			return NULL;
-	}
-	return from;
-}
-
-ssize_t shmring_send(struct shmring *r, const void *buf, size_t len,
-		     const struct shmring_wait *w)
-{
-	int ret = check_wait(r, w);
-	void *to;
-
-	if (ret)
-		return ret;
-	to = __shmring_unlikely(r->p.head >= r->p.watch_at) ? NULL : shmring_reserve(r, len);
-	if (__shmring_unlikely(!to)) {
-		to = reserve_slowly(r, len, w, &ret);
-		if (!to)
-			return ret;
-	}
-	if (len)
-		memcpy(to, buf, len);
-	ret = shmring_commit(r, len);
-	return ret ? ret : (ssize_t)len;
-}
-
-ssize_t shmring_recv(struct shmring *r, void *buf, size_t size,
-		     const struct shmring_wait *w)
-{
-	const void *from;
-	size_t len;
-	int ret = check_wait(r, w);
-
-	if (ret)
-		return ret;
-	from = shmring_peek(r, &len);
-	if (__shmring_unlikely(!from)) {
-		from = peek_slowly(r, &len, w, &ret);
-		if (!from)
-			return ret;
-	}
-	if (len > size)
-		return -EMSGSIZE;
-	if (len)
-		memcpy(buf, from, len);
-	/* A release alone would give back what was advanced past, and leave this peeked. */
-	if (__shmring_unlikely(r->c.held))
-		shmring_advance(r);
-	ret = shmring_release(r);
-	return ret ? ret : (ssize_t)len;
-}
-
 void __shmring_wake(struct shmring *r)
 {
 	r->priv->wakes++;
 	/* A producer that never waits stores its CPU here. */
 	shmring_store_cpu(r);
 	r->priv->backend->wake(r);
+}
+
+void __shmring_released(struct shmring *r)
+{
+	if (r->priv->backend->released)
+		r->priv->backend->released(r);
 }

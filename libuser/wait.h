@@ -12,6 +12,9 @@ struct shmring_want {
 	bool announced;		/* the consumer can see what this producer wants */
 };
 
+/* wait.c */
+void shmring_check_peer(struct shmring *r, uint64_t now);
+
 /* look.c */
 int shmring_look_at_producer(struct shmring *r, uint64_t wake_at);
 uint64_t shmring_beyond_told(const struct shmring *r, uint64_t bytes);
@@ -19,6 +22,12 @@ void shmring_announce(struct shmring *r, struct shmring_want *want);
 void shmring_withdraw(struct shmring *r, const struct shmring_want *want);
 __u32 shmring_store_cpu(struct shmring *r);
 void shmring_note_cpu(struct shmring *r);
+
+/* 0, or why the wait @w of @r is refused. */
+static inline int shmring_check_wait_of(const struct shmring *r, const struct shmring_wait *w)
+{
+	return w && w->min_bytes > r->capacity ? -EINVAL : shmring_check_wait(w);
+}
 
 static inline bool shmring_is_gone(const uint32_t *state)
 {

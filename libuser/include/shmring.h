@@ -460,6 +460,9 @@ uint64_t shmring_deadline(uint64_t ns);
 /* Wake the other side; shmring_publish() and shmring_release() call it. */
 void __shmring_wake(struct shmring *r);
 
+/* What was held has been given back; shmring_release() calls it. */
+void __shmring_released(struct shmring *r);
+
 /* -------------------------------------------------------------- fast path */
 
 /*
@@ -907,6 +910,7 @@ void __shmring_release_held(struct shmring *r)
 
 	r->c.held = 0;
 	__shmring_give_back(r, old, r->c.tail);
+	__shmring_released(r);
 }
 
 /*

@@ -306,6 +306,16 @@ static void kmod_arm_poll(struct shmring *r, uint64_t bytes)
 
 	if (r->priv->poll_bytes != bytes && !call(r->priv->fd, SHMRING_IOC_SET_LOWAT, &l))
 		r->priv->poll_bytes = bytes;
+	r->priv->poll_held = r->c.held;
+}
+
+/* The module counts from the tail, which has gone on. */
+static void kmod_released(struct shmring *r)
+{
+	struct shmring_private *p = r->priv;
+
+	if (p->poll_held)
+		kmod_arm_poll(r, p->poll_bytes > p->poll_held ? p->poll_bytes - p->poll_held : 1);
 }
 
 static int kmod_poll_fd(struct shmring *r)
@@ -384,6 +394,7 @@ const struct shmring_backend shmring_backend_kmod = {
 	.wait_peer = kmod_wait_peer,
 	.wake = kmod_wake,
 	.arm_poll = kmod_arm_poll,
+	.released = kmod_released,
 	.poll_fd = kmod_poll_fd,
 	.grant = kmod_grant,
 	.info = kmod_info,

@@ -68,7 +68,7 @@ break_by() {
 	stage-beyond-reserved) edit='s/ || need > r->p.end - r->p.head//' ;;
 	step-too-far) edit='s/tail = r->c.end;/tail = r->c.end + 8;/' ;;
 	stale-peek) edit='/for good: nothing/{n;d}' ;;
-	size-unchecked) file=$2/wait.c edit='s/len > size/0/' ;;
+	size-unchecked) file=$2/copy.c edit='s/len > size/0/' ;;
 	misaligned) file=$2/ring.c edit='s/(r->p.head | r->c.tail) % SHMRING_ALIGN/0/' ;;
 	esac
 	cp "$file" "$file.right"

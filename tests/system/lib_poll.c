@@ -177,6 +177,31 @@ static void test_end(enum shmring_role role, bool by_kill)
 }
 
 /* Ready for what shmring_create() was told, and not before. */
+/*
+ * A consumer is refused while it holds what it has read, and then gives that back: it polls
+ * for the next message, however small, and not for as much more as it held.
+ */
+static void test_release_after_refusal(void)
+{
+	struct pair pair = make_pair(page_size(), 0);
+	struct pollfd p = { .fd = shmring_poll_fd(pair.c), .events = POLLIN };
+	size_t len;
+	int i;
+
+	for (i = 0; i < 3; i++) {
+		send_number(pair.p, (uint64_t)i);
+		CHECK(shmring_peek(pair.c, &len));
+		CHECK_EQ(shmring_advance(pair.c), 0);
+	}
+	CHECK_EQ(shmring_wait_data(pair.c, &nowait), -EAGAIN);
+	CHECK_EQ(shmring_release(pair.c), 0);
+	EXPECT_EQ(poll(&p, 1, 0), 0);
+	send_number(pair.p, 3);
+	EXPECT_EQ(poll(&p, 1, 10000), 1);
+	EXPECT_EQ(receive_number(pair.c), 3);
+	close_pair(&pair);
+}
+
 static void test_lowat(void)
 {
 	const struct shmring_options opt = { .lowat = 100, .role = SHMRING_CONSUMER,
@@ -208,6 +233,7 @@ int main(void)
 	context("ping-pong by edge-triggered epoll");
 	test_ping_pong(wait_by_epoll_edge);
 	RUN(test_lowat);
+	RUN(test_release_after_refusal);
 	RUN(test_stream);
 	test_end(SHMRING_PRODUCER, false);
 	test_end(SHMRING_PRODUCER, true);
