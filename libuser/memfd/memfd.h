@@ -10,6 +10,7 @@
 #ifndef SHMRING_MEMFD_H
 #define SHMRING_MEMFD_H
 
+#include <sys/stat.h>
 #include <time.h>
 
 #include "../backend.h"
@@ -113,15 +114,25 @@ int shmring_memfd_wait_peer(struct shmring *r, uint64_t deadline);
 void shmring_memfd_arm_poll(struct shmring *r, uint64_t bytes);
 int shmring_memfd_poll_fd(struct shmring *r);
 
-/* file.c */
+/* name.c */
+static inline bool is_same_file(const struct stat *a, const struct stat *b)
+{
+	return a->st_ino == b->st_ino && a->st_dev == b->st_dev;
+}
+
 void shmring_memfd_path(char path[PATH_SIZE], const char *name);
+int shmring_memfd_open_path(const char *path);
+int shmring_memfd_link(const char *from, const char *path);
+int shmring_memfd_find(const char *path);
+int shmring_memfd_unlink(const char *name);
+void shmring_memfd_remove_name(struct shmring_private *p);
+
+/* file.c */
 int shmring_memfd_create(struct shmring_private *p, const char *name,
 			 const struct shmring_options *opt);
 int shmring_memfd_open(struct shmring_private *p, const char *name, enum shmring_role role);
 int shmring_memfd_adopt(struct shmring_private *p, int fd);
-int shmring_memfd_unlink(const char *name);
 int shmring_memfd_geometry(const struct shmring_private *p, uint64_t *capacity,
 			   uint32_t *slot_size);
-void shmring_memfd_remove_name(struct shmring_private *p);
 
 #endif /* SHMRING_MEMFD_H */

@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: MIT
+/* Names in /dev/shm: giving them to files, finding files by them, taking them away. */
+#define _GNU_SOURCE 1
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "memfd.h"
+
+#define SHM_PREFIX	"/dev/shm/shmring."
+
+void shmring_memfd_path(char path[PATH_SIZE], const char *name)
+{
+	snprintf(path, PATH_SIZE, SHM_PREFIX "%s", name);
+}
+
+/*
+ * What has the name: not by way of a link, and without waiting for a FIFO's other end.
+ * -EPROTO: a link, a folder, a socket, or a file with a lease, which no ring is.
+ */
+int shmring_memfd_open_path(const char *path)
+{
+	int fd = kept_fd(open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
+
+	return fd == -ELOOP || fd == -EISDIR || fd == -ENXIO || fd == -EAGAIN ? -EPROTO : fd;
+}
+
+static bool is_name_of(int fd, const char *path)
+{
+	struct stat ours, named;
+
+	return !fstat(fd, &ours) && !lstat(path, &named) && is_same_file(&ours, &named);
+}
+
+/* Other files are not ours to lock, to write to, or to clean up after. */
+static bool is_ring(int fd)
+{
+	struct stat st;
+	__u32 magic;
+
+	return !fstat(fd, &st) && S_ISREG(st.st_mode) &&
+	       pread(fd, &magic, sizeof(magic), offsetof(struct shmring_status, magic)) ==
+	       sizeof(magic) && magic == SHMRING_MAGIC;
+}
+
+/*
+ * Is this the file of a named ring whose holders have all been killed, so that none has
+ * removed it? If so, the file stays locked until @fd is closed: no other process can remove
+ * it or become a holder of it.
+ */
+static bool is_debris(int fd)
+{
+	struct stat st;
+
+	return is_ring(fd) && !fstat(fd, &st) && !(st.st_mode & S_ISVTX) &&
+	       !shmring_memfd_lock(fd, LOCK_HOLDERS, F_WRLCK, F_OFD_SETLK);
+}
+
+/*
+ * Remove the name, if it is still this file's and not another ring's by now. Every process
+ * that removes a name takes the file's lock, or the name could change hands after the check.
+ * Gives up LOCK_HOLDERS, too: a forked child may keep the description for longer.
+ */
+static int remove_name_of(uint64_t patience, int fd, const char *path)
+{
+	int ret = shmring_memfd_lock_within(patience, fd, LOCK_NAME, F_WRLCK);
+
+	if (ret)
+		return ret;
+	if (!is_name_of(fd, path))
+		ret = -ENOENT;
+	else if (unlink(path))
+		ret = -errno;
+	shmring_memfd_lock(fd, LOCK_NAME, F_UNLCK, F_OFD_SETLK);
+	shmring_memfd_lock(fd, LOCK_HOLDERS, F_UNLCK, F_OFD_SETLK);
+	return ret;
+}
+
+/* If another process is removing the name, wait for it. Is the name gone? */
+static bool has_lost_its_name(int fd, const char *path)
+{
+	if (shmring_memfd_lock(fd, LOCK_HOLDERS, F_RDLCK, F_OFD_GETLK) > 0)
+		shmring_memfd_lock_within(SETUP_PATIENCE, fd, LOCK_HOLDERS, F_RDLCK);
+	return !is_name_of(fd, path);
+}
+
+/* Remove what was left under this name by killed holders. 0: try again. */
+static int remove_debris(const char *path)
+{
+	int fd = shmring_memfd_open_path(path);
+	int ret;
+
+	if (fd < 0)
+		return fd == -ENOENT ? 0 : -EEXIST;
+	if (is_debris(fd))
+		ret = remove_name_of(SETUP_PATIENCE, fd, path);
+	else
+		ret = is_ring(fd) && has_lost_its_name(fd, path) ? 0 : -EEXIST;
+	close(fd);
+	return !ret || ret == -ENOENT ? 0 : -EEXIST;
+}
+
+int shmring_memfd_link(const char *from, const char *path)
+{
+	int ret = 0;
+
+	while (!ret && linkat(AT_FDCWD, from, AT_FDCWD, path, AT_SYMLINK_FOLLOW))
+		ret = errno == EEXIST ? remove_debris(path) : -errno;
+	return ret;
+}
+
+/*
+ * A descriptor of the ring of that name. -EPROTO: the file is none of a ring; -EACCES: it is
+ * debris that the caller may not remove.
+ */
+int shmring_memfd_find(const char *path)
+{
+	int fd = shmring_memfd_open_path(path), ret = 0;
+
+	if (fd < 0)
+		return fd;
+	if (!is_ring(fd)) {
+		ret = -EPROTO;
+	} else if (is_debris(fd)) {
+		ret = remove_name_of(SETUP_PATIENCE, fd, path);
+		/* What cannot be removed cannot be made anew either. */
+		ret = !ret || ret == -ENOENT ? -ENOENT : -EACCES;
+	}
+	if (!ret)
+		return fd;
+	close(fd);
+	return ret;
+}
+
+int shmring_memfd_unlink(const char *name)
+{
+	char path[PATH_SIZE];
+	int fd, ret;
+
+	shmring_memfd_path(path, name);
+	fd = shmring_memfd_open_path(path);
+	if (fd >= 0 && is_ring(fd))
+		ret = remove_name_of(SETUP_PATIENCE, fd, path);
+	else	/* Perhaps no right to the file, but to its name. */
+		ret = !unlink(path) ? 0 : errno == EISDIR ? -EPERM : -errno;
+	if (fd >= 0)
+		close(fd);
+	return ret;
+}
+
+/* The last holder removes the name, if it is still this file's. */
+void shmring_memfd_remove_name(struct shmring_private *p)
+{
+	char path[PATH_SIZE];
+
+	if (!*p->name || p->persists || p->lock_fd < 0 ||
+	    shmring_memfd_lock(p->lock_fd, LOCK_HOLDERS, F_WRLCK, F_OFD_SETLK))
+		return;
+	shmring_memfd_path(path, p->name);
+	remove_name_of(CLOSE_PATIENCE, p->lock_fd, path);
+}
+
+/*
+ * Does a live ring of the caller's or of root's have this name? A file that the caller may
+ * not open counts by its owner alone.
+ */
+bool shmring_memfd_has(const char *name)
+{
+	char path[PATH_SIZE];
+	struct stat st;
+	bool ret;
+	int fd;
+
+	shmring_memfd_path(path, name);
+	if (lstat(path, &st) || !S_ISREG(st.st_mode) || (st.st_uid && st.st_uid != geteuid()))
+		return false;
+	fd = shmring_memfd_open_path(path);
+	if (fd < 0)
+		return errno != ENOENT;
+	ret = is_ring(fd) && !is_debris(fd);
+	close(fd);
+	return ret;
+}
