@@ -38,7 +38,14 @@ int shmring_memfd_lock(int fd, off_t byte, short type, int command)
 	if (ret < 0)
 		return errno == EAGAIN || errno == EACCES ? -EBUSY :
 		       errno == ENOLCK ? -ENOMEM : -errno;
-	return command == F_OFD_GETLK ? l.l_type != F_UNLCK : 0;
+	if (command != F_OFD_GETLK || l.l_type == F_UNLCK)
+		return 0;
+	return l.l_type == F_WRLCK ? HELD_EXCLUSIVE : HELD_SHARED;
+}
+
+void shmring_memfd_nap(void)
+{
+	nanosleep(&(struct timespec){ .tv_nsec = RETRY_NS }, NULL);
 }
 
 static int try_for(uint64_t patience, int fd, off_t byte, short type, int command)
@@ -49,7 +56,7 @@ static int try_for(uint64_t patience, int fd, off_t byte, short type, int comman
 	while ((ret = shmring_memfd_lock(fd, byte, type, command)) == -EBUSY) {
 		if (shmring_now() >= end)
 			return -ETIMEDOUT;
-		nanosleep(&(struct timespec){ .tv_nsec = RETRY_NS }, NULL);
+		shmring_memfd_nap();
 	}
 	return ret;
 }

@@ -78,14 +78,17 @@ static inline int kept_fd(int fd)
 #define CLOSE_PATIENCE	20000000ull
 
 /*
- * lock.c: @byte of the file, F_OFD_SETLK and so on; GETLK: 1 if another has it. -EBUSY: it
- * is taken; -ETIMEDOUT: for so long.
+ * lock.c: @byte of the file, F_OFD_SETLK and so on; GETLK: how another process holds it, 0 if
+ * none does. -EBUSY: it is taken; -ETIMEDOUT: for so long.
  */
+enum { HELD_SHARED = 1, HELD_EXCLUSIVE };
+
 int shmring_memfd_lock(int fd, off_t byte, short type, int command);
 int shmring_memfd_lock_within(uint64_t patience, int fd, off_t byte, short type);
 int shmring_memfd_lock_change(uint64_t patience, const struct shmring_private *p);
 void shmring_memfd_unlock_change(const struct shmring_private *p);
 off_t shmring_memfd_role_byte(enum shmring_role role, uint32_t epoch);
+void shmring_memfd_nap(void);	/* before the next try */
 void shmring_memfd_know_oneself(struct shmring_private *p);
 bool shmring_memfd_alive(const struct shmring_private *p, enum shmring_role role, uint32_t epoch,
 			 const struct owner *owner);

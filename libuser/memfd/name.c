@@ -111,6 +111,22 @@ int shmring_memfd_link(const char *from, const char *path)
 }
 
 /*
+ * Debris that the caller cannot remove may be no debris: a side that closes the ring has given
+ * up its lock, and removes the name next.
+ */
+static bool is_being_closed(int fd, const char *path)
+{
+	const uint64_t end = shmring_now() + CLOSE_PATIENCE;
+
+	while (is_name_of(fd, path)) {
+		if (shmring_now() >= end)
+			return false;
+		shmring_memfd_nap();
+	}
+	return true;
+}
+
+/*
  * A descriptor of the ring of that name. -EPROTO: the file is none of a ring; -EACCES: it is
  * debris that the caller may not remove.
  */
@@ -125,7 +141,7 @@ int shmring_memfd_find(const char *path)
 	} else if (is_debris(fd)) {
 		ret = remove_name_of(SETUP_PATIENCE, fd, path);
 		/* What cannot be removed cannot be made anew either. */
-		ret = !ret || ret == -ENOENT ? -ENOENT : -EACCES;
+		ret = !ret || ret == -ENOENT || is_being_closed(fd, path) ? -ENOENT : -EACCES;
 	}
 	if (!ret)
 		return fd;
@@ -149,13 +165,32 @@ int shmring_memfd_unlink(const char *name)
 	return ret;
 }
 
+/*
+ * Is no other process a holder? If so, the file stays locked, as by is_debris(). This process
+ * gives up its own lock first. Two holders that close at the same time would otherwise each
+ * find the lock of the other one, and both would leave the name behind. An exclusive lock is
+ * that of a process which checks for debris: it does not have to remove the name, so wait.
+ */
+static bool is_last_holder(int fd)
+{
+	const uint64_t end = shmring_now() + CLOSE_PATIENCE;
+
+	shmring_memfd_lock(fd, LOCK_HOLDERS, F_UNLCK, F_OFD_SETLK);
+	while (shmring_memfd_lock(fd, LOCK_HOLDERS, F_WRLCK, F_OFD_SETLK)) {
+		if (shmring_memfd_lock(fd, LOCK_HOLDERS, F_WRLCK, F_OFD_GETLK) == HELD_SHARED ||
+		    shmring_now() >= end)
+			return false;
+		shmring_memfd_nap();
+	}
+	return true;
+}
+
 /* The last holder removes the name, if it is still this file's. */
 void shmring_memfd_remove_name(struct shmring_private *p)
 {
 	char path[PATH_SIZE];
 
-	if (!*p->name || p->persists || p->lock_fd < 0 ||
-	    shmring_memfd_lock(p->lock_fd, LOCK_HOLDERS, F_WRLCK, F_OFD_SETLK))
+	if (!*p->name || p->persists || p->lock_fd < 0 || !is_last_holder(p->lock_fd))
 		return;
 	shmring_memfd_path(path, p->name);
 	remove_name_of(CLOSE_PATIENCE, p->lock_fd, path);

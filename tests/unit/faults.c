@@ -15,7 +15,7 @@
 static int refused;
 static const char *device;
 static bool no_space, interrupts, interrupted_last;
-static void (*before_lock)(void), (*before_name)(void);
+static void (*before_lock)(void), (*before_name)(void), (*after_refusal)(void), (*before_nap)(void);
 static uint64_t *skipped;
 static unsigned int to_skip;
 static unsigned int countdown, blocking_locks;
@@ -74,6 +74,16 @@ void before_name_lock(void (*fn)(void))
 	before_name = fn;
 }
 
+void after_next_refusal(void (*fn)(void))
+{
+	after_refusal = fn;
+}
+
+void before_next_nap(void (*fn)(void))
+{
+	before_nap = fn;
+}
+
 void skip_sleeps(uint64_t *until, unsigned int n)
 {
 	skipped = until;
@@ -121,6 +131,7 @@ WRAP(ssize_t, -1, pread, (int fd, void *buf, size_t n, off_t at), (fd, buf, n, a
 WRAP(ssize_t, -1, pwrite, (int fd, const void *buf, size_t n, off_t at), (fd, buf, n, at))
 WRAP(int, -1, linkat, (int from, const char *old, int to, const char *new, int flags),
      (from, old, to, new, flags))
+WRAP(int, -1, unlink, (const char *path), (path))
 WRAP(int, -1, inotify_init1, (int flags), (flags))
 WRAP(int, -1, inotify_add_watch, (int fd, const char *path, unsigned int mask), (fd, path, mask))
 
@@ -189,6 +200,7 @@ int __wrap_fcntl(int fd, int command, ...)
 	void *arg;
 	bool unlocks;
 	va_list ap;
+	int ret;
 
 	va_start(ap, command);
 	arg = va_arg(ap, void *);
@@ -198,7 +210,22 @@ int __wrap_fcntl(int fd, int command, ...)
 		return -1;
 	/* To give up a lock is never refused. */
 	unlocks = command == F_OFD_SETLK && ((struct flock *)arg)->l_type == F_UNLCK;
-	return !unlocks && fault(is_lock(command) ? "lock" : "fcntl") ? -1 : __real_fcntl(fd, command, arg);
+	if (!unlocks && fault(is_lock(command) ? "lock" : "fcntl"))
+		return -1;
+	ret = __real_fcntl(fd, command, arg);
+	if (ret < 0 && errno == EAGAIN && is_lock(command)) {
+		run_once(&after_refusal);
+		errno = EAGAIN;
+	}
+	return ret;
+}
+
+int __real_nanosleep(const struct timespec *time, struct timespec *left);
+int __wrap_nanosleep(const struct timespec *time, struct timespec *left);
+int __wrap_nanosleep(const struct timespec *time, struct timespec *left)
+{
+	run_once(&before_nap);
+	return __real_nanosleep(time, left);
 }
 
 /* True: this sleep is not to be. */

@@ -39,6 +39,12 @@ void before_next_lock(void (*fn)(void));
 /* The same, before the next lock of a file that is to lose its name. */
 void before_name_lock(void (*fn)(void));
 
+/* The same, after the next exclusive lock that is refused as another process has it. */
+void after_next_refusal(void (*fn)(void));
+
+/* The same, before the next nap between two tries. */
+void before_next_nap(void (*fn)(void));
+
 /*
  * The next @n sleeps on a futex time out at once, and the one after them is interrupted;
  * @until: when each would have ended, ns. Later ones are what they always are.

@@ -25,6 +25,7 @@ static const struct ending {
 	{ "open", { EACCES, EROFS, ENOENT, EMFILE, ENFILE, ENOMEM } },
 	{ "memfd_create", { EMFILE, ENFILE, ENOMEM } },
 	{ "linkat", { EACCES, EROFS, ENOSPC, ENOMEM } },
+	{ "unlink", { EACCES, EPERM, EROFS, ENOMEM } },
 	{ "fcntl", { EMFILE, ENOMEM } },
 	{ "lock", { ENOLCK, ENOMEM } },
 	{ "fchmod", { EROFS, ENOMEM } },

@@ -2,34 +2,16 @@
 /* The memfd backend: locks of its files that another process holds, and does not give up. */
 #include "memfd_rig.h"
 
-#include <fcntl.h>
-#include <stdio.h>
 #include <unistd.h>
 
 #include "faults.h"
-
-enum { HOLDERS, CHANGE, NAME, NR_BYTES };
-
-/* As any user may do that may open the file. */
-static int lock_byte(off_t byte)
-{
-	struct flock l = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = byte, .l_len = 1 };
-	char path[SHMRING_NAME_MAX + 32];
-	int fd;
-
-	snprintf(path, sizeof(path), "/dev/shm/shmring.%s", name());
-	fd = open(path, O_RDWR | O_CLOEXEC);
-	assert_true(fd >= 0);
-	assert_int_equal(fcntl(fd, F_OFD_SETLK, &l), 0);
-	return fd;
-}
 
 /* Each call, with each of the bytes locked: its result, within a second or two. */
 static void lock_of_another_keeps_nobody_for_long(void **state)
 {
 	static const struct {
 		int (*call)(struct shmring **r);
-		int want[NR_BYTES];
+		int want[3];
 	} cases[] = {
 		{ create_named, { -EEXIST, -EEXIST, -EEXIST } },
 		{ attach_by_name, { -ETIMEDOUT, -ETIMEDOUT, 0 } },
@@ -45,7 +27,7 @@ static void lock_of_another_keeps_nobody_for_long(void **state)
 	shmring_close(persistent_ring());
 	alarm(60);	/* it was for ever */
 	for (i = 0; i < ARRAY_SIZE(cases); i++) {
-		for (byte = 0; byte < NR_BYTES; byte++) {
+		for (byte = 0; byte < (off_t)ARRAY_SIZE(cases[i].want); byte++) {
 			fd = lock_byte(byte);
 			start = shmring_deadline(0);
 			ret = cases[i].call(&r);
@@ -57,7 +39,7 @@ static void lock_of_another_keeps_nobody_for_long(void **state)
 			close(fd);
 		}
 	}
-	fd = lock_byte(NAME);
+	fd = lock_byte(NAME_BYTE);
 	assert_int_equal(shmring_unlink(name()), -ETIMEDOUT);
 	close(fd);
 	assert_int_equal(shmring_unlink(name()), 0);
@@ -90,8 +72,8 @@ static uint64_t time_of_close(void)
 	uint64_t took;
 
 	assert_int_equal(shmring_attach_fd(&c, shmring_fd(p), SHMRING_CONSUMER), 0);
-	fd = lock_byte(CHANGE);
-	name_fd = lock_byte(NAME);
+	fd = lock_byte(CHANGE_BYTE);
+	name_fd = lock_byte(NAME_BYTE);
 	took = shmring_deadline(0);
 	shmring_close(p);
 	took = shmring_deadline(0) - took;

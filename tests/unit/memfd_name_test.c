@@ -153,6 +153,95 @@ static void last_holder_takes_the_name_away_however_it_came(void **state)
 	assert_int_equal(shmring_unlink(name()), 0);
 }
 
+static void other_side_closes(void)
+{
+	shmring_close(ring);
+}
+
+/* The other side closes after this one has seen that it is still there. */
+static void two_closes_at_once_take_the_name_away(void **state)
+{
+	struct shmring *c;
+
+	(void)state;
+	ring = new_ring(name(), SHMRING_PRODUCER);
+	assert_int_equal(attach_by_name(&c), 0);
+	after_next_refusal(other_side_closes);
+	shmring_close(c);
+	assert_false(is_named());
+}
+
+/* Another process checks the file for debris just as its last holder closes it. */
+static int looker;
+
+static void look_ends(void)
+{
+	close(looker);
+}
+
+static void look_begins(void)
+{
+	looker = lock_byte(HOLDERS_BYTE);
+	before_next_nap(look_ends);
+}
+
+static bool name_goes_after_the_look(void)
+{
+	struct shmring *r = new_ring(name(), SHMRING_HANDLE);
+	bool ret;
+
+	before_next_lock(look_begins);
+	shmring_close(r);
+	before_next_nap(NULL);
+	close(looker);
+	ret = !is_named();
+	shmring_unlink(name());
+	return ret;
+}
+
+static void close_waits_for_who_looks_for_debris(void **state)
+{
+	int tries;
+
+	(void)state;
+	for (tries = 0; tries < 20; tries++)	/* it waits 20 ms: others may want the CPU */
+		if (name_goes_after_the_look())
+			break;
+	assert_true(tries < 20);
+}
+
+/* A caller that may not remove the name comes between the last two steps of a close. */
+static void name_goes(void)
+{
+	char path[SHMRING_NAME_MAX + 32];
+
+	snprintf(path, sizeof(path), "/dev/shm/shmring.%s", name());
+	assert_int_equal(unlink(path), 0);
+}
+
+static void attach_tells_a_close_from_debris(void **state)
+{
+	struct shmring *r;
+	int tries, ret = 0;
+
+	(void)state;
+	for (tries = 0; ret != -ENOENT && tries < 20; tries++) {	/* as above */
+		shmring_unlink(name());
+		leave_debris();
+		fault_in("unlink", EPERM, 1);
+		before_next_nap(name_goes);
+		ret = attach_by_name(&r);
+		assert_true(fault_happened());
+	}
+	assert_int_equal(ret, -ENOENT);
+	before_next_nap(NULL);
+
+	leave_debris();
+	fault_in("unlink", EPERM, 1);
+	assert_int_equal(attach_by_name(&r), -EACCES);
+	assert_true(is_named());
+}
+
 /* Between a ring's making and the taking of its role. */
 static void another_takes_the_role(void)
 {
@@ -282,6 +371,9 @@ int main(void)
 		TEST(name_that_comes_in_between_is_opened),
 		TEST(name_that_changed_hands_stays),
 		TEST(last_holder_takes_the_name_away_however_it_came),
+		TEST(two_closes_at_once_take_the_name_away),
+		TEST(close_waits_for_who_looks_for_debris),
+		TEST(attach_tells_a_close_from_debris),
 		TEST(create_that_is_too_late_leaves_the_others_the_name),
 		TEST(attach_waits_for_who_looks_for_debris),
 		TEST(create_waits_for_who_looks_for_debris),

@@ -2,6 +2,7 @@
 #include "memfd_rig.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -51,6 +52,19 @@ bool is_named(void)
 
 	snprintf(path, sizeof(path), "/dev/shm/shmring.%s", name());
 	return !access(path, F_OK);
+}
+
+int lock_byte(off_t byte)
+{
+	struct flock l = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = byte, .l_len = 1 };
+	char path[SHMRING_NAME_MAX + 32];
+	int fd;
+
+	snprintf(path, sizeof(path), "/dev/shm/shmring.%s", name());
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	assert_true(fd >= 0);
+	assert_int_equal(fcntl(fd, F_OFD_SETLK, &l), 0);
+	return fd;
 }
 
 struct shmring *ring;
@@ -176,6 +190,8 @@ int tidy(void **state)
 	interrupt_calls(false);
 	before_next_lock(NULL);
 	before_name_lock(NULL);
+	after_next_refusal(NULL);
+	before_next_nap(NULL);
 	skip_sleeps(NULL, 0);
 	shmring_unlink(name());
 	return 0;

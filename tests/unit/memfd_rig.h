@@ -18,6 +18,10 @@ unsigned int nr_mappings(void);
 const char *name(void);
 bool is_named(void);
 
+/* Lock a byte of its file, as any user may do that may open it. Returns a descriptor. */
+enum { HOLDERS_BYTE, CHANGE_BYTE, NAME_BYTE };
+int lock_byte(off_t byte);
+
 /* For hooks, which have no arguments. */
 extern struct shmring *ring;		/* that is there all the time */
 extern struct shmring *successor;	/* that comes in between */
