@@ -32,6 +32,7 @@ int shmring_memfd_wait_name(const char *name, enum shmring_role role, uint64_t u
 	char path[PATH_SIZE];
 	struct stat st;
 	uint64_t now;
+	ssize_t n;
 
 	(void)role;
 	shmring_memfd_path(path, name);
@@ -40,8 +41,9 @@ int shmring_memfd_wait_name(const char *name, enum shmring_role role, uint64_t u
 		if (now >= until)
 			break;
 		ret = shmring_sleep_fd(fd, fd < 0 && until - now > NAP_NS ? now + NAP_NS : until);
-		while (fd >= 0 && read(fd, events, sizeof(events)) > 0)
-			;
+		/* Once: other users may make files faster than this can read all events. */
+		n = fd >= 0 ? read(fd, events, sizeof(events)) : 0;
+		(void)n;
 	}
 	if (fd >= 0)
 		close(fd);

@@ -78,15 +78,15 @@ static int remove_name_of(uint64_t patience, int fd, const char *path)
 }
 
 /* If another process is removing the name, wait for it. Is the name gone? */
-static bool has_lost_its_name(int fd, const char *path)
+static bool has_lost_its_name(uint64_t patience, int fd, const char *path)
 {
 	if (shmring_memfd_lock(fd, LOCK_HOLDERS, F_RDLCK, F_OFD_GETLK) > 0)
-		shmring_memfd_lock_within(SETUP_PATIENCE, fd, LOCK_HOLDERS, F_RDLCK);
+		shmring_memfd_lock_within(patience, fd, LOCK_HOLDERS, F_RDLCK);
 	return !is_name_of(fd, path);
 }
 
 /* Remove what was left under this name by killed holders. 0: try again. */
-static int remove_debris(const char *path)
+static int remove_debris(uint64_t patience, const char *path)
 {
 	int fd = shmring_memfd_open_path(path);
 	int ret;
@@ -94,19 +94,29 @@ static int remove_debris(const char *path)
 	if (fd < 0)
 		return fd == -ENOENT ? 0 : -EEXIST;
 	if (is_debris(fd))
-		ret = remove_name_of(SETUP_PATIENCE, fd, path);
+		ret = remove_name_of(patience, fd, path);
 	else
-		ret = is_ring(fd) && has_lost_its_name(fd, path) ? 0 : -EEXIST;
+		ret = is_ring(fd) && has_lost_its_name(patience, fd, path) ? 0 : -EEXIST;
 	close(fd);
 	return !ret || ret == -ENOENT ? 0 : -EEXIST;
 }
 
+/*
+ * There is one end for all tries. Any user can give the name to one file after the other, and
+ * each of them may have to be waited for.
+ */
 int shmring_memfd_link(const char *from, const char *path)
 {
+	const uint64_t end = shmring_now() + SETUP_PATIENCE;
+	uint64_t now;
 	int ret = 0;
 
-	while (!ret && linkat(AT_FDCWD, from, AT_FDCWD, path, AT_SYMLINK_FOLLOW))
-		ret = errno == EEXIST ? remove_debris(path) : -errno;
+	while (!ret && linkat(AT_FDCWD, from, AT_FDCWD, path, AT_SYMLINK_FOLLOW)) {
+		if (errno != EEXIST)
+			return -errno;
+		now = shmring_now();
+		ret = now < end ? remove_debris(end - now, path) : -ETIMEDOUT;
+	}
 	return ret;
 }
 

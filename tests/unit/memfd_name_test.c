@@ -153,6 +153,43 @@ static void last_holder_takes_the_name_away_however_it_came(void **state)
 	assert_int_equal(shmring_unlink(name()), 0);
 }
 
+/* A file under the tests' name that looks like a ring's debris. */
+static void plant_file(void)
+{
+	const uint32_t magic = SHMRING_MAGIC;
+	char path[SHMRING_NAME_MAX + 32];
+	int fd;
+
+	snprintf(path, sizeof(path), "/dev/shm/shmring.%s", name());
+	unlink(path);
+	fd = open(path, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0600);
+	assert_int_equal(pwrite(fd, &magic, sizeof(magic), offsetof(struct shmring_status, magic)),
+			 sizeof(magic));
+	close(fd);
+}
+
+/* The name is another file's before each lock of the one that had it. */
+static uint64_t planted_until;
+
+static void name_changes_hands_again(void)
+{
+	plant_file();
+	if (shmring_deadline(0) < planted_until)
+		before_next_lock(name_changes_hands_again);
+}
+
+/* Any user may do that. It was for ever; here it ends after 20 s. */
+static void create_does_not_chase_a_name_for_ever(void **state)
+{
+	struct shmring *r;
+
+	(void)state;
+	plant_file();
+	planted_until = shmring_deadline(20000000000);
+	before_next_lock(name_changes_hands_again);
+	assert_int_equal(create_named(&r), -ETIMEDOUT);
+}
+
 static void other_side_closes(void)
 {
 	shmring_close(ring);
@@ -371,6 +408,7 @@ int main(void)
 		TEST(name_that_comes_in_between_is_opened),
 		TEST(name_that_changed_hands_stays),
 		TEST(last_holder_takes_the_name_away_however_it_came),
+		TEST(create_does_not_chase_a_name_for_ever),
 		TEST(two_closes_at_once_take_the_name_away),
 		TEST(close_waits_for_who_looks_for_debris),
 		TEST(attach_tells_a_close_from_debris),
