@@ -166,11 +166,29 @@ int shmring_memfd_take_role(struct shmring *r, enum shmring_role role)
 	return ret;
 }
 
-/* If another process keeps the lock, the peer notices by the role's own lock, which goes now. */
+/*
+ * Another process keeps LOCK_CHANGE: let the owner look dead, so that the peer or the next
+ * owner ends the role. The role's own lock shows that, if `unlocked` does not say that there is
+ * none; it would stay with a forked child. The process itself lives on.
+ */
+static void look_dead(struct shmring *r)
+{
+	const struct shmring_private *p = r->priv;
+	uint32_t epoch = __atomic_load_n(&half_of(r, r->role)->epoch, __ATOMIC_RELAXED);
+
+	__atomic_store_n(&owner_of(r, r->role)->unlocked, 0, __ATOMIC_SEQ_CST);
+	if (p->lock_fd >= 0)
+		shmring_memfd_lock(p->lock_fd, shmring_memfd_role_byte(r->role, epoch), F_UNLCK,
+				   F_OFD_SETLK);
+	shmring_memfd_poke(p);
+}
+
 void shmring_memfd_give_up_role(struct shmring *r)
 {
-	if (shmring_memfd_lock_change(CLOSE_PATIENCE, r->priv))
+	if (shmring_memfd_lock_change(CLOSE_PATIENCE, r->priv)) {
+		look_dead(r);
 		return;
+	}
 	end_role(r, r->role);
 	shmring_memfd_unlock_change(r->priv);
 }

@@ -98,12 +98,35 @@ static void close_does_not_wait_for_a_lock(void **state)
 	alarm(0);
 }
 
+/* The peer sees it although a child has all that the owner had, and the owner lives. */
+static void close_ends_a_role_without_the_lock(void **state)
+{
+	struct shmring *p = new_ring(name(), SHMRING_PRODUCER), *c;
+	const struct shmring_wait wait = soon();
+	int fd, ret;
+	pid_t pid;
+
+	(void)state;
+	assert_int_equal(attach_by_name(&c), 0);
+	pid = child_that_stays();
+	fd = lock_byte(CHANGE_BYTE);
+	shmring_close(p);
+	close(fd);
+	ret = shmring_wait_data(c, &wait);
+	end_of_child(pid);
+	assert_int_equal(ret, -ENODATA);
+	assert_int_equal(shmring_attach_fd(&p, shmring_fd(c), SHMRING_PRODUCER), 0);
+	shmring_close(p);
+	shmring_close(c);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(lock_of_another_keeps_nobody_for_long),
 		TEST(no_lock_is_waited_for_in_the_kernel),
 		TEST(close_does_not_wait_for_a_lock),
+		TEST(close_ends_a_role_without_the_lock),
 	};
 
 	use_memfd();

@@ -54,16 +54,27 @@ bool is_named(void)
 	return !access(path, F_OK);
 }
 
-int lock_byte(off_t byte)
+int open_named(void)
 {
-	struct flock l = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = byte, .l_len = 1 };
 	char path[SHMRING_NAME_MAX + 32];
-	int fd;
 
 	snprintf(path, sizeof(path), "/dev/shm/shmring.%s", name());
-	fd = open(path, O_RDWR | O_CLOEXEC);
+	return open(path, O_RDWR | O_CLOEXEC);
+}
+
+int lock_byte_of(int fd, off_t byte)
+{
+	struct flock l = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = byte, .l_len = 1 };
+
+	return fcntl(fd, F_OFD_SETLK, &l);
+}
+
+int lock_byte(off_t byte)
+{
+	int fd = open_named();
+
 	assert_true(fd >= 0);
-	assert_int_equal(fcntl(fd, F_OFD_SETLK, &l), 0);
+	assert_int_equal(lock_byte_of(fd, byte), 0);
 	return fd;
 }
 

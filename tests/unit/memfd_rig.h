@@ -18,9 +18,14 @@ unsigned int nr_mappings(void);
 const char *name(void);
 bool is_named(void);
 
-/* Lock a byte of its file, as any user may do that may open it. Returns a descriptor. */
+/*
+ * Lock a byte of its file, as any user may do that may open it: returns a descriptor, or is 0
+ * if the byte of this descriptor could be locked.
+ */
 enum { HOLDERS_BYTE, CHANGE_BYTE, NAME_BYTE };
+int open_named(void);
 int lock_byte(off_t byte);
+int lock_byte_of(int fd, off_t byte);
 
 /* For hooks, which have no arguments. */
 extern struct shmring *ring;		/* that is there all the time */

@@ -101,6 +101,32 @@ static void drop_privileges(void)
 	shmring_close(c);
 }
 
+/* It has no lock of its own, and another process keeps the one for changes while it closes. */
+static void close_without_locks(void)
+{
+	struct shmring *p, *c;
+	int fd;
+
+	NEED(!create_named(&p));
+	fd = open_named();
+	NEED(!setgid(NOBODY) && !setuid(NOBODY));
+	NEED(!shmring_attach_fd(&c, shmring_fd(p), SHMRING_CONSUMER));
+	NEED(!lock_byte_of(fd, CHANGE_BYTE));
+	shmring_close(c);
+	close(fd);
+	NEED(!shmring_attach_fd(&c, shmring_fd(p), SHMRING_CONSUMER));
+	pass_on(p, c);
+	shmring_close(c);
+	shmring_close(p);
+}
+
+static void owner_without_locks_may_go(void **state)
+{
+	(void)state;
+	need_root();
+	assert_passes(start(close_without_locks));
+}
+
 /* It cannot remove the name, and that must not keep it from starting again. */
 static void owner_may_become_another_user(void **state)
 {
@@ -243,6 +269,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(owner_may_become_another_user),
+		TEST(owner_without_locks_may_go),
 		TEST(worker_may_be_another_user),
 		TEST(names_do_without_proc),
 		TEST(descriptors_do_not_without_proc),
