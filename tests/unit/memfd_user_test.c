@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -181,6 +182,50 @@ static void worker_may_be_another_user(void **state)
 	assert_false(is_named());
 }
 
+/*
+ * What shmring_attach(3) says of names: a handle maps nothing, so that its file can be looked
+ * at, and shmring_attach_fd() refuses that of a stranger, who could shrink it.
+ */
+static void make_ring_and_wait(void)
+{
+	const struct shmring_options opt = { .backend = SHMRING_MEMFD, .mode = 0666,
+					     .role = SHMRING_PRODUCER };
+
+	umask(0);
+	NEED(!setgid(NOBODY) && !setuid(NOBODY));
+	NEED(!shmring_create(&ring, name(), &opt));
+	for (;;)
+		pause();
+}
+
+static void strangers_ring_can_be_told_by_its_handle(void **state)
+{
+	struct shmring *handle, *c;
+	struct stat st;
+	pid_t pid;
+
+	(void)state;
+	need_root();
+	name();		/* the child has the parent's */
+	pid = start(make_ring_and_wait);
+	while (shmring_attach(&handle, name(), SHMRING_HANDLE))
+		usleep(1000);
+	assert_int_equal(nr_mappings(), 0);
+	assert_int_equal(fstat(shmring_fd(handle), &st), 0);
+	assert_int_equal(st.st_uid, NOBODY);
+	assert_int_equal(shmring_attach_fd(&c, shmring_fd(handle), SHMRING_CONSUMER), -EPROTO);
+	/* The mode lets any user in who asks for it by its name. */
+	assert_int_equal(shmring_attach(&c, name(), SHMRING_CONSUMER), 0);
+	shmring_close(c);
+	shmring_close(handle);
+	end_of_child(pid);
+
+	handle = new_ring(name(), SHMRING_HANDLE);
+	assert_int_equal(shmring_attach_fd(&c, shmring_fd(handle), SHMRING_CONSUMER), 0);
+	shmring_close(c);
+	shmring_close(handle);
+}
+
 /* --------------------------------------------------------------- without /proc */
 
 /* In this process alone. The root may be no mount point: that of a chroot is none. */
@@ -271,6 +316,7 @@ int main(void)
 		TEST(owner_may_become_another_user),
 		TEST(owner_without_locks_may_go),
 		TEST(worker_may_be_another_user),
+		TEST(strangers_ring_can_be_told_by_its_handle),
 		TEST(names_do_without_proc),
 		TEST(descriptors_do_not_without_proc),
 	};
