@@ -59,10 +59,11 @@ struct shmring_private {
 	uint64_t started;	/* memfd: when this process was, ticks since boot; 0: unknown */
 	uint64_t checked;	/* when the peer was last seen alive, ns */
 	uint64_t watched;	/* when a send last read the clock for that, ns */
-	bool polls_by_timer;	/* memfd: poll_fd is a timer ... */
-	uint64_t timer_ns;	/* ... that has been set for so long */
+	int watch_fd;		/* memfd: poll_fd is for this, the file's events; 0: none ... */
+	int timer_fd;		/* ... and for this; 0: none */
+	uint64_t timer_ns;	/* no watch_fd: for how long the timer was set last ... */
 	uint64_t timer_seen;	/* ... after a look that found the peer there */
-	uint64_t closed;	/* memfd: when poll last saw an event of a close, ns; 0: long ago */
+	uint64_t look_ns;	/* watch_fd: for how long the timer is set; 0: it is not */
 	uint64_t fenced_until;	/* memfd: the peer is known to fence below this position */
 	void *base;		/* the mapping */
 	size_t size;		/* and its bytes */

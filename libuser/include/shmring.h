@@ -342,7 +342,7 @@ int shmring_grant(const struct shmring *r, enum shmring_role role);
  * shmring_set_lowat() if those are more. It belongs to the object.
  *
  * With the module it is shmring_fd(), and works with poll, select, epoll in every mode,
- * and io_uring. With memfd it is an inotify descriptor that becomes readable (POLLIN, for
+ * and io_uring. With memfd it is an epoll descriptor that becomes readable (POLLIN, for
  * both sides) when it is time to try again, or when the other side closes; or a timer, if
  * the file cannot be watched. With memfd, a call that says -ENODATA or -EPIPE makes it not
  * ready until another process takes the other role.

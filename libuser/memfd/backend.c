@@ -72,6 +72,7 @@ static void memfd_close(struct shmring *r)
 	if (p->lock_fd >= 0)
 		close(p->lock_fd);
 	p->lock_fd = -1;
+	shmring_memfd_close_poll(p);
 }
 
 static int memfd_grant(const struct shmring_private *p, enum shmring_role role)

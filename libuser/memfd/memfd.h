@@ -102,6 +102,7 @@ void shmring_memfd_wake(struct shmring *r);
 /* role.c */
 bool shmring_memfd_is_live(const struct shmring *r, enum shmring_role role);
 void shmring_memfd_check_peer(struct shmring *r);
+bool shmring_memfd_end_dead_peer(struct shmring *r);	/* false: it is dead, and has its role */
 int shmring_memfd_take_role(struct shmring *r, enum shmring_role role);
 void shmring_memfd_give_up_role(struct shmring *r);
 
@@ -116,6 +117,7 @@ int shmring_memfd_wait_peer(struct shmring *r, uint64_t deadline);
 /* poll.c */
 void shmring_memfd_arm_poll(struct shmring *r, uint64_t bytes);
 int shmring_memfd_poll_fd(struct shmring *r);
+void shmring_memfd_close_poll(struct shmring_private *p);
 
 /* name.c */
 static inline bool is_same_file(const struct stat *a, const struct stat *b)

@@ -1,20 +1,23 @@
 // SPDX-License-Identifier: MIT
 /*
- * A descriptor for event loops: an inotify watch of the ring's file, or where that cannot be
- * had, a timer that has the loop look now and then.
+ * A descriptor for event loops: an epoll descriptor of an inotify watch of the ring's file and
+ * of a timer. The timer has the loop look again after a process has closed the file, and now
+ * and then where the file cannot be watched.
  */
 #define _GNU_SOURCE 1
 #include <stdio.h>
+#include <sys/epoll.h>
 #include <sys/inotify.h>
 #include <sys/timerfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "memfd.h"
 
 #define TIMER_MIN_NS	1000000ull
 #define TIMER_MAX_NS	64000000ull
-#define DYING_NS	1000000000ull	/* from a file's last event to the end of its locks */
+#define LOOK_MIN_NS	200000ull	/* after a close; each later look takes ... */
+#define LOOK_FACTOR	5		/* ... so many times as long ... */
+#define LOOK_MAX_NS	625000000ull	/* ... and this is the last one: 0.8 s in all */
 
 /* Returns whether a process has closed the file. */
 static bool drain(int fd)
@@ -29,17 +32,6 @@ static bool drain(int fd)
 	return closed;
 }
 
-/*
- * The kernel reports a close before it releases the locks: a process that has closed may
- * still look alive, and no further event will come. So look again for a while.
- */
-static void look_again(struct shmring *r)
-{
-	nanosleep(&(struct timespec){ .tv_nsec = 200000 }, NULL);
-	shmring_memfd_check_peer(r);
-	shmring_memfd_poke(r->priv);
-}
-
 static bool is_gone(const struct shmring *r)
 {
 	return __atomic_load_n(&half_of(r, peer_role(r))->state, __ATOMIC_SEQ_CST) ==
@@ -49,11 +41,12 @@ static bool is_gone(const struct shmring *r)
 /*
  * Readable once there are @bytes, or another process takes the role of a peer that has
  * gone: so a loop that goes on polling after the end of the stream sleeps. A producer then
- * does not arm, as its space is there, and of no use.
+ * does not arm, as its space is there, and of no use. False: the peer is dead, and its role
+ * could not be ended.
  */
-static void arm_watch(struct shmring *r, uint64_t bytes)
+static bool arm_watch(struct shmring *r, uint64_t bytes)
 {
-	bool gone;
+	bool gone, done;
 
 	__atomic_store_n(&half_of(r, r->role)->poll, 1, __ATOMIC_SEQ_CST);
 	gone = is_gone(r);
@@ -65,15 +58,53 @@ static void arm_watch(struct shmring *r, uint64_t bytes)
 		shmring_memfd_poke(r->priv);
 		__atomic_store_n(&half_of(r, r->role)->wake_at, SHMRING_NO_WAKE, __ATOMIC_RELAXED);
 	}
-	shmring_memfd_check_peer(r);
+	done = shmring_memfd_end_dead_peer(r);
 	if (is_gone(r) != gone)
 		shmring_memfd_poke(r->priv);
-	if (r->priv->closed && shmring_memfd_is_live(r, peer_role(r))) {
-		if (shmring_now() - r->priv->closed < DYING_NS)
-			look_again(r);
-		else
-			r->priv->closed = 0;
-	}
+	return done;
+}
+
+/* Not readable until then. 0: never. */
+static void set_timer(const struct shmring_private *p, uint64_t ns)
+{
+	const struct itimerspec at = { .it_value.tv_nsec = (long)ns };
+
+	timerfd_settime(p->timer_fd, 0, &at, NULL);
+}
+
+static bool look_is_due(const struct shmring_private *p)
+{
+	uint64_t times;
+
+	return p->look_ns && read(p->timer_fd, &times, sizeof(times)) == sizeof(times);
+}
+
+/*
+ * The kernel reports a close before it releases the locks: a process that has closed may
+ * still look alive, and no further event will come. So look again a few times, ever later;
+ * and as long as the role of a dead peer could not be ended, which nothing reports either.
+ */
+static uint64_t next_look(const struct shmring *r, bool closed, bool due, bool done)
+{
+	uint64_t ns = r->priv->look_ns;
+
+	if (!shmring_memfd_is_live(r, peer_role(r)))
+		return 0;
+	if (closed || (!ns && !done))
+		return LOOK_MIN_NS;
+	if (due && ns == LOOK_MAX_NS)
+		return done ? 0 : ns;
+	return due ? LOOK_FACTOR * ns : ns;
+}
+
+static void plan_look(struct shmring *r, bool closed, bool due, bool done)
+{
+	struct shmring_private *p = r->priv;
+	uint64_t ns = next_look(r, closed, due, done);
+
+	if (closed || due || ns != p->look_ns)
+		set_timer(p, ns);
+	p->look_ns = ns;
 }
 
 /* No more than can be there: slots may leave a rest. */
@@ -91,15 +122,13 @@ static void arm_timer(struct shmring *r)
 {
 	struct shmring_private *p = r->priv;
 	uint64_t position = __atomic_load_n(position_of(r, peer_role(r)), __ATOMIC_RELAXED);
-	struct itimerspec at = { 0 };
 
 	if (position != p->timer_seen || !p->timer_ns)
 		p->timer_ns = TIMER_MIN_NS;
 	else if (p->timer_ns < TIMER_MAX_NS)
 		p->timer_ns *= 2;
 	p->timer_seen = position;
-	at.it_value.tv_nsec = (long)p->timer_ns;
-	timerfd_settime(p->poll_fd, 0, &at, NULL);	/* not readable until then */
+	set_timer(p, p->timer_ns);
 	shmring_memfd_check_peer(r);
 }
 
@@ -107,16 +136,18 @@ void shmring_memfd_arm_poll(struct shmring *r, uint64_t bytes)
 {
 	SHMRING_NO_CANCEL;
 	struct shmring_private *p = r->priv;
+	bool closed, due, done;
 
 	if (p->poll_fd < 0)
 		return;
-	if (p->polls_by_timer) {
+	if (!p->watch_fd) {
 		arm_timer(r);
 		return;
 	}
-	if (drain(p->poll_fd))
-		p->closed = shmring_now();
-	arm_watch(r, bytes_to_poll_for(r, bytes));
+	closed = drain(p->watch_fd);
+	due = look_is_due(p);
+	done = arm_watch(r, bytes_to_poll_for(r, bytes));
+	plan_look(r, closed, due, done);
 }
 
 /*
@@ -146,20 +177,59 @@ static bool cannot_watch(int ret)
 	return ret == -EACCES || ret == -ENOENT || ret == -EMFILE || ret == -ENOSPC;
 }
 
+/* @fd: what a call has returned, to be polled, too, and kept in @to. */
+static int add(int poll_fd, int fd, int *to)
+{
+	struct epoll_event event = { .events = EPOLLIN };
+
+	if (fd < 0)
+		return fd;
+	*to = fd;
+	if (!epoll_ctl(poll_fd, EPOLL_CTL_ADD, fd, &event))
+		return 0;
+	return errno == ENOSPC ? -ENOMEM : -errno;
+}
+
+static int open_poll(struct shmring_private *p)
+{
+	int fd, ret;
+
+	p->poll_fd = kept_fd(epoll_create1(EPOLL_CLOEXEC));
+	if (p->poll_fd < 0)
+		return p->poll_fd;
+	fd = kept_fd(timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC));
+	ret = add(p->poll_fd, fd, &p->timer_fd);
+	if (ret)
+		return ret;
+	fd = watch_file(p->fd);
+	return cannot_watch(fd) ? 0 : add(p->poll_fd, fd, &p->watch_fd);
+}
+
+void shmring_memfd_close_poll(struct shmring_private *p)
+{
+	if (p->watch_fd)
+		close(p->watch_fd);
+	if (p->timer_fd)
+		close(p->timer_fd);
+	if (p->poll_fd >= 0)
+		close(p->poll_fd);
+	p->watch_fd = 0;
+	p->timer_fd = 0;
+	p->poll_fd = -1;
+}
+
 int shmring_memfd_poll_fd(struct shmring *r)
 {
 	struct shmring_private *p = r->priv;
-	int fd;
+	int ret;
 
 	if (p->poll_fd >= 0)
 		return p->poll_fd;
-	fd = watch_file(p->fd);
-	p->polls_by_timer = cannot_watch(fd);
-	if (p->polls_by_timer)
-		fd = kept_fd(timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC));
-	if (fd < 0)
-		return fd;
-	p->poll_fd = fd;
+	ret = open_poll(p);
+	if (ret) {
+		shmring_memfd_close_poll(p);
+		return ret;
+	}
 	shmring_memfd_arm_poll(r, 1);
-	return fd;
+	return p->poll_fd;
 }

@@ -98,18 +98,25 @@ static bool owner_lives(const struct shmring *r, enum shmring_role role)
  * taken, another process is changing the roles, or was stopped while it did: do not wait for
  * it, as the caller may have a deadline.
  */
-void shmring_memfd_check_peer(struct shmring *r)
+bool shmring_memfd_end_dead_peer(struct shmring *r)
 {
-	SHMRING_NO_CANCEL;
 	enum shmring_role peer = peer_role(r);
 
 	if (!shmring_memfd_is_live(r, peer) || owner_lives(r, peer))
-		return;
+		return true;
 	if (shmring_memfd_lock_change(0, r->priv))
-		return;
+		return false;
 	if (shmring_memfd_is_live(r, peer) && !owner_lives(r, peer))
 		end_role(r, peer);
 	shmring_memfd_unlock_change(r->priv);
+	return true;
+}
+
+void shmring_memfd_check_peer(struct shmring *r)
+{
+	SHMRING_NO_CANCEL;
+
+	shmring_memfd_end_dead_peer(r);
 }
 
 static void set_owner(struct shmring *r, enum shmring_role role)

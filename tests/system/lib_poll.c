@@ -4,6 +4,7 @@
 
 #include <poll.h>
 #include <sys/epoll.h>
+#include <sys/select.h>
 
 static uint64_t rounds;
 
@@ -44,6 +45,61 @@ static int wait_by_epoll_edge(struct shmring *r)
 	return epoll_once(r, EPOLLET);
 }
 
+/* As event loops have it: the descriptors stay in the set, and each edge is told once. */
+static struct {
+	struct shmring *ring;
+	int epoll;
+} kept[2];
+
+static void forget_epolls(void)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(kept); i++) {
+		if (kept[i].ring)
+			close(kept[i].epoll);
+		kept[i].ring = NULL;
+	}
+}
+
+static int epoll_of(struct shmring *r)
+{
+	struct epoll_event ev = { .events = EPOLLIN | EPOLLOUT | EPOLLET };
+	size_t i = 0;
+
+	while (i < ARRAY_SIZE(kept) && kept[i].ring && kept[i].ring != r)
+		i++;
+	CHECK(i < ARRAY_SIZE(kept));
+	if (!kept[i].ring) {
+		kept[i].ring = r;
+		kept[i].epoll = epoll_create1(EPOLL_CLOEXEC);
+		CHECK(kept[i].epoll >= 0);
+		CHECK(!epoll_ctl(kept[i].epoll, EPOLL_CTL_ADD, shmring_poll_fd(r), &ev));
+	}
+	return kept[i].epoll;
+}
+
+static int wait_by_kept_epoll_edge(struct shmring *r)
+{
+	struct epoll_event ev;
+
+	CHECK_EQ(epoll_wait(epoll_of(r), &ev, 1, -1), 1);
+	return (int)ev.events;
+}
+
+static int wait_by_select(struct shmring *r)
+{
+	int fd = shmring_poll_fd(r);
+	fd_set in, out;
+
+	FD_ZERO(&in);
+	FD_ZERO(&out);
+	FD_SET(fd, &in);
+	FD_SET(fd, &out);
+	CHECK(select(fd + 1, &in, &out, NULL, NULL) > 0);
+	return 0;
+}
+
 static uint64_t receive_polling(struct shmring *r, int (*wait)(struct shmring *r))
 {
 	uint64_t n;
@@ -71,6 +127,7 @@ static int return_it(void *arg)
 	struct shmring *out = attach(g->pong, SHMRING_PRODUCER);
 	uint64_t i;
 
+	forget_epolls();
 	for (i = 0; i < rounds; i++)
 		send_polling(out, receive_polling(in, g->wait) + 1, g->wait);
 	shmring_close(in);
@@ -90,6 +147,7 @@ static void test_ping_pong(int (*wait)(struct shmring *r))
 		EXPECT_EQ(receive_polling(g.pong, wait), i + 1);
 	}
 	EXPECT_EQ(end_of(pid), TEST_PASS);
+	forget_epolls();
 	shmring_close(g.ping);
 	shmring_close(g.pong);
 }
@@ -232,6 +290,10 @@ int main(void)
 	test_ping_pong(wait_by_epoll);
 	context("ping-pong by edge-triggered epoll");
 	test_ping_pong(wait_by_epoll_edge);
+	context("ping-pong by an edge-triggered epoll that is kept");
+	test_ping_pong(wait_by_kept_epoll_edge);
+	context("ping-pong by select");
+	test_ping_pong(wait_by_select);
 	RUN(test_lowat);
 	RUN(test_release_after_refusal);
 	RUN(test_stream);

@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/types.h>
@@ -134,6 +135,10 @@ WRAP(int, -1, linkat, (int from, const char *old, int to, const char *new, int f
 WRAP(int, -1, unlink, (const char *path), (path))
 WRAP(int, -1, inotify_init1, (int flags), (flags))
 WRAP(int, -1, inotify_add_watch, (int fd, const char *path, unsigned int mask), (fd, path, mask))
+WRAP(int, -1, timerfd_create, (int clock, int flags), (clock, flags))
+WRAP(int, -1, epoll_create1, (int flags), (flags))
+WRAP(int, -1, epoll_ctl, (int fd, int op, int which, struct epoll_event *event),
+     (fd, op, which, event))
 
 int __real_posix_fallocate(int fd, off_t at, off_t len);
 int __wrap_posix_fallocate(int fd, off_t at, off_t len);

@@ -33,6 +33,9 @@ static const struct ending {
 	{ "pwrite", { ENOSPC, EFBIG, ENOMEM } },
 	{ "mmap", { ENOMEM, EAGAIN, ENFILE } },
 	{ "madvise", { ENOMEM, EAGAIN } },
+	{ "epoll_create1", { EMFILE, ENFILE, ENOMEM } },
+	{ "epoll_ctl", { ENOSPC, ENOMEM } },
+	{ "timerfd_create", { EMFILE, ENFILE, ENOMEM } },
 	{ "inotify_init1", { EMFILE, ENFILE, ENOMEM } },
 	{ "inotify_add_watch", { ENOSPC, ENOMEM, EACCES, ENOENT } },
 };

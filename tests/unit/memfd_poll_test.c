@@ -3,6 +3,7 @@
 #include "memfd_rig.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -61,6 +62,23 @@ static void poll_fd_of_a_producer_tells_of_the_space_it_needs(void **state)
 	(void)state;
 	assert_int_equal(taken_until_readable(0), 1);
 	assert_int_equal(taken_until_readable(16 * 100), 100);
+}
+
+/* What it would wait for is there: the other side need not wake anybody. */
+static void poll_fd_that_is_ready_asks_for_no_wakeup(void **state)
+{
+	struct shmring *p = new_ring(NULL, SHMRING_PRODUCER), *c;
+	uint64_t wakes;
+
+	(void)state;
+	assert_int_equal(shmring_attach_fd(&c, shmring_fd(p), SHMRING_CONSUMER), 0);
+	put(p, 8, 1);
+	assert_true(is_readable(shmring_poll_fd(c)));
+	wakes = p->priv->wakes;
+	put(p, 8, 2);
+	assert_int_equal(p->priv->wakes, wakes);
+	shmring_close(c);
+	shmring_close(p);
 }
 
 /* However many have come: 200 here, as no two in a row are alike. */
@@ -148,30 +166,99 @@ static void poll_fd_is_readable_when_no_slot_fits_any_more(void **state)
 	shmring_close(p);
 }
 
-/*
- * Somebody else closes the file: it may have been the producer, so poll does not
- * sleep, for a second.
- */
-static void poll_fd_is_readable_for_a_while_after_a_close(void **state)
+/* Two roles of this process, a handle that stays, and the consumer's descriptor, not ready. */
+static struct shmring *producer, *consumer, *handle;
+
+static int start_polling(void)
 {
-	struct shmring *p = new_ring(NULL, SHMRING_PRODUCER), *c, *other;
-	uint64_t start = shmring_deadline(0), now = start;
 	int fd;
 
+	producer = new_ring(NULL, SHMRING_PRODUCER);
+	assert_int_equal(shmring_attach_fd(&consumer, shmring_fd(producer), SHMRING_CONSUMER), 0);
+	assert_int_equal(shmring_attach_fd(&handle, shmring_fd(producer), SHMRING_HANDLE), 0);
+	fd = shmring_poll_fd(consumer);
+	assert_int_equal(shmring_wait_data(consumer, &nowait), -EAGAIN);
+	assert_false(is_readable(fd));
+	return fd;
+}
+
+static bool gets_readable_within(int fd, int ms)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+
+	return poll(&p, 1, ms) == 1;
+}
+
+static unsigned int naps;
+
+static void count_nap(void)
+{
+	naps++;
+}
+
+/*
+ * Somebody else closes the file: it may have been the producer, so poll ends six more times,
+ * ever later. A second of turns without a pause it was, each with a nap of 0.2 ms.
+ */
+static void poll_fd_has_us_look_again_after_a_close(void **state)
+{
+	uint64_t start = shmring_deadline(0);
+	unsigned int turns = 0;
+	int fd = start_polling();
+
 	(void)state;
-	assert_int_equal(shmring_attach_fd(&c, shmring_fd(p), SHMRING_CONSUMER), 0);
-	assert_int_equal(shmring_attach_fd(&other, shmring_fd(p), SHMRING_HANDLE), 0);
+	shmring_close(handle);
+	naps = 0;
+	before_next_nap(count_nap);
+	for (; turns < 100 && gets_readable_within(fd, 2000); turns++)
+		assert_int_equal(shmring_wait_data(consumer, &nowait), -EAGAIN);
+	before_next_nap(NULL);
+	assert_int_equal(turns, 1 + 6);
+	assert_int_equal(naps, 0);
+	assert_true(shmring_deadline(0) - start > 780000000);
+	shmring_close(consumer);
+	shmring_close(producer);
+}
+
+/* The looks end when there is nothing to look for any more. */
+static void poll_fd_is_quiet_once_the_peer_has_gone(void **state)
+{
+	int fd = start_polling();
+
+	(void)state;
+	shmring_close(handle);
+	assert_true(is_readable(fd));
+	assert_int_equal(shmring_wait_data(consumer, &nowait), -EAGAIN);
+	shmring_close(producer);
+	assert_int_equal(shmring_wait_data(consumer, &nowait), -ENODATA);
+	assert_false(gets_readable_within(fd, 1000));
+	shmring_close(consumer);
+}
+
+/* Another process keeps the lock for changes, and releases it without closing the file. */
+static void poll_fd_tells_of_a_death_that_a_lock_hides(void **state)
+{
+	struct flock unlock = { .l_type = F_UNLCK, .l_whence = SEEK_SET };
+	struct shmring *c = new_ring(name(), SHMRING_CONSUMER);
+	int fd, lock = open_named(), turns;
+	pid_t pid = fork();
+
+	(void)state;
+	if (!pid)
+		be_a_producer(c);
+	end_of(pid);
+	assert_int_equal(lock_byte_of(lock, CHANGE_BYTE), 0);
+	take_last(c);
 	fd = shmring_poll_fd(c);
-	assert_int_equal(shmring_wait_data(c, &nowait), -EAGAIN);
-	assert_false(is_readable(fd));
-	shmring_close(other);
-	for (; is_readable(fd) && now < start + 20000000000; now = shmring_deadline(0))
+	for (turns = 0; turns < 9; turns++) {
+		assert_true(gets_readable_within(fd, 20000));
 		assert_int_equal(shmring_wait_data(c, &nowait), -EAGAIN);
-	assert_in_range(now - start, 1000000000, 19000000000);
-	assert_int_equal(shmring_wait_data(c, &nowait), -EAGAIN);
-	assert_false(is_readable(fd));
+	}
+	fcntl(lock, F_OFD_SETLK, &unlock);
+	assert_true(gets_readable_within(fd, 20000));
+	assert_int_equal(shmring_wait_data(c, &nowait), -ENODATA);
+	close(lock);
 	shmring_close(c);
-	shmring_close(p);
 }
 
 /* What was stepped past and is held does not make poll ready, nor the next look. */
@@ -255,11 +342,14 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(poll_fd_is_readable_when_it_is_time),
 		TEST(poll_fd_of_a_producer_tells_of_the_space_it_needs),
+		TEST(poll_fd_that_is_ready_asks_for_no_wakeup),
 		TEST(poll_fd_forgets_all_that_came_before),
 		TEST(poll_fd_tells_of_an_earlier_death),
 		TEST(poll_fd_is_not_readable_for_less_than_lowat),
 		TEST(poll_fd_is_readable_when_no_slot_fits_any_more),
-		TEST(poll_fd_is_readable_for_a_while_after_a_close),
+		TEST(poll_fd_has_us_look_again_after_a_close),
+		TEST(poll_fd_is_quiet_once_the_peer_has_gone),
+		TEST(poll_fd_tells_of_a_death_that_a_lock_hides),
 		TEST(poll_fd_does_not_count_what_is_held),
 		TEST(poll_fd_is_quiet_after_the_end),
 		TEST(poll_fd_tells_of_a_short_visit),
