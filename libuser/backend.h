@@ -166,6 +166,9 @@ int shmring_kmod_probe(void);
 /* Does a live ring of the caller's or of root's have this name? */
 bool shmring_memfd_has(const char *name);
 
+/* What there is to know of a named ring, without attaching to it. Does not wait. */
+int shmring_memfd_look(const char *name, struct shmring_info *info);
+
 static inline bool shmring_bad_role(enum shmring_role role)
 {
 	return (unsigned int)role > SHMRING_CONSUMER;

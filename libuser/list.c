@@ -119,16 +119,9 @@ static int list_kmod(visit_fn *fn, void *arg)
 /* Gone meanwhile, not the caller's to open, damaged, or no ring: passed over. */
 static int visit_file(const char *name, visit_fn *fn, void *arg)
 {
-	const struct shmring_options opt = { .backend = SHMRING_MEMFD };
 	struct shmring_info info = SHMRING_INFO_INIT;
-	struct shmring *r;
-	int ret;
 
-	if (shmring_attach_opt(&r, name, &opt))
-		return 0;
-	ret = shmring_get_info(r, &info);
-	shmring_close(r);
-	if (ret || !*info.name)
+	if (shmring_memfd_look(name, &info) || !*info.name)
 		return 0;
 	info.sleeps = info.producer_sleeps + info.consumer_sleeps;
 	info.wakes = info.producer_wakes + info.consumer_wakes;

@@ -193,6 +193,27 @@ static int memfd_info(const struct shmring *r, struct shmring_info *info)
 	return 0;
 }
 
+/* Takes no lock of the file: other users can lock it, and a list would wait for each. */
+int shmring_memfd_look(const char *name, struct shmring_info *info)
+{
+	struct shmring_private p = { .lock_fd = -1 };
+	const struct shmring r = { .priv = &p, .role = SHMRING_HANDLE };
+	char path[PATH_SIZE];
+	int ret = shmring_clean_name(p.name, name);
+
+	if (ret)
+		return ret;
+	shmring_memfd_path(path, p.name);
+	p.fd = shmring_memfd_find(0, path);
+	if (p.fd < 0)
+		return p.fd;
+	shmring_memfd_know_oneself(&p);
+	info->backend = SHMRING_MEMFD;
+	ret = memfd_info(&r, info);
+	close(p.fd);
+	return ret;
+}
+
 const struct shmring_backend shmring_backend_memfd = {
 	.name = "memfd",
 	.id = SHMRING_MEMFD,

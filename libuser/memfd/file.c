@@ -196,7 +196,7 @@ int shmring_memfd_open(struct shmring_private *p, const char *name, enum shmring
 
 	(void)role;	/* the right to read and write the file is the right to any role */
 	shmring_memfd_path(path, name);
-	p->fd = shmring_memfd_find(path);
+	p->fd = shmring_memfd_find(SETUP_PATIENCE, path);
 	if (p->fd < 0)
 		return p->fd;
 	ret = become_holder(p, path);

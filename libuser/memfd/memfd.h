@@ -128,7 +128,7 @@ static inline bool is_same_file(const struct stat *a, const struct stat *b)
 void shmring_memfd_path(char path[PATH_SIZE], const char *name);
 int shmring_memfd_open_path(const char *path);
 int shmring_memfd_link(const char *from, const char *path);
-int shmring_memfd_find(const char *path);
+int shmring_memfd_find(uint64_t patience, const char *path);
 int shmring_memfd_unlink(const char *name);
 void shmring_memfd_remove_name(struct shmring_private *p);
 

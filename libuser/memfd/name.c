@@ -124,9 +124,10 @@ int shmring_memfd_link(const char *from, const char *path)
  * Debris that the caller cannot remove may be no debris: a side that closes the ring has given
  * up its lock, and removes the name next.
  */
-static bool is_being_closed(int fd, const char *path)
+static bool is_being_closed(uint64_t patience, int fd, const char *path)
 {
-	const uint64_t end = shmring_now() + CLOSE_PATIENCE;
+	const uint64_t end = shmring_now() +
+			     (patience < CLOSE_PATIENCE ? patience : CLOSE_PATIENCE);
 
 	while (is_name_of(fd, path)) {
 		if (shmring_now() >= end)
@@ -140,7 +141,7 @@ static bool is_being_closed(int fd, const char *path)
  * A descriptor of the ring of that name. -EPROTO: the file is none of a ring; -EACCES: it is
  * debris that the caller may not remove.
  */
-int shmring_memfd_find(const char *path)
+int shmring_memfd_find(uint64_t patience, const char *path)
 {
 	int fd = shmring_memfd_open_path(path), ret = 0;
 
@@ -149,9 +150,10 @@ int shmring_memfd_find(const char *path)
 	if (!is_ring(fd)) {
 		ret = -EPROTO;
 	} else if (is_debris(fd)) {
-		ret = remove_name_of(SETUP_PATIENCE, fd, path);
+		ret = remove_name_of(patience, fd, path);
 		/* What cannot be removed cannot be made anew either. */
-		ret = !ret || ret == -ENOENT || is_being_closed(fd, path) ? -ENOENT : -EACCES;
+		ret = !ret || ret == -ENOENT || is_being_closed(patience, fd, path) ? -ENOENT :
+										      -EACCES;
 	}
 	if (!ret)
 		return fd;

@@ -8,6 +8,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "faults.h"
+
 /* What was listed of this test's names. */
 static struct {
 	int nr, ends_with;
@@ -157,6 +159,43 @@ static void list_passes_over_bad_names(void **state)
 	shmring_close(r);
 }
 
+static unsigned int naps;
+
+static void count_nap(void)
+{
+	naps++;
+}
+
+/* Any user may make files and lock them: a second for each would be a long list. */
+static void list_waits_for_no_lock(void **state)
+{
+	struct shmring *r = new_ring(name(), SHMRING_PRODUCER);
+	int byte, fd;
+
+	(void)state;
+	for (byte = CHANGE_BYTE; byte <= NAME_BYTE; byte++) {
+		fd = lock_byte(byte);
+		assert_int_equal(list(SHMRING_AUTO), 0);
+		assert_int_equal(seen.nr, 1);
+		close(fd);
+	}
+	shmring_close(r);
+
+	naps = 0;
+	snprintf(path, sizeof(path), "/dev/shm/shmring.%s", name());
+	for (byte = HOLDERS_BYTE; byte <= NAME_BYTE; byte++) {
+		make_damaged();
+		assert_int_equal(chmod(path, 0600), 0);
+		fd = lock_byte(byte);
+		before_next_nap(count_nap);
+		assert_int_equal(list(SHMRING_AUTO), 0);
+		before_next_nap(NULL);
+		unlink(path);
+		close(fd);
+	}
+	assert_int_equal(naps, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -165,6 +204,7 @@ int main(void)
 		TEST(list_of_nothing_is_refused),
 		TEST(list_passes_over_what_is_no_ring),
 		TEST(list_passes_over_bad_names),
+		TEST(list_waits_for_no_lock),
 	};
 
 	use_memfd();
