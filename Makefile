@@ -45,8 +45,8 @@ test-arch:	## other machines: arm64 (4 and 64 KiB pages, no atomic instructions,
 test-debug:	## the system tests, with KASAN, lockdep and each allocation failing; as 32-bit programs; loads counted
 	@tests/all.sh system-debug system-m32 loads
 
-check-model:	## Spin, herd7 and CBMC
-	@tests/all.sh model
+check-model:	## Spin, herd7 and CBMC, at length
+	@LONG=1 tests/all.sh model
 
 mutants:	## are planted faults noticed? (MUTANTS="NAME ...": some of them)
 	@tests/vm/deps.sh build kernel vm && tests/mutants/run.sh $(MUTANTS)

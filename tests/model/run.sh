@@ -6,6 +6,8 @@
 # purpose must be found broken.
 #
 #   run.sh [NAME...]	only those whose name contains one of these
+#
+# LONG=1: the largest searches, too, which take a third of the time.
 # shellcheck source-path=SCRIPTDIR disable=SC1091,SC2154
 set -u
 cd "$(dirname "$0")" || exit 1
@@ -40,14 +42,14 @@ right() {
 		watermark $small -DNO_PATIENCE
 		grace-several $several
 		grace-several-first $several -DFIRST=1
-		grace-several-EDGE $several -DCONSUMER=EDGE
 		grace-comes-and-goes -DGRACE -DWATCHERS -DREATTACH -DTOTAL=1 -DBUDGET=0
+		grace-consumer-BLOCK $small -DGRACE -DALWAYS_P -DCONSUMER=BLOCK
+		grace-producer-BLOCK $small -DGRACE -DALWAYS_C -DPRODUCER=BLOCK
+		grace-producer-LEVEL $small -DGRACE -DALWAYS_C -DPRODUCER=LEVEL
 	END
 	for c in BLOCK LEVEL EDGE; do
 		echo "credit-1-consumer-$c $small -DALWAYS_P -DCONSUMER=$c"
 		echo "credit-1-producer-$c $small -DALWAYS_C -DPRODUCER=$c"
-		echo "grace-consumer-$c $small -DGRACE -DALWAYS_P -DCONSUMER=$c"
-		echo "grace-producer-$c $small -DGRACE -DALWAYS_C -DPRODUCER=$c"
 		echo "always-BLOCK-$c -DTOTAL=4 -DALWAYS -DCONSUMER=$c"
 	done
 	for p in LEVEL EDGE; do
@@ -56,6 +58,17 @@ right() {
 			echo "always-$p-$c $small -DALWAYS -DPRODUCER=$p -DCONSUMER=$c"
 		done
 	done
+}
+
+# Right, too: NAME FLAG...
+right_long() {
+	local c small='-DGRACE -DTOTAL=4 -DBUDGET=0'
+
+	for c in LEVEL EDGE; do
+		echo "grace-consumer-$c $small -DALWAYS_P -DCONSUMER=$c"
+	done
+	echo "grace-several-EDGE -DGRACE -DWATCHERS -DTOTAL=2 -DBUDGET=0 -DCONSUMER=EDGE"
+	echo "grace-producer-EDGE $small -DALWAYS_C -DPRODUCER=EDGE"
 }
 
 # Broken, one way each.
@@ -210,7 +223,10 @@ chosen() {
 jobs_of() {
 	local name flags file
 
-	right | while read -r name flags; do
+	{
+		[ -z "${LONG:-}" ] || right_long
+		right
+	} | while read -r name flags; do
 		! chosen "$name" || echo "spin_one right $name $flags"
 	done
 	broken | while read -r name flags; do
