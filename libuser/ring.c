@@ -10,7 +10,8 @@
 #include "backend.h"
 #include "cancel.h"
 
-#define MAX_RACES	100	/* lost in a row */
+#define MAX_RACES	100		/* lost in a row, */
+#define RACES_NS	1000000000ull	/* and for how long */
 
 /* ------------------------------------------------------- mapping, for backends */
 
@@ -241,13 +242,14 @@ static int make(struct shmring **out, const char *name, const struct shmring_opt
  */
 static int open_or_make(struct shmring **out, const char *name, const struct shmring_options *o)
 {
-	int i, ret = -EEXIST;
+	uint64_t end = shmring_now() + RACES_NS;
+	int races = 0, ret;
 
-	for (i = 0; i < MAX_RACES && ret == -EEXIST; i++) {
+	do {
 		ret = shmring_attach_opt(out, name, o);
 		if (ret == -ENOENT)
 			ret = make(out, name, o);
-	}
+	} while (ret == -EEXIST && ++races < MAX_RACES && shmring_now() < end);
 	return ret;
 }
 
