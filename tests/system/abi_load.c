@@ -9,10 +9,15 @@
 #define WARM_UP		50
 #define MAX_LOST_KB	8192	/* noise */
 
-/* So many that two pages lost in each are above the noise: 1024 where a page has 4 KiB. */
+/*
+ * So many that two pages lost in each are above the noise: 1024 where a page has 4 KiB. Where
+ * everything is slow and so fewer SHMRING_MESSAGES are asked for, eight pages: 256.
+ */
 static int cycles(void)
 {
-	return (int)(MAX_LOST_KB * 1024 / (2 * page_size()));
+	unsigned int pages = setting("SHMRING_MESSAGES", 10000000) < 10000000 ? 8 : 2;
+
+	return (int)(MAX_LOST_KB * 1024 / (pages * page_size()));
 }
 
 static int use(void *arg)
