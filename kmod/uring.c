@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Waits as commands of io_uring. Nobody sleeps: an entry on the queue stands for
- * each, which a wake-up takes off and hands to task work; that looks whether there
- * is what was asked for, completes the command or queues the entry again.
+ * Waits as commands of io_uring. No thread sleeps: each command has an entry on the side's
+ * wait queue. A wake-up takes the entry off the queue and hands the command to task work. The
+ * task work looks whether the wait is over, and completes the command or queues the entry again.
  *
- * io_uring runs task work (since 6.10), and takes commands back, with its lock held; so
- * these two do not meet. What both meet is the wake-up, under the queue's lock: whoever
- * takes the entry off the queue has the command, and nobody else touches it. An
- * entry that is not there is on its way to task work.
+ * io_uring holds its lock when it runs task work (since 6.10) and when it cancels a command, so
+ * these two cannot race. Each of them can race with a wake-up. The queue's lock decides: the one
+ * that takes the entry off the queue owns the command, and the other does not touch it. An
+ * entry that is not on the queue is on its way to task work.
  *
- * The file is there as long as the command is, which has a reference.
+ * A command has a reference to its file, which therefore outlives it.
  */
 #include <linux/list.h>
 #include <linux/poll.h>
@@ -23,7 +23,7 @@ struct uring_wait {
 	struct io_uring_cmd *cmd;
 	struct shmring_file *sf;
 	u64 position;		/* of the other side, at which the wait is over */
-	unsigned int cancels;	/* sf->cancels when it began */
+	unsigned int cancels;	/* sf->cancels when the command began */
 };
 
 static struct uring_wait **wait_of(struct io_uring_cmd *cmd)
@@ -31,7 +31,7 @@ static struct uring_wait **wait_of(struct io_uring_cmd *cmd)
 	return io_uring_cmd_to_pdu(cmd, struct uring_wait *);
 }
 
-/* Under the queue's lock. Task work may free the entry once it is told. */
+/* Under the queue's lock. Once task work has the command, it may free the entry. */
 static int wake_entry(struct wait_queue_entry *entry, unsigned int mode, int flags, void *key)
 {
 	struct uring_wait *w = container_of(entry, struct uring_wait, entry);
@@ -41,7 +41,7 @@ static int wake_entry(struct wait_queue_entry *entry, unsigned int mode, int fla
 	return 1;
 }
 
-/* True: it was there, and is the caller's now. */
+/* Take the entry off the queue. True: it was there, and the caller owns the command now. */
 static bool dequeue(struct uring_wait *w)
 {
 	struct shmring_side *side = shmring_side(w->sf->ring, w->sf->role);
@@ -63,7 +63,7 @@ static void finish(struct uring_wait *w, int ret, unsigned int issue_flags)
 	shmring_compat_uring_done(cmd, ret, issue_flags);
 }
 
-/* Bytes from where this side is now, which may have gone on meanwhile, to @position. */
+/* Bytes from this side's position, which may have moved since the submission, to @position. */
 static s64 bytes_to(struct shmring_file *sf, u64 position)
 {
 	u64 own = shmring_own_position(sf);
@@ -94,7 +94,7 @@ static void arm(struct uring_wait *w)
 	shmring_arm_at_surely(w->sf, max_t(s64, w->position, 0));
 }
 
-/* Queue it, arm, and look once more. */
+/* Queue the entry, arm, and look once more. */
 static void go_on(struct uring_wait *w, unsigned int issue_flags)
 {
 	struct shmring_side *side = shmring_side(w->sf->ring, w->sf->role);
@@ -110,7 +110,7 @@ static void go_on(struct uring_wait *w, unsigned int issue_flags)
 		finish(w, min(ret, 0), issue_flags);
 }
 
-/* Task work: the entry is off the queue. @dying: so is the process, or io_uring. */
+/* Task work: the entry is off the queue. @dying: the process, or io_uring, goes away. */
 void shmring_uring_woken(struct io_uring_cmd *cmd, unsigned int issue_flags, bool dying)
 {
 	struct uring_wait *w = *wait_of(cmd);
@@ -122,7 +122,7 @@ void shmring_uring_woken(struct io_uring_cmd *cmd, unsigned int issue_flags, boo
 		go_on(w, issue_flags);
 }
 
-/* Every wait of @sf looks for itself, and sees that it is over. */
+/* Wake every wait of @sf: each then sees the new sf->cancels, and completes. */
 static int cancel_all(struct shmring_file *sf)
 {
 	struct shmring_side *side = shmring_side(sf->ring, sf->role);
@@ -136,7 +136,7 @@ static int cancel_all(struct shmring_file *sf)
 
 static int begin(struct io_uring_cmd *cmd, struct shmring_file *sf, unsigned int issue_flags)
 {
-	/* User space may write to it all the time: each word is read once. */
+	/* User space may write to the entry all the time: read each word once. */
 	const struct shmring_uring_wait *arg = (const void *)cmd->sqe->cmd;
 	u64 position = READ_ONCE(arg->position);
 	struct uring_wait *w;
@@ -164,7 +164,7 @@ static int begin(struct io_uring_cmd *cmd, struct shmring_file *sf, unsigned int
 	return -EIOCBQUEUED;
 }
 
-/* ->uring_cmd: a new command; or (F_CANCEL) one that has to go. */
+/* ->uring_cmd: a new command; or (F_CANCEL) a command to cancel. */
 int shmring_uring_cmd(struct io_uring_cmd *cmd, unsigned int issue_flags)
 {
 	struct shmring_file *sf = cmd->file->private_data;

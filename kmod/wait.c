@@ -122,7 +122,7 @@ void shmring_arm_next_surely(struct shmring_file *sf, const struct shmring_look 
 void shmring_disarm(struct shmring_side *side)
 {
 	spin_lock_irq(&side->wait.lock);
-	/* No barrier: whoever queues later does so under this lock. */
+	/* No barrier: a later sleeper queues under this lock. */
 	if (!waitqueue_active(&side->wait))
 		WRITE_ONCE(side->half->wake_at, SHMRING_NO_WAKE);
 	spin_unlock_irq(&side->wait.lock);

@@ -11,9 +11,9 @@
 
 /*
  * A producer that always finds space never waits, and so would not notice, on memfd, that its
- * consumer was killed. So it reads a coarse clock, which is cheap, every 64th send; a producer
- * that sends seldom reads it each time. A position says when to read it: a count would be one
- * more store for each message.
+ * consumer was killed. So the producer reads a coarse clock, which is cheap, every 64th send; if
+ * it sends seldom, at every send. The next reading is due at a position, watch_at: a count would
+ * be one more store for each message.
  */
 static __attribute__((__noinline__)) void watch(struct shmring *r, size_t len)
 {
@@ -105,7 +105,7 @@ ssize_t shmring_recv(struct shmring *r, void *buf, size_t size,
 		return -EMSGSIZE;
 	if (len)
 		memcpy(buf, from, len);
-	/* A release alone would give back what was advanced past, and leave this peeked. */
+	/* A release alone would give back what was advanced past, and leave this message peeked. */
 	if (__shmring_unlikely(r->c.held))
 		shmring_advance(r);
 	ret = shmring_release(r);

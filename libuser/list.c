@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * The rings that the caller may see: those of the module from /proc/shmring, and those that
- * are files. Whatever another user has put among the files is passed over.
+ * The rings that the caller may see: those of the module from /proc/shmring, and those of memfd,
+ * which are files in /dev/shm. Files there that are no ring are passed over.
  */
 #define _GNU_SOURCE 1
 #include <dirent.h>
@@ -14,12 +14,15 @@
 
 #define PROC		"/proc/shmring"
 #define SHM_DIR		"/dev/shm"
-#define SHM_PREFIX	"shmring."	/* what stands before a name there */
+#define SHM_PREFIX	"shmring."	/* of the file of a named ring */
 #define MAX_COLUMNS	32
 
 typedef int visit_fn(const struct shmring_info *info, void *arg);
 
-/* Where the cells below a title belong; later versions may have more, and in another order. */
+/*
+ * In which member the cells below a title belong. Later versions of the module may have more
+ * columns, in another order.
+ */
 #define MEMBER(title, member, base) \
 	{ title, offsetof(struct shmring_info, member), \
 	  sizeof(((struct shmring_info *)0)->member), base }
@@ -34,7 +37,7 @@ static const struct column {
 	MEMBER("mode", mode, 8),
 	MEMBER("capacity", capacity, 10),
 	MEMBER("used", used, 10),
-	MEMBER("producers", producer_state, 10),	/* 1 there is SHMRING_PEER_LIVE */
+	MEMBER("producers", producer_state, 10),	/* its 1 is SHMRING_PEER_LIVE */
 	MEMBER("consumers", consumer_state, 10),
 	MEMBER("sleeps", sleeps, 10),
 	MEMBER("wakes", wakes, 10),
@@ -45,7 +48,7 @@ static const struct column {
 	MEMBER("ipc-ns", ipc_ns, 10),
 };
 
-/* "-" stands for none: a name that is empty, a number that is 0. */
+/* The cell "-" leaves the member empty, or 0. */
 static void take_cell(struct shmring_info *info, const struct column *column, const char *cell)
 {
 	char *at = (char *)info + column->offset;
@@ -63,7 +66,7 @@ static void take_cell(struct shmring_info *info, const struct column *column, co
 	memcpy(at, column->size == sizeof(wide) ? (void *)&wide : &narrow, column->size);
 }
 
-/* The columns in the order of the heading; NULL: one that is not known. Returns how many. */
+/* The columns in the order of the heading; NULL: an unknown column. Returns how many. */
 static size_t read_heading(char *line, const struct column *order[MAX_COLUMNS])
 {
 	char *save = NULL, *title = strtok_r(line, " \t\n", &save);
@@ -116,7 +119,7 @@ static int list_kmod(visit_fn *fn, void *arg)
 	return ret;
 }
 
-/* Gone meanwhile, not the caller's to open, damaged, or no ring: passed over. */
+/* Passes over a file that is gone by now, that the caller may not open, or that is no ring. */
 static int visit_file(const char *name, visit_fn *fn, void *arg)
 {
 	struct shmring_info info = SHMRING_INFO_INIT;

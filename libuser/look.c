@@ -1,41 +1,41 @@
 // SPDX-License-Identifier: MIT
 /*
- * Decides from the positions what there is to wait for; and writes what the other side
- * reads about a waiting side: the position that it wants, and its CPU.
+ * Decides from the positions whether a wait is over; and stores, for the other side to read,
+ * which position a waiting producer wants, and on which CPU a side waits.
  */
 #define _GNU_SOURCE 1
 #include <sched.h>
 
 #include "wait.h"
 
-/* Is @position beyond @told, up to where the consumer has given back? */
+/* Is @position beyond @told, the tail that the consumer has published? */
 static bool is_ahead(uint64_t position, uint64_t told)
 {
 	/* Signed: NO_WAKE is -1, and a wake_at computed below position 0 is negative. */
 	return (int64_t)(position - told) > 0;
 }
 
-/* The producer cannot add another message: not even the smallest one fits. */
+/* Does not even the smallest message fit, as the producer sees the ring? */
 static bool is_full(const struct shmring *r, uint64_t told)
 {
 	return r->capacity - (r->c.limit - told) < shmring_slot_stride(r);
 }
 
 /*
- * All data in the ring has been advanced past and not released, and the producer waits for
- * space, or there is none. Does the producer wait for the space that is held? @wanted is the
- * tail that it needs, as it has announced; 0: it has not, so go by @wake_at.
+ * The consumer has advanced past all data in the ring, and has not released it; and the producer
+ * waits for space, or the ring is full. Does the producer need the space that the consumer holds?
+ * @wanted is the tail that the producer has announced to need; if 0, @wake_at says it.
  */
 static bool is_deadlock(struct shmring *r, uint64_t told, uint64_t wake_at, uint64_t wanted)
 {
 	if (is_full(r, told) || is_ahead(wanted ? wanted : wake_at, told))
 		return true;
-	/* Its message fits, but it sleeps for more space, which will not come: wake it. */
+	/* The producer's message fits, but it sleeps for more space, which will not come. */
 	__shmring_wake(r);
 	return false;
 }
 
-/* The producer waits for space: be content with what is there. */
+/* The producer waits for space, or the ring is full: be content with any data. */
 static int settle_for_less(struct shmring *r, uint64_t wake_at, uint64_t wanted)
 {
 	uint64_t told = r->c.tail - r->c.held;
@@ -44,7 +44,7 @@ static int settle_for_less(struct shmring *r, uint64_t wake_at, uint64_t wanted)
 		return 1;
 	if (!r->c.held)
 		return 0;
-	/* Look again: the producer published data before it began to wait. */
+	/* Look again: what the producer published before it began to wait is to be seen now. */
 	__shmring_refresh_data(r);
 	if (r->error)
 		return r->error;
@@ -54,9 +54,9 @@ static int settle_for_less(struct shmring *r, uint64_t wake_at, uint64_t wanted)
 }
 
 /*
- * There is less data than is wanted, or the producer may sleep for what it has been given:
- * the rest of shmring_look(). 1: be content with what is there; 0: not yet; or why more will
- * not come.
+ * The rest of shmring_look_for_data(): there is less data than is wanted, and the producer may
+ * wait for space. 1: be content with what is there; 0: not yet; or the error that says why no
+ * more will come.
  */
 int shmring_look_at_producer(struct shmring *r, uint64_t wake_at)
 {
@@ -64,8 +64,8 @@ int shmring_look_at_producer(struct shmring *r, uint64_t wake_at)
 	uint64_t wanted = __atomic_load_n(&r->producer->space_wanted, __ATOMIC_ACQUIRE);
 
 	/*
-	 * A producer that armed while its space was given back has seen that itself. If it
-	 * is edge-triggered, it may have used the space up, and arms again only if woken.
+	 * A producer that armed while this side gave space back has seen the space itself. But an
+	 * edge-triggered producer may have used that space up, and arms again only if woken.
 	 */
 	if (told >= wake_at)
 		__shmring_wake(r);
@@ -75,8 +75,9 @@ int shmring_look_at_producer(struct shmring *r, uint64_t wake_at)
 }
 
 /*
- * @bytes, counted from the position that the other side sees, as the backends and poll
- * count. At most what can be there: where slots leave a rest, less than the capacity.
+ * Convert @bytes, counted from this side's own position, to bytes from the position that this
+ * side has published, as the backends and poll count. At most what the ring can hold: slots
+ * that do not divide the capacity leave a rest.
  */
 uint64_t shmring_beyond_told(const struct shmring *r, uint64_t bytes)
 {
@@ -106,9 +107,9 @@ void shmring_announce(struct shmring *r, struct shmring_want *want)
 }
 
 /*
- * The wait is over, in vain: take back what was announced, or a consumer that holds what it
- * has read would be told that the two wait for each other. Not after a refusal (NOWAIT): the
- * caller of that still wants the space, as it comes back for it.
+ * The wait has failed: take back the announcement. Otherwise a consumer that holds what it has
+ * read would get -EDEADLK, as if the producer still waited. Not called for NOWAIT: that caller
+ * still wants the space, and will come back for it.
  */
 void shmring_withdraw(struct shmring *r, const struct shmring_want *want)
 {
@@ -134,7 +135,7 @@ __u32 shmring_store_cpu(struct shmring *r)
 
 /*
  * Note whether the other side last waited on this CPU, too: then a spin here would keep
- * that side from going on.
+ * the other side from going on.
  */
 void shmring_note_cpu(struct shmring *r)
 {

@@ -30,8 +30,9 @@ int shmring_clean_name(char to[SHMRING_NAME_MAX], const char *name)
 }
 
 /*
- * No struct has grown since version 0.1. Once one has, @known is more than that version's
- * size, and what lies between a caller's size and @known must be taken for zero.
+ * No struct has grown since version 0.1. Once one has, @known is more than its size in version
+ * 0.1; an older caller's struct is then shorter than @known, and the missing members must be
+ * taken for zero.
  */
 int shmring_check_size(const void *s, size_t known)
 {
@@ -48,7 +49,7 @@ int shmring_check_size(const void *s, size_t known)
 	return 0;
 }
 
-/* Copy the caller's options, NULL for the defaults, and check what is of an endpoint. */
+/* Copy the caller's options (NULL: the defaults); check role, policy and backend. */
 int shmring_copy_options(struct shmring_options *to, const struct shmring_options *opt)
 {
 	int ret = opt ? shmring_check_size(opt, sizeof(*opt)) : 0;
@@ -60,7 +61,7 @@ int shmring_copy_options(struct shmring_options *to, const struct shmring_option
 	return ret;
 }
 
-/* Fill in what was left out of how a ring is made, and check the rest. */
+/* Check the members that say how a ring is made, and fill in those that are 0. */
 int shmring_clean_options(struct shmring_options *opt, bool named)
 {
 	size_t capacity = page_size();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* What there is to know about an endpoint, to pass on, and to change. */
+/* Calls on an object: its descriptors, settings and information. */
 #include "backend.h"
 #include "cancel.h"
 

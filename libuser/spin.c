@@ -35,7 +35,7 @@ uint64_t shmring_now(void)
 	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
 }
 
-/* Where a clock costs a system call, read it less often: nobody looks meanwhile. */
+/* Where the clock is a system call, read it less often: no look is made meanwhile. */
 static unsigned int looks_per_clock(void)
 {
 	uint64_t first = shmring_now(), second = shmring_now(), third = shmring_now();
@@ -50,7 +50,7 @@ void shmring_spin_init(struct shmring_spin *spin)
 	bool alone = sysconf(_SC_NPROCESSORS_ONLN) == 1;
 
 	*spin = (struct shmring_spin) {
-		/* Whoever spins keeps the other side off the only CPU. */
+		/* A spin would keep the other side off the only CPU. */
 		.alone = alone,
 		.looks = alone ? LOOKS_MIN : looks_per_clock(),
 		.pauses = 1,
@@ -168,13 +168,12 @@ static bool in_lockstep(struct shmring_spin *spin, uint64_t bytes)
 }
 
 /*
- * Whoever keeps up with a stream and looks again at once finds one more message,
- * and takes the other side's cache line away from it for each: two to six times
+ * A side that keeps up with a stream and looks again at once finds one more message,
+ * and takes a cache line away from the other side for each message: two to six times
  * slower than to let some messages gather. So pause before the first look, for as
  * long as that has paid: twice as long as the last time if the look found more than
- * a trickle, but not yet a good part of the ring. Whoever has to look more than
- * twice waits for an answer, or for a slow peer, where delay is all that it would
- * be.
+ * a trickle, but not yet a good part of the ring. A side that has to look more than
+ * twice waits for an answer, or for a slow peer: there a pause would only delay.
  */
 void shmring_pauses_learn(struct shmring_spin *spin, unsigned int looks, uint64_t bytes,
 			  uint64_t capacity)

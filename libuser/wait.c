@@ -39,12 +39,12 @@ static inline void cpu_relax(void)
 
 /* --------------------------------------------------------------- spinning */
 
-/* Where no wake-up comes at a death: look now and then whether the peer lives. */
+/* Without the module nothing reports a death: look from time to time whether the peer lives. */
 void shmring_check_peer(struct shmring *r, uint64_t now)
 {
 	struct shmring_private *p = r->priv;
 
-	/* Signed: a coarse clock may be behind the last look. */
+	/* Signed: @now may be of a coarse clock, and so be earlier than the last check. */
 	if (!p->backend->check_peer || (int64_t)(now - p->checked) < SHMRING_CHECK_NS)
 		return;
 	p->checked = now;
@@ -52,8 +52,8 @@ void shmring_check_peer(struct shmring *r, uint64_t now)
 }
 
 /*
- * Does the other side need this CPU to go on? Reads the shared words only if they said so
- * last time: in a stream, each look takes a cache line from the other side.
+ * Does the other side need this CPU to go on? Reads the other side's CPU only if it was this
+ * one last time: in a stream, each read takes a cache line from the other side.
  */
 static bool is_crowded(struct shmring *r)
 {
@@ -69,9 +69,9 @@ static void pause_for(unsigned int pauses)
 }
 
 /*
- * Ask for the line that the producer is about to write together with its head's, not
- * after it: a hint, which orders nothing. Not for records, whose first line is written
- * twice, the header last. See docs/performance.md.
+ * Prefetch the line that the producer is about to write, so that it comes together with the
+ * line of the head, not after it. A prefetch orders nothing. Not for records, whose first line
+ * is written twice, the header last. See docs/performance.md.
  */
 static void fetch_message_to_come(const struct shmring *r)
 {
@@ -80,10 +80,11 @@ static void fetch_message_to_come(const struct shmring *r)
 }
 
 /*
- * Look until there is something, for @budget ns or until @deadline (0: none), once at
- * least. The clock is read only after some looks, and @spun counts from then. If the other
- * side needs this CPU, too, a look in vain yields it (SPIN), or ends the spin. SPIN also
- * yields now and then, because a side that has never waited has not stored its CPU.
+ * Look until there is something, for @budget ns (UINT64_MAX, of SPIN: for ever) or until
+ * @deadline (0: none), but once at least. The clock is read only after some looks; @spun, in ns,
+ * counts from then. If the other side needs this CPU, too, SPIN yields the CPU after a look in
+ * vain, and the other policies end the spin. SPIN also yields now and then, because a side that
+ * has never waited has not stored its CPU.
  */
 static int spin_for(struct shmring *r, struct shmring_want *want, uint64_t budget,
 		    uint64_t deadline, uint64_t *spun)
@@ -142,8 +143,8 @@ static int only_spin(struct shmring *r, struct shmring_want *want, uint64_t dead
 }
 
 /*
- * Look for as long as the fastest sleep takes; or once, if that was in vain lately. What
- * is there already needs no pause, and says nothing about what comes.
+ * Look for as long as the fastest sleep takes; or once, if that was in vain lately. The first
+ * look comes without a pause; if it finds something, nothing is learned from it.
  */
 static int look_briefly(struct shmring *r, struct shmring_want *want, uint64_t deadline)
 {
@@ -175,8 +176,8 @@ static int spin_a_little(struct shmring *r, struct shmring_want *want, uint64_t 
 }
 
 /*
- * The other side needs this CPU: let it have it before sleeping. If it then does its part and
- * yields in turn, that takes half the time of two sleeps and two wake-ups.
+ * The other side needs this CPU: yield the CPU before sleeping. If the other side then does its
+ * part and yields in turn, the two yields take half the time of two sleeps and two wake-ups.
  */
 static int yield_once(struct shmring *r, const struct shmring_want *want)
 {
@@ -194,7 +195,7 @@ static int yield_once(struct shmring *r, const struct shmring_want *want)
 	return ret;
 }
 
-/* @learn: time the sleep, to tune spinning. Reading the clock may be a system call. */
+/* @learn: time the sleep, to tune spinning. Else read no clock: it may cost a system call. */
 static int sleep_once(struct shmring *r, const struct shmring_want *want, uint64_t deadline,
 		      bool learn)
 {
@@ -209,9 +210,9 @@ static int sleep_once(struct shmring *r, const struct shmring_want *want, uint64
 }
 
 /*
- * The other side has ended many sleeps at once and has published nothing. Look once a
- * millisecond instead, which costs next to no CPU. Signals are blocked except in the pauses:
- * a handler that ran between two pauses would not end the wait.
+ * The other side has woken this side many times in one wait, and has published nothing. Look
+ * once a millisecond instead, which costs next to no CPU. Signals are blocked except in the
+ * pauses: a handler that ran between two pauses would not end the wait.
  */
 static int look_now_and_then(struct shmring *r, struct shmring_want *want, uint64_t deadline)
 {
@@ -235,7 +236,10 @@ static int look_now_and_then(struct shmring *r, struct shmring_want *want, uint6
 	return ret;
 }
 
-/* Success beats what ended the sleep. The deadline holds however sleeps end. */
+/*
+ * Data or space that is there counts for more than an error of the sleep. The deadline is
+ * checked after each sleep, whatever ended the sleep.
+ */
 static int sleep_on(struct shmring *r, struct shmring_want *want, uint64_t deadline, bool learn)
 {
 	unsigned int in_vain = 0;
@@ -256,7 +260,7 @@ static int sleep_on(struct shmring *r, struct shmring_want *want, uint64_t deadl
 	return ret;
 }
 
-/* NOWAIT: announce to the other side, and set for poll, what the caller lacks. */
+/* NOWAIT: announce to the other side what the caller lacks, and arm the poll descriptor for it. */
 static int refuse_to_wait(struct shmring *r, struct shmring_want *want)
 {
 	uint64_t lowat = r->priv->lowat;
@@ -299,15 +303,16 @@ static int wait_for(struct shmring *r, struct shmring_want *want, const struct s
 		ret = sleep_on(r, want, deadline, learn);
 	if (ret < 0 && !(w && (w->flags & SHMRING_NOWAIT)))
 		shmring_withdraw(r, want);
-	/* An event loop that polls on must sleep until there is a peer again. */
+	/* An event loop that goes on polling must sleep until there is a peer again. */
 	if ((ret == -ENODATA || ret == -EPIPE) && r->priv->backend->arm_poll)
 		r->priv->backend->arm_poll(r, shmring_beyond_told(r, want->bytes));
 	return ret < 0 ? ret : 0;
 }
 
 /*
- * Count an -EBADMSG once an endpoint, where both sides and the kernel see it. The kernel may
- * have found what the library cannot see; from then on the ring is not used.
+ * Count the first -EBADMSG of this endpoint in its own page, which the other side and the kernel
+ * can read. If the kernel returned it, the library may have seen nothing false itself: set
+ * r->error, so that the endpoint is of no use from now on.
  */
 static int count_refusal(struct shmring *r, int ret)
 {

@@ -86,8 +86,9 @@ enum shmring_backend_id {
  *	struct shmring_wait w = SHMRING_WAIT_INIT;
  *
  * A size of 0 stands for the members of version 0.1, which are those without a version in
- * their comments; no later one may lie in what was padding. What an older library does not know has to be zero: it says -E2BIG, and
- * does not pass over what the caller asked for.
+ * their comments; no later member may lie in what was padding. A member that an older library
+ * does not know has to be zero: otherwise that library returns -E2BIG, and does not ignore what
+ * the caller asked for.
  */
 
 /* How a ring is made. All zero: an anonymous 64 KiB ring of records. */
@@ -126,8 +127,8 @@ struct shmring_wait {
 /*
  * An endpoint. Public for the sake of the fast path; a program reads and writes
  * none of it. The half of the other role stays zero, so that a call of the
- * wrong side finds nothing there. Inlined code fixes the layout: what is reserved is 0,
- * and there for later versions.
+ * wrong side finds nothing there. The layout cannot change, as inlined code in programs
+ * depends on it: the reserved words are 0 and for later versions.
  */
 struct shmring {
 	struct shmring_lane *lane;		/* what the kernel says */
@@ -183,8 +184,9 @@ struct shmring {
  * needs a name, it stays until shmring_unlink().
  *
  * With SHMRING_OPEN_OR_CREATE, which needs a name too, attach to the ring of that name as
- * shmring_attach_opt() does, whatever its capacity, slot_size and mode are; make it only if there
- * is none. Of processes that do so at once, one makes it. shmring_get_info() says which.
+ * shmring_attach_opt() does, whatever its capacity, slot_size and mode are; make the ring only if
+ * there is none. Of processes that do so at once, one makes the ring: there, created of
+ * shmring_get_info() is 1.
  *
  * Returns 0 or
  *   -EINVAL	bad name, size, mode, flag, role, policy or backend; slot_size or lowat
@@ -192,7 +194,8 @@ struct shmring {
  *   -E2BIG	opt asks for what this library does not know
  *   -EFBIG	capacity above SHMRING_CAPACITY_MAX
  *   -EEXIST	the name is taken; SHMRING_AUTO, with the module: by a memfd ring of the
- *		caller's or of root's
+ *		caller's or of root's; SHMRING_OPEN_OR_CREATE: also if other processes made and
+ *		removed the ring again and again
  *   -EBUSY	another process took the role after the ring was made
  *   -EDQUOT	RLIMIT_MEMLOCK would be exceeded, to which the rings of all processes of
  *		the user count
@@ -200,7 +203,7 @@ struct shmring {
  *   -ENOMEM	no memory, or no addresses for the ring, which is mapped twice
  *   -EACCES	/dev/shmring is there, and the caller may not open it; memfd is taken only
  *		where it is asked for or there is no /dev/shmring
- *   -ENODEV	backend is SHMRING_KMOD and the module is not loaded
+ *   -ENODEV	SHMRING_KMOD or $SHMRING_BACKEND asks for the module, which is not loaded
  *   -EPROTO	the kernel speaks another version of the ABI
  *   -EOPNOTSUPP	SHMRING_PERSIST outside the initial IPC namespace; a kernel without
  *		MADV_WIPEONFORK; memfd: there is no /proc, and the ring has no name
@@ -232,9 +235,9 @@ int shmring_create(struct shmring **r, const char *name,
 int shmring_attach(struct shmring **r, const char *name, enum shmring_role role);
 
 /*
- * As shmring_attach(), in the role of @opt, with its policy, lowat and linger, and only to a ring
- * of its backend. Its other members say how a ring is made and have no meaning here. NULL: a
- * handle.
+ * As shmring_attach(), in the role of @opt, with the policy, lowat and linger of @opt, and only to
+ * a ring of its backend. The other members of @opt say how a ring is made and have no meaning
+ * here. NULL: a handle.
  *
  * Returns as shmring_attach(), and
  *   -EINVAL	also: bad size, policy or backend; lowat above the capacity
@@ -259,7 +262,10 @@ int shmring_attach_opt(struct shmring **r, const char *name,
 int shmring_attach_wait(struct shmring **r, const char *name, enum shmring_role role,
 			const struct shmring_wait *w);
 
-/* As both of these. Returns as shmring_attach_wait(), or as shmring_attach_opt(). */
+/*
+ * As shmring_attach_wait(), with options as for shmring_attach_opt(). Returns as
+ * shmring_attach_wait(), or as shmring_attach_opt().
+ */
 int shmring_attach_wait_opt(struct shmring **r, const char *name,
 			    const struct shmring_options *opt, const struct shmring_wait *w);
 
@@ -294,7 +300,7 @@ int shmring_attach_fd_opt(struct shmring **r, int fd, const struct shmring_optio
 int shmring_unlink(const char *name);
 
 /*
- * As shmring_unlink(), of @opt's backend; its other members have no meaning here.
+ * As shmring_unlink(), in the backend of @opt, whose other members have no meaning here.
  *
  * Returns as shmring_unlink(), -EINVAL also for a bad member, and
  *   -E2BIG	opt asks for what this library does not know
@@ -343,9 +349,9 @@ int shmring_grant(const struct shmring *r, enum shmring_role role);
  *
  * With the module it is shmring_fd(), and works with poll, select, epoll in every mode,
  * and io_uring. With memfd it is an epoll descriptor that becomes readable (POLLIN, for
- * both sides) when it is time to try again, or when the other side closes; or a timer, if
- * the file cannot be watched. With memfd, a call that says -ENODATA or -EPIPE makes it not
- * ready until another process takes the other role.
+ * both sides) when it is time to try again, or when the other side closes; if the file cannot
+ * be watched, it follows a timer. With memfd, a call that returns -ENODATA or -EPIPE makes the
+ * descriptor not ready until another process takes the other role.
  *
  * Returns it or -EBADF (a handle), -EMFILE, -ENFILE, or with memfd -ENOMEM.
  */
@@ -460,7 +466,7 @@ uint64_t shmring_deadline(uint64_t ns);
 /* Wake the other side; shmring_publish() and shmring_release() call it. */
 void __shmring_wake(struct shmring *r);
 
-/* What was held has been given back; shmring_release() calls it. */
+/* Tell the backend that the tail is published again; shmring_release() calls it after a batch. */
 void __shmring_released(struct shmring *r);
 
 /* -------------------------------------------------------------- fast path */
@@ -902,7 +908,7 @@ __SHMRING_INLINE void __shmring_give_back(struct shmring *r, uint64_t old, uint6
 		__shmring_wake(r);
 }
 
-/* Not inlined: once for a batch, and shmring_release() is short without it. */
+/* Not inlined: runs once for a batch, and keeps shmring_release() short. */
 static __attribute__((__noinline__, __unused__))
 void __shmring_release_held(struct shmring *r)
 {
@@ -937,8 +943,9 @@ __SHMRING_INLINE int shmring_release(struct shmring *r)
 /* ---------------------------------------------------------------- queries */
 
 /*
- * What there is to know about a ring and this end of it. What a side has written is only
- * as true as that side; "0: unknown" where a backend or another version does not say.
+ * What there is to know about a ring and about this endpoint. Positions and counters are as the
+ * two sides have written them: a hostile side can write false ones. A member that a backend or
+ * another version does not fill in is 0.
  */
 struct shmring_info {
 	size_t size;			/* of this struct; set by the caller */
@@ -947,12 +954,12 @@ struct shmring_info {
 	uint64_t head;			/* bytes ever committed, headers and padding included */
 	uint64_t tail;			/* bytes ever released */
 	uint64_t sleeps;		/* times this endpoint slept */
-	uint64_t wakes;			/* wake-up system calls it made */
-	uint64_t producer_sleeps;	/* times that the ring's producers slept, all of them */
+	uint64_t wakes;			/* wake-up system calls that this endpoint made */
+	uint64_t producer_sleeps;	/* times that all producers of the ring slept */
 	uint64_t producer_wakes;	/* times that they woke a consumer */
-	uint64_t consumer_sleeps;	/* times that its consumers slept */
+	uint64_t consumer_sleeps;	/* times that all consumers of the ring slept */
 	uint64_t consumer_wakes;	/* times that they woke a producer */
-	uint64_t refused;		/* -EBADMSG so far: once for each endpoint, of either role */
+	uint64_t refused;		/* endpoints, of either role, that returned -EBADMSG */
 	uint64_t id;			/* no other ring of this backend has it now */
 	uint32_t slot_size;		/* 0: records */
 	enum shmring_role role;
@@ -963,7 +970,7 @@ struct shmring_info {
 	uint32_t consumer_pid;
 	uint32_t owner;			/* user id */
 	uint32_t mode;			/* permission bits */
-	uint32_t ipc_ns;		/* shmring_list(): the ring's IPC namespace; 0: the caller's */
+	uint32_t ipc_ns;		/* shmring_list(): the IPC namespace; 0: the caller's */
 	uint32_t created;		/* 1: this object has made the ring */
 	char name[SHMRING_NAME_MAX];	/* "": anonymous, or unlinked */
 };
@@ -979,8 +986,8 @@ int shmring_get_info(const struct shmring *r, struct shmring_info *info);
 
 /*
  * Bytes committed and not released, from the words that both sides see: some loads, no system
- * call. The other side may go on at any time: a producer finds at most so much used, a
- * consumer at least. A handle, which maps nothing: 0.
+ * call. The other side may go on at any time: for a producer the true number is at most the
+ * returned one, for a consumer at least. A handle, which maps nothing: 0.
  */
 __SHMRING_INLINE size_t shmring_used(const struct shmring *r)
 {
@@ -1009,13 +1016,15 @@ __SHMRING_INLINE size_t shmring_used_slots(const struct shmring *r)
 }
 
 /*
- * Call @fn for each ring that the caller may see: those of /proc/shmring, with an empty name
- * those that are anonymous, and the memfd rings in /dev/shm that the caller may open; or only those
- * of @opt's backend or $SHMRING_BACKEND's. Other members of @opt have no meaning; NULL: the
- * defaults. In @info, which is valid during the call, sleeps and wakes are those of both sides
- * together. What ->size does not reach is not there. Not 0 from @fn ends the list. Any thread.
+ * Call @fn for each ring that the caller may see: the rings of /proc/shmring, of which the
+ * anonymous ones have an empty name, and the memfd rings in /dev/shm that the caller may open.
+ * If @opt or $SHMRING_BACKEND names a backend, only its rings. The other members of @opt have no
+ * meaning; NULL: the defaults. @info is valid until @fn returns; its sleeps and wakes are those of
+ * both sides together, and an older library than the program fills in no more than info->size
+ * bytes. If @fn returns another value than 0, the list ends. @fn has to return. Any thread.
  *
- * Returns what @fn returned last; 0, if there is no ring; or, with SHMRING_KMOD,
+ * Returns what the last call of @fn returned; 0, if there is no ring; or, if @opt or
+ * $SHMRING_BACKEND asks for the module,
  *   -ENODEV	the module is not loaded
  * or
  *   -EINVAL	bad size or member of opt, or $SHMRING_BACKEND
@@ -1029,12 +1038,12 @@ int shmring_list(const struct shmring_options *opt,
 enum shmring_backend_id shmring_backend(const struct shmring *r);
 const char *shmring_backend_name(const struct shmring *r);
 
-/* Why this backend, as text to print: what asked for it, or whether /dev/shmring is there. */
+/* Why the ring has this backend, as text to print. */
 const char *shmring_backend_reason(const struct shmring *r);
 
 /*
- * What @error, which a call has returned, means for a ring, as text to print:
- * "no such ring (ENOENT)". Of errors that no call returns: as strerror(). Any thread.
+ * A text to print that says what @error, which a call has returned, means for a ring:
+ * "no such ring (ENOENT)". Errors that no call returns: as strerror(). Any thread.
  */
 const char *shmring_strerror(int error);
 

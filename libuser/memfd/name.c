@@ -16,8 +16,8 @@ void shmring_memfd_path(char path[PATH_SIZE], const char *name)
 }
 
 /*
- * What has the name: not by way of a link, and without waiting for a FIFO's other end.
- * -EPROTO: a link, a folder, a socket, or a file with a lease, which no ring is.
+ * Open what has the name. Follows no symbolic link, and does not wait for the other end of a
+ * FIFO. -EPROTO: a link, a folder, a socket, or a file with a lease, none of which is a ring.
  */
 int shmring_memfd_open_path(const char *path)
 {
@@ -33,7 +33,7 @@ static bool is_name_of(int fd, const char *path)
 	return !fstat(fd, &ours) && !lstat(path, &named) && is_same_file(&ours, &named);
 }
 
-/* Other files are not ours to lock, to write to, or to clean up after. */
+/* The library must not lock, write or remove any other file. */
 static bool is_ring(int fd)
 {
 	struct stat st;
@@ -45,9 +45,9 @@ static bool is_ring(int fd)
 }
 
 /*
- * Is this the file of a named ring whose holders have all been killed, so that none has
- * removed it? If so, the file stays locked until @fd is closed: no other process can remove
- * it or become a holder of it.
+ * Is this the file of a named ring whose holders have all been killed, so that none of them has
+ * removed the file? If so, the file stays locked until @fd is closed: no other process can
+ * remove the file or become a holder of it.
  */
 static bool is_debris(int fd)
 {
@@ -58,9 +58,9 @@ static bool is_debris(int fd)
 }
 
 /*
- * Remove the name, if it is still this file's and not another ring's by now. Every process
- * that removes a name takes the file's lock, or the name could change hands after the check.
- * Gives up LOCK_HOLDERS, too: a forked child may keep the description for longer.
+ * Remove the name, if it is still the name of this file. Every process that removes a name takes
+ * the file's LOCK_NAME; otherwise another file could get the name after the check. Gives up
+ * LOCK_HOLDERS, too: a forked child may keep the open file description for longer.
  */
 static int remove_name_of(uint64_t patience, int fd, const char *path)
 {
@@ -85,7 +85,7 @@ static bool has_lost_its_name(uint64_t patience, int fd, const char *path)
 	return !is_name_of(fd, path);
 }
 
-/* Remove what was left under this name by killed holders. 0: try again. */
+/* Remove the file that killed holders left under this name. 0: try the name again. */
 static int remove_debris(uint64_t patience, const char *path)
 {
 	int fd = shmring_memfd_open_path(path);
@@ -102,8 +102,8 @@ static int remove_debris(uint64_t patience, const char *path)
 }
 
 /*
- * There is one end for all tries. Any user can give the name to one file after the other, and
- * each of them may have to be waited for.
+ * Give the file @from the name @path. One time limit covers all tries: any user can give the
+ * name to one file after the other, and each file may cost a wait for its lock.
  */
 int shmring_memfd_link(const char *from, const char *path)
 {
@@ -138,8 +138,8 @@ static bool is_being_closed(uint64_t patience, int fd, const char *path)
 }
 
 /*
- * A descriptor of the ring of that name. -EPROTO: the file is none of a ring; -EACCES: it is
- * debris that the caller may not remove.
+ * A descriptor of the ring of that name. -EPROTO: the file is not that of a ring; -EACCES: the
+ * file is debris that the caller may not remove.
  */
 int shmring_memfd_find(uint64_t patience, const char *path)
 {
@@ -170,7 +170,7 @@ int shmring_memfd_unlink(const char *name)
 	fd = shmring_memfd_open_path(path);
 	if (fd >= 0 && is_ring(fd))
 		ret = remove_name_of(SETUP_PATIENCE, fd, path);
-	else	/* Perhaps no right to the file, but to its name. */
+	else	/* The caller may perhaps not open the file, but remove its name. */
 		ret = !unlink(path) ? 0 : errno == EISDIR ? -EPERM : -errno;
 	if (fd >= 0)
 		close(fd);
@@ -180,8 +180,8 @@ int shmring_memfd_unlink(const char *name)
 /*
  * Is no other process a holder? If so, the file stays locked, as by is_debris(). This process
  * gives up its own lock first. Two holders that close at the same time would otherwise each
- * find the lock of the other one, and both would leave the name behind. An exclusive lock is
- * that of a process which checks for debris: it does not have to remove the name, so wait.
+ * find the lock of the other one, and both would leave the name behind. A process that checks
+ * for debris has an exclusive lock for a moment, and may leave the name: wait for that lock.
  */
 static bool is_last_holder(int fd)
 {

@@ -15,14 +15,14 @@
 
 #define TIMER_MIN_NS	1000000ull
 #define TIMER_MAX_NS	64000000ull
-#define LOOK_MIN_NS	200000ull	/* after a close; each later look takes ... */
-#define LOOK_FACTOR	5		/* ... so many times as long ... */
-#define LOOK_MAX_NS	625000000ull	/* ... and this is the last one: 0.8 s in all */
+#define LOOK_MIN_NS	200000ull	/* from a close to the first look; from each look ... */
+#define LOOK_FACTOR	5		/* ... to the next one so many times as long ... */
+#define LOOK_MAX_NS	625000000ull	/* ... and so long to the last one: 0.8 s in all */
 
-/* Returns whether a process has closed the file. */
+/* Read all events of @fd. Returns whether a process has closed the file. */
 static bool drain(int fd)
 {
-	struct inotify_event events[64];	/* of a file they have no name */
+	struct inotify_event events[64];	/* without names: one file is watched */
 	bool closed = false;
 	ssize_t n;
 
@@ -39,10 +39,10 @@ static bool is_gone(const struct shmring *r)
 }
 
 /*
- * Readable once there are @bytes, or another process takes the role of a peer that has
- * gone: so a loop that goes on polling after the end of the stream sleeps. A producer then
- * does not arm, as its space is there, and of no use. False: the peer is dead, and its role
- * could not be ended.
+ * Have the descriptor become readable once there are @bytes; after the peer has gone, once another
+ * process takes its role, so that a loop that goes on polling after the end of the stream sleeps.
+ * A producer without a peer does not arm: its space is there, and of no use. False: the peer is
+ * dead, and its role could not be ended.
  */
 static bool arm_watch(struct shmring *r, uint64_t bytes)
 {
@@ -52,8 +52,8 @@ static bool arm_watch(struct shmring *r, uint64_t bytes)
 	gone = is_gone(r);
 	if (!(gone && r->role == SHMRING_PRODUCER) && shmring_memfd_arm(r, bytes)) {
 		/*
-		 * There already: poll must not sleep. Clear wake_at: a consumer would take it for
-		 * a producer that waits.
+		 * The bytes are there: poll must not sleep. Clear wake_at, by which a consumer
+		 * would think that the producer waits.
 		 */
 		shmring_memfd_poke(r->priv);
 		__atomic_store_n(&half_of(r, r->role)->wake_at, SHMRING_NO_WAKE, __ATOMIC_RELAXED);
@@ -64,7 +64,7 @@ static bool arm_watch(struct shmring *r, uint64_t bytes)
 	return done;
 }
 
-/* Not readable until then. 0: never. */
+/* The timer becomes readable after @ns; 0: never. */
 static void set_timer(const struct shmring_private *p, uint64_t ns)
 {
 	const struct itimerspec at = { .it_value.tv_nsec = (long)ns };
@@ -81,8 +81,9 @@ static bool look_is_due(const struct shmring_private *p)
 
 /*
  * The kernel reports a close before it releases the locks: a process that has closed may
- * still look alive, and no further event will come. So look again a few times, ever later;
- * and as long as the role of a dead peer could not be ended, which nothing reports either.
+ * still look alive, and no further event will come. So look again a few times, ever later. Look
+ * also as long as the role of a dead peer cannot be ended: nothing reports when it can.
+ * Returns the ns to the next look; 0: none.
  */
 static uint64_t next_look(const struct shmring *r, bool closed, bool due, bool done)
 {
@@ -107,7 +108,7 @@ static void plan_look(struct shmring *r, bool closed, bool due, bool done)
 	p->look_ns = ns;
 }
 
-/* No more than can be there: slots may leave a rest. */
+/* At least lowat; at most what the ring can hold, as slots may leave a rest of the capacity. */
 static uint64_t bytes_to_poll_for(const struct shmring *r, uint64_t bytes)
 {
 	uint64_t most = r->role == SHMRING_CONSUMER ? r->c.most : r->capacity;
@@ -117,7 +118,7 @@ static uint64_t bytes_to_poll_for(const struct shmring *r, uint64_t bytes)
 	return bytes < most ? bytes : most;
 }
 
-/* Soon again after the other side has done something, and ever later after that. */
+/* Without a watch: look soon if the other side has moved since the last look, otherwise later. */
 static void arm_timer(struct shmring *r)
 {
 	struct shmring_private *p = r->priv;
@@ -152,7 +153,7 @@ void shmring_memfd_arm_poll(struct shmring *r, uint64_t bytes)
 
 /*
  * An inotify descriptor needs nothing from the other side but the file that both
- * have: a waker writes to it, and the death of a process closes it.
+ * have: a waker writes to the file, and a process that dies closes it.
  */
 static int watch_file(int ring)
 {
@@ -177,7 +178,7 @@ static bool cannot_watch(int ret)
 	return ret == -EACCES || ret == -ENOENT || ret == -EMFILE || ret == -ENOSPC;
 }
 
-/* @fd: what a call has returned, to be polled, too, and kept in @to. */
+/* Keep @fd in @to, and have @poll_fd poll it, too. A negative @fd is an error, and returned. */
 static int add(int poll_fd, int fd, int *to)
 {
 	struct epoll_event event = { .events = EPOLLIN };

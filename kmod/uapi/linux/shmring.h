@@ -67,9 +67,10 @@
  *
  * head (producer) and tail (consumer) count bytes since the ring was made and
  * stay below SHMRING_POSITION_LIMIT, which is out of reach: a position at or above it
- * is false, and no sum or difference of two others overflows. Empty: head == tail; full:
- * head - tail == capacity. Byte n of the stream is at data[n & (capacity - 1)],
- * and what starts there may run on into the second copy of the data.
+ * is false, and no sum or difference of two positions below it overflows. Empty:
+ * head == tail; full: head - tail == capacity. Byte n of the stream is at
+ * data[n & (capacity - 1)], and what starts there may run on into the second copy of the
+ * data.
  *
  * The stream consists of records, each a shmring_record header and its
  * payload, padded to SHMRING_ALIGN; or, if slot_size is not zero, of slots
@@ -113,31 +114,31 @@
  *     that stores its position and then misses the other's wake_at must have
  *     been seen by the sleeper. That takes a full barrier on both sides, and the
  *     publisher has one only if it is due:
- * (I) a full fence, if the position published from (the one before this store)
- *     is below fence_until. It pairs with (D).
+ * (I) a full fence, if the publisher's position before this store is below
+ *     fence_until. It pairs with (D).
  * (J) stands in for (I) above fence_until: the sleeper has the publisher's CPUs
  *     execute the barrier, wherever in its program the publisher is just then, by
  *     an interrupt or by waiting for a grace period of RCU.
- *     What it did before is seen by the sleeper's second load, and what it does
- *     after sees the sleeper's stores.
+ *     The sleeper's second load sees what the publisher did before the barrier, and
+ *     what the publisher does after the barrier sees the sleeper's stores.
  * (H) comes after (A) or (E) in program order; the compiler must keep it there,
  *     the CPU need not. So a publisher that (J) did not catch before its store
  *     sees the new fence_until.
  * (K) pairs with (D): store buffering. space_wanted is the tail that the producer
  *     waits for while it spins, or when it was refused at once (NOWAIT). A consumer that
- *     sleeps until there is more data than there is, and a producer that wants space, would
- *     wait for each other: at least one of them sees the other. If the producer sees
- *     that the consumer has armed (its wake_at is not SHMRING_NO_WAKE) and there is data,
- *     it calls WAKE. A consumer that sees space_wanted above its own tail is content with
- *     any data. Zero, or a position that tail has passed: nothing is wanted; so
- *     the word needs no reset.
+ *     sleeps until there is more data than there is, and a producer that wants space,
+ *     would otherwise wait for each other. So at least one of them sees the other's word.
+ *     If the producer sees that the consumer has armed (its wake_at is not
+ *     SHMRING_NO_WAKE) and there is data, the producer calls WAKE. A consumer that sees
+ *     space_wanted above its own tail is content with any data. Zero, or a position that
+ *     tail has reached: nothing is wanted; so the word needs no reset.
  *
- * fence_until is a position, like wake_at: up to there, after a (J), the publisher
- * fences, and sleepers need no (J). It is all ones where the kernel cannot do (J), and
+ * fence_until is a position, like wake_at: after a (J), the publisher fences up to that
+ * position, and sleepers need no (J). It is all ones where the kernel cannot do (J), and
  * once a side has used up its (J)s: then a publisher always fences.
  *
- * The wake-up guarantee: a side that publishes so, and calls WAKE if its position is
- * at or above the other side's wake_at, loses no wake-up.
+ * The wake-up guarantee: if a side publishes in this way, and calls WAKE if its position is
+ * at or above the other side's wake_at, no wake-up of the other side is lost.
  */
 #ifndef _UAPI_LINUX_SHMRING_H
 #define _UAPI_LINUX_SHMRING_H
@@ -151,7 +152,7 @@
 #define SHMRING_ALIGN		8u		/* of every record and slot */
 #define SHMRING_CAPACITY_MAX	0x40000000ull	/* bytes: 1 GiB */
 #define SHMRING_NAME_MAX	64u		/* with the final NUL */
-#define SHMRING_PATIENCE_NS	1000000u	/* a sleep for mark, then for bytes */
+#define SHMRING_PATIENCE_NS	1000000u	/* of a sleep for mark, before it is for bytes */
 #define SHMRING_POSITION_LIMIT	0x4000000000000000ull /* head and tail are below this */
 
 /* Roles: what an endpoint is. */
@@ -176,8 +177,8 @@
 #define SHMRING_PEER_GONE	2u
 
 /*
- * The kernel region starts with this. Constant while the ring lives. A program that
- * does not know @abi, or a bit in @features, must not attach.
+ * The kernel region starts with this struct. It is constant while the ring lives. A program
+ * that does not know @abi, or a bit in @features, must not attach.
  */
 struct shmring_status {
 	__u32 magic;		/* SHMRING_MAGIC */
@@ -191,12 +192,13 @@ struct shmring_status {
 
 /*
  * ... and goes on at SHMRING_LANE_OFFSET with a struct shmring_lane for each lane (one
- * producer's ring; there is one), written by the kernel alone. A half says of one side what
- * the other side reads in its fast path. Each is alone in its pair of cache lines.
+ * producer's ring; there is one), written by the kernel alone. A half holds what the kernel
+ * says of one side, and what the other side reads in its fast path. Each half is alone in its
+ * pair of cache lines.
  */
 struct shmring_half {
 	__aligned_u64 wake_at;	/* wake this side once the other side's position >= this */
-	__aligned_u64 fence_until; /* the other side fences when it moves on from below this */
+	__aligned_u64 fence_until; /* the other side fences on a move from below this */
 	__u32 state;		/* SHMRING_PEER_* */
 	__u32 epoch;		/* how often the role has been taken */
 	__u32 futex;		/* without the module: see shmring(7) */
@@ -219,7 +221,7 @@ struct shmring_producer {
 	__u32 cpu;		/* where it last waited, plus one; 0: unknown */
 	__u32 reserved0;
 	__aligned_u64 reserved[12];
-	__aligned_u64 refused;	/* times that it met with what no consumer may write */
+	__aligned_u64 refused;	/* times that it found what no consumer may write */
 };
 
 /* The consumer's region. Only the consumer writes it; the kernel, when it dies. */
@@ -229,7 +231,7 @@ struct shmring_consumer {
 	__u32 cpu;		/* where it last waited, plus one; 0: unknown */
 	__u32 reserved0;
 	__aligned_u64 reserved[12];
-	__aligned_u64 refused;	/* times that it met with what no producer may write */
+	__aligned_u64 refused;	/* times that it found what no producer may write */
 };
 
 /* Before each record's payload. */
@@ -280,7 +282,7 @@ struct shmring_ioc_create {
  *
  * ENOENT	no such name
  * EACCES	the mode does not grant these rights (CAP_IPC_OWNER is exempt)
- * EINVAL	rights is 0; a bad name; a deadline without F_WAIT
+ * EINVAL	rights is 0; a bad or empty name; a deadline without F_WAIT
  * ETIMEDOUT	F_WAIT: the deadline has passed; success beats it
  * EINTR	F_WAIT: a signal handler has run, whatever its SA_RESTART
  *
@@ -288,7 +290,8 @@ struct shmring_ioc_create {
  * last file and mapping.
  *
  * ENOENT	no such name
- * EPERM	not the owner's, nor CAP_SYS_ADMIN
+ * EPERM	the caller is not the owner, and has no CAP_SYS_ADMIN
+ * EINVAL	rights, flags or deadline is not 0; a bad or empty name
  */
 struct shmring_ioc_name {
 	__u32 rights;		/* SHMRING_RIGHT_* */
@@ -329,7 +332,7 @@ struct shmring_region {
 };
 
 /*
- * QUERY: everything about a ring. The caller fills in lane, all else is out. While both
+ * QUERY: everything about a ring. The caller fills in lane, the kernel the rest. While both
  * sides are honest, head - tail is at most the capacity, even if they are moving.
  */
 struct shmring_ioc_query {
@@ -352,9 +355,9 @@ struct shmring_ioc_query {
 	__aligned_u64 tail;		/* as the consumer left it: not checked */
 	__u32 producer_state;		/* SHMRING_PEER_* */
 	__u32 consumer_state;		/* SHMRING_PEER_* */
-	__aligned_u64 data_sleeps;	/* times WAIT_DATA slept */
+	__aligned_u64 data_sleeps;	/* times the consumer slept, io_uring included */
 	__aligned_u64 data_wakes;	/* times WAKE woke the consumer */
-	__aligned_u64 space_sleeps;	/* times WAIT_SPACE slept */
+	__aligned_u64 space_sleeps;	/* times the producer slept, io_uring included */
 	__aligned_u64 space_wakes;	/* times WAKE woke the producer */
 	__aligned_u64 data_refused;	/* as the consumer counts it: not checked */
 	__aligned_u64 space_refused;	/* as the producer counts it: not checked */
@@ -368,7 +371,7 @@ struct shmring_ioc_query {
 
 /*
  * WAIT_DATA: return once there are @bytes of data, and earlier if there are
- * some and the producer waits for space (it would wait for ever). WAIT_SPACE:
+ * some and the producer waits for space (both would wait for ever). WAIT_SPACE:
  * return once @bytes are free. Either returns at once if @bytes are there. Otherwise
  * a sleep is for @mark bytes in its first millisecond (SHMRING_PATIENCE_NS), so that a
  * full ring costs one wake-up and not one a record; from then on for @bytes.
@@ -422,11 +425,11 @@ struct shmring_ioc_wait_peer {
 
 /*
  * WAIT_DATA and WAIT_SPACE as commands of io_uring (IORING_OP_URING_CMD, with one of these
- * in cmd_op and the argument in cmd), where the kernel can take one back when its
- * io_uring or its process goes: since Linux 6.10. Elsewhere: EOPNOTSUPP; poll then.
+ * in cmd_op and the argument in cmd), if the kernel can cancel a command when its
+ * io_uring or its process goes: since Linux 6.10. Older kernels: EOPNOTSUPP; use poll there.
  *
  * The submitting thread does not sleep. The result comes as the completion's res, and is 0
- * or as for the request, other than ETIMEDOUT and EINTR. ASYNC_CANCEL and linked
+ * or an error of the ioctl, other than ETIMEDOUT and EINTR. ASYNC_CANCEL and linked
  * timeouts do not reach commands of drivers, so there is a command for that:
  *
  * URING_CANCEL (no argument): all waits through this endpoint's file that have not
