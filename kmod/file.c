@@ -173,6 +173,8 @@ static long do_set_lowat(struct shmring_file *sf, unsigned int cmd, void __user 
 		return ret;
 	if (!l.bytes || l.bytes > sf->ring->capacity)
 		return -EINVAL;
+	if (shmring_is_over(sf))
+		return -ESHUTDOWN;
 	shmring_set_lowat(sf, l.bytes);
 	return 0;
 }
@@ -181,6 +183,8 @@ static long do_wake(struct shmring_file *sf)
 {
 	if (sf->role == SHMRING_ROLE_NONE)
 		return -ENOTTY;
+	if (shmring_is_over(sf))
+		return -ESHUTDOWN;
 	shmring_wake(shmring_peer(sf->ring, sf->role));
 	return 0;
 }

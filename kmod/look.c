@@ -139,7 +139,7 @@ static int space_ready(struct shmring_file *sf, const struct shmring_look *look,
  */
 int shmring_judge(struct shmring_file *sf, const struct shmring_look *look, u64 bytes)
 {
-	if (READ_ONCE(shmring_side(sf->ring, sf->role)->owner) != sf)
+	if (shmring_is_over(sf))
 		return -ESHUTDOWN;
 	if (look->theirs >= SHMRING_POSITION_LIMIT && !look->gone)
 		return 1;

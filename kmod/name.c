@@ -19,8 +19,9 @@
 
 /*
  * Protects the set of all rings, and the name and flags of every ring in it. The time for
- * which it is held grows only with the logarithm of the number of rings. Capabilities are
- * checked under it, as System V IPC does under its spinlocks.
+ * which it is held grows with the logarithm of the number of rings, and with the number of
+ * names in one of 256 buckets. Capabilities are checked under it, as System V IPC does under
+ * its spinlocks.
  */
 spinlock_t shmring_names_lock = __SPIN_LOCK_UNLOCKED(shmring_names_lock);
 EXPORT_SYMBOL_IF_KUNIT(shmring_names_lock);

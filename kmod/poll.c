@@ -47,14 +47,17 @@ __poll_t shmring_poll(struct file *file, poll_table *pt)
 	bool edge = (events & (EPOLLET | EPOLLONESHOT)) == EPOLLET;
 	struct shmring_look look;
 	__poll_t mask;
+	int ret;
 
 	if (sf->role == SHMRING_ROLE_NONE)
 		return EPOLLERR;
 	poll_wait(file, &shmring_side(sf->ring, sf->role)->wait, pt);
 
 	shmring_look(sf, &look);
-	mask = mask_of(sf, &look, shmring_judge(sf, &look, READ_ONCE(sf->lowat)));
-	if (mask && !edge)
+	ret = shmring_judge(sf, &look, READ_ONCE(sf->lowat));
+	mask = mask_of(sf, &look, ret);
+	/* Once the role is over, the words are those of the next owner. */
+	if (mask && (!edge || ret == -ESHUTDOWN))
 		return mask;
 	if (mask)
 		shmring_arm_next_surely(sf, &look);

@@ -127,6 +127,7 @@ struct shmring_file {
 	const struct cred *cred;	/* the file's, once it is there; ring->lock */
 	u64 lowat;			/* poll says ready at this many bytes; READ_ONCE() */
 	unsigned int cancels;		/* of io_uring's waits, so far; wait.lock */
+	atomic_t nr_uring_waits;	/* that have not come to an end */
 
 	/* Of the role's own regions; under ring->lock. */
 	struct mm_struct *mm;		/* that maps them; only compared */
@@ -166,6 +167,12 @@ int shmring_role_begin(struct shmring_file *sf);
 void shmring_role_end(struct shmring_file *sf);
 void shmring_set_pid(struct shmring_side *side, struct pid *pid);
 pid_t shmring_pid_of(struct shmring *ring, u32 role, struct pid_namespace *ns);
+
+/* Has another endpoint taken the role of this one, or none? */
+static inline bool shmring_is_over(const struct shmring_file *sf)
+{
+	return READ_ONCE(shmring_side(sf->ring, sf->role)->owner) != sf;
+}
 
 /* map.c: regions and mappings */
 struct shmring_span {

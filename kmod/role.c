@@ -113,12 +113,16 @@ void shmring_set_pid(struct shmring_side *side, struct pid *pid)
 /* The process that has the role, seen from @ns; 0: none, or one that is not in it. */
 pid_t shmring_pid_of(struct shmring *ring, u32 role, struct pid_namespace *ns)
 {
-	pid_t pid;
+	struct pid *pid;
+	pid_t nr = 0;
 
 	spin_lock(&ring->lock);
-	pid = pid_nr_ns(shmring_side(ring, role)->pid, ns);
+	pid = shmring_side(ring, role)->pid;
+	/* It may have ended and left its descriptor to another one: its number is free again. */
+	if (pid && pid_has_task(pid, PIDTYPE_TGID))
+		nr = pid_nr_ns(pid, ns);
 	spin_unlock(&ring->lock);
-	return pid;
+	return nr;
 }
 
 /* Take the role of @sf. -EBUSY if somebody has it. */

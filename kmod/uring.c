@@ -59,23 +59,27 @@ static void finish(struct uring_wait *w, int ret, unsigned int issue_flags)
 	struct io_uring_cmd *cmd = w->cmd;
 
 	shmring_disarm(shmring_side(w->sf->ring, w->sf->role));
+	atomic_dec(&w->sf->nr_uring_waits);
 	kfree(w);
 	shmring_compat_uring_done(cmd, ret, issue_flags);
 }
 
-/* Bytes from this side's position, which may have moved since the submission, to @position. */
-static s64 bytes_to(struct shmring_file *sf, u64 position)
+/* Bytes that this side, at @own, lacks until the other side is at @position. */
+static s64 bytes_between(const struct shmring_file *sf, u64 own, u64 position)
 {
-	u64 own = shmring_own_position(sf);
-
 	return position - (sf->role == SHMRING_ROLE_CONSUMER ? own : own - sf->ring->capacity);
 }
 
+/* By one look: this side's position may move on between two. */
 static int ready(struct shmring_file *sf, u64 position)
 {
-	s64 bytes = bytes_to(sf, position);
-	int ret = shmring_ready_armed(sf, clamp_t(s64, bytes, 1, sf->ring->capacity));
+	struct shmring_look look;
+	s64 bytes;
+	int ret;
 
+	shmring_look(sf, &look);
+	bytes = bytes_between(sf, look.own, position);
+	ret = shmring_judge_armed(sf, &look, clamp_t(s64, bytes, 1, sf->ring->capacity));
 	return ret ?: bytes <= 0;
 }
 
@@ -127,6 +131,8 @@ static int cancel_all(struct shmring_file *sf)
 {
 	struct shmring_side *side = shmring_side(sf->ring, sf->role);
 
+	if (shmring_is_over(sf))	/* the next owner's sleepers are not its to wake */
+		return 0;
 	spin_lock_irq(&side->wait.lock);
 	WRITE_ONCE(sf->cancels, sf->cancels + 1);
 	spin_unlock_irq(&side->wait.lock);
@@ -142,14 +148,21 @@ static int begin(struct io_uring_cmd *cmd, struct shmring_file *sf, unsigned int
 	struct uring_wait *w;
 	int ret;
 
-	if (READ_ONCE(arg->reserved) || bytes_to(sf, position) > (s64)sf->ring->capacity)
+	if (READ_ONCE(arg->reserved) ||
+	    bytes_between(sf, shmring_own_position(sf), position) > (s64)sf->ring->capacity)
 		return -EINVAL;
 	ret = ready(sf, position);
 	if (ret)
 		return min(ret, 0);
+	if (atomic_inc_return(&sf->nr_uring_waits) > SHMRING_URING_WAITS_MAX) {
+		ret = -EBUSY;
+		goto err;
+	}
 	w = kzalloc_obj(*w, GFP_KERNEL_ACCOUNT);
-	if (!w)
-		return -ENOMEM;
+	if (!w) {
+		ret = -ENOMEM;
+		goto err;
+	}
 	init_waitqueue_func_entry(&w->entry, wake_entry);
 	INIT_LIST_HEAD(&w->entry.entry);
 	w->cmd = cmd;
@@ -162,6 +175,10 @@ static int begin(struct io_uring_cmd *cmd, struct shmring_file *sf, unsigned int
 	else
 		go_on(w, issue_flags);
 	return -EIOCBQUEUED;
+
+err:
+	atomic_dec(&sf->nr_uring_waits);
+	return ret;
 }
 
 /* ->uring_cmd: a new command; or (F_CANCEL) a command to cancel. */

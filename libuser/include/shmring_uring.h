@@ -103,7 +103,9 @@ static inline int __shmring_prep_poll(struct io_uring_sqe *sqe, int fd, int ret)
 /*
  * Consumer: wait until there are @bytes of data (0: any), or some and the producer
  * waits for space, or it is gone. The completion's shmring_cqe_result() is 0: look;
- * or what shmring_wait_data() would say of it.
+ * or what shmring_wait_data() would say of it. A consumer that finds nothing and holds
+ * what it has advanced past must release before it waits again: with the module the next
+ * wait may otherwise complete at once, too.
  *
  * Returns 0 or
  *   -EBADF	not a consumer

@@ -200,7 +200,7 @@ static void use_afterwards(int ring, uint32_t role)
 	unmap(&e);
 	EXPECT_EQ(role == PRODUCER ? wait_space(e.fd, 1, 0, 1) : wait_data(e.fd, 1, 0, 1),
 		  -ESHUTDOWN);
-	EXPECT_EQ(call(e.fd, SHMRING_IOC_WAKE, NULL), 0);
+	EXPECT_EQ(call(e.fd, SHMRING_IOC_WAKE, NULL), -ESHUTDOWN);
 	EXPECT_EQ(query(e.fd).role, role);
 	/* Its successor does not bring it back. */
 	next = endpoint(ring, role);

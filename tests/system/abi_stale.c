@@ -6,6 +6,7 @@
 #include "abi.h"
 
 #include <poll.h>
+#include <sys/epoll.h>
 
 enum way { CLOSED, KILLED, KILLED_ASLEEP, NR_WAYS };
 
@@ -151,11 +152,39 @@ static void test_wish_dies_with_its_owner(void)
 	CHECK(!close(o.ring));
 }
 
+/* An endpoint whose role is over wakes nobody, and arms nothing of the next owner's. */
+static void test_over(uint32_t role)
+{
+	struct shmring_ioc_lowat l = { .bytes = 1 };
+	struct epoll_event ev = { .events = EPOLLIN | EPOLLOUT | EPOLLET };
+	int ring = make_ring(page_size()), ep = epoll_create1(EPOLL_CLOEXEC);
+	struct endpoint other = endpoint(ring, other_role(role));
+	struct endpoint first = endpoint(ring, role), next;
+
+	context("%s whose role is over", role_name(role));
+	CHECK(ep >= 0);
+	unmap(&first);
+	next = endpoint(ring, role);
+	EXPECT_EQ(call(first.fd, SHMRING_IOC_WAKE, NULL), -ESHUTDOWN);
+	EXPECT_EQ(call(first.fd, SHMRING_IOC_SET_LOWAT, &l), -ESHUTDOWN);
+	CHECK(!epoll_ctl(ep, EPOLL_CTL_ADD, first.fd, &ev));
+	EXPECT_EQ(epoll_wait(ep, &ev, 1, 0), 1);
+	EXPECT(ev.events & EPOLLERR);
+	EXPECT_EQ(wake_at_of(&other, role), SHMRING_NO_WAKE);
+	CHECK(!close(ep));
+	CHECK(!close(first.fd));
+	drop(&next);
+	drop(&other);
+	CHECK(!close(ring));
+}
+
 int main(void)
 {
 	enum way way;
 
 	control();
+	test_over(PRODUCER);
+	test_over(CONSUMER);
 	for (way = 0; way < NR_WAYS; way++) {
 		test_words(PRODUCER, way);
 		test_words(CONSUMER, way);

@@ -157,6 +157,26 @@ static void test_data_while_some_is_held(void)
 	close_pair(&pair);
 }
 
+/* So many that a wake-up can walk them all at once, and no more. */
+static void test_limit(void)
+{
+	struct pair pair = make_pair(page_size(), 0);
+	int i;
+
+	for (i = 0; i < SHMRING_URING_WAITS_MAX; i++)
+		begin(pair.c, SHMRING_URING_WAIT_DATA, 1);
+	EXPECT_EQ(run(pair.c, SHMRING_URING_WAIT_DATA, 1), -EBUSY);
+	send_number(pair.p, 1);
+	for (i = 0; i < SHMRING_URING_WAITS_MAX; i++)
+		EXPECT_EQ(next_result(ring, NULL), 0);
+	EXPECT_EQ(receive_number(pair.c), 1);
+	begin(pair.c, SHMRING_URING_WAIT_DATA, 1);
+	EXPECT(pending());
+	send_number(pair.p, 2);
+	EXPECT_EQ(next_result(ring, NULL), 0);
+	close_pair(&pair);
+}
+
 static void test_space(void)
 {
 	struct pair pair = make_pair(page_size(), 0);
@@ -427,6 +447,7 @@ int main(void)
 		RUN(test_data);
 		RUN(test_data_while_some_is_held);
 		RUN(test_space);
+	RUN(test_limit);
 		test_release_of_what_is_held(false);
 	test_release_of_what_is_held(true);
 		RUN(test_dropped_wait_is_not_armed);

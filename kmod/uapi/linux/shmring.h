@@ -22,7 +22,8 @@
  *   SET_LOWAT	endpoint	says when poll() calls it ready		0
  *   WAIT_PEER	endpoint	sleeps until the other role is taken	0
  *
- * New file descriptors are O_CLOEXEC, and cannot be reopened through /proc.
+ * WAKE says ESHUTDOWN if this endpoint's own role is over. New file descriptors are
+ * O_CLOEXEC, and cannot be reopened through /proc.
  *
  * Errors that every call shares: ENOTTY (no such ioctl on this kind of file),
  * EFAULT (the argument is not readable or writable), EINVAL (an unknown flag,
@@ -401,6 +402,7 @@ struct shmring_ioc_wait {
  * number, a poll() that sleeps and an epoll that has the endpoint look again.
  *
  * EINVAL	bytes is 0 or above the capacity
+ * ESHUTDOWN	this endpoint's own role is over
  * ENOTTY	not an endpoint
  */
 struct shmring_ioc_lowat {
@@ -444,8 +446,11 @@ struct shmring_ioc_wait_peer {
  * ENOTTY	no such command, or not for this kind of file
  * EINVAL	a position that needs more bytes than the capacity; or reserved, or a field of
  *		the sqe that has no meaning here, is not zero
+ * EBUSY	SHMRING_URING_WAITS_MAX waits of this endpoint are under way
  * ENOMEM	no memory
  */
+#define SHMRING_URING_WAITS_MAX	1024
+
 struct shmring_uring_wait {
 	__aligned_u64 position;	/* of the other side */
 	__aligned_u64 reserved;
