@@ -66,6 +66,32 @@ peek_slowly(struct shmring *r, size_t *len, const struct shmring_wait *w, int *e
 	return from;
 }
 
+/* As shmring_commit(), of the @len bytes that have just been reserved: no check is needed. */
+static inline void commit_all(struct shmring *r, size_t len)
+{
+	uint64_t old = r->p.head - r->p.staged, head = r->p.end;
+
+	__shmring_write_header(r, len);
+	if (__shmring_unlikely(r->p.staged))
+		r->p.staged = 0;
+	__shmring_show(r, old, head);
+}
+
+/* As shmring_release(), of the peeked message and of what was advanced past. */
+static inline void release_all(struct shmring *r)
+{
+	uint64_t old = r->c.tail;
+
+	if (__shmring_unlikely(r->c.held)) {
+		/* A release alone would leave the message peeked. */
+		shmring_advance(r);
+		shmring_release(r);
+		return;
+	}
+	r->c.tail = r->c.end;
+	__shmring_give_back(r, old, r->c.end);
+}
+
 ssize_t shmring_send(struct shmring *r, const void *buf, size_t len,
 		     const struct shmring_wait *w)
 {
@@ -82,8 +108,8 @@ ssize_t shmring_send(struct shmring *r, const void *buf, size_t len,
 	}
 	if (len)
 		memcpy(to, buf, len);
-	ret = shmring_commit(r, len);
-	return ret ? ret : (ssize_t)len;
+	commit_all(r, len);
+	return (ssize_t)len;
 }
 
 ssize_t shmring_recv(struct shmring *r, void *buf, size_t size,
@@ -105,9 +131,6 @@ ssize_t shmring_recv(struct shmring *r, void *buf, size_t size,
 		return -EMSGSIZE;
 	if (len)
 		memcpy(buf, from, len);
-	/* A release alone would give back what was advanced past, and leave this message peeked. */
-	if (__shmring_unlikely(r->c.held))
-		shmring_advance(r);
-	ret = shmring_release(r);
-	return ret ? ret : (ssize_t)len;
+	release_all(r);
+	return (ssize_t)len;
 }

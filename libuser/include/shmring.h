@@ -696,6 +696,18 @@ __SHMRING_INLINE void shmring_discard(struct shmring *r)
 	r->p.end = r->p.head;
 }
 
+/* Records: the header of the open one. */
+__SHMRING_INLINE void __shmring_write_header(struct shmring *r, size_t len)
+{
+	struct shmring_record *rec;
+
+	if (!r->header_size)
+		return;
+	rec = (struct shmring_record *)(void *)(r->data + (r->p.head & r->mask));
+	rec->len = (uint32_t)len;
+	rec->flags = 0;
+}
+
 /*
  * Finish the open record, @len bytes of it; what more was reserved never was. Returns
  * where the next one goes; 0: nothing so large is reserved.
@@ -707,13 +719,7 @@ __SHMRING_INLINE uint64_t __shmring_finish(struct shmring *r, size_t len)
 	if (__shmring_unlikely(len >= r->p.len_end || need > r->p.end - r->p.head ||
 			       (r->slot_size && len != r->slot_size)))
 		return 0;
-	if (r->header_size) {
-		struct shmring_record *rec;
-
-		rec = (struct shmring_record *)(void *)(r->data + (r->p.head & r->mask));
-		rec->len = (uint32_t)len;
-		rec->flags = 0;
-	}
+	__shmring_write_header(r, len);
 	/* Atomic, or the compiler makes a store of it that is always done. */
 	if (__shmring_unlikely(r->p.end != head))
 		__atomic_store_n(&r->p.end, head, __ATOMIC_RELAXED);
