@@ -11,8 +11,7 @@
 
 #include "../backend.h"
 
-#define DEVICE	"/dev/shmring"
-
+#define DEVICE		"/dev/shmring"
 #define QUERY_TRIES	16
 
 /* The one place where errno becomes a return value. */
@@ -382,8 +381,7 @@ static void kmod_close(struct shmring *r)
 }
 
 const struct shmring_backend shmring_backend_kmod = {
-	.name = "kmod",
-	.id = SHMRING_KMOD,
+	.name = "kmod", .id = SHMRING_KMOD,
 	.create = kmod_create,
 	.open = kmod_open,
 	.adopt = kmod_adopt,
