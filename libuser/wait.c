@@ -199,6 +199,7 @@ static int yield_once(struct shmring *r, const struct shmring_want *want)
 static int sleep_once(struct shmring *r, const struct shmring_want *want, uint64_t deadline,
 		      bool learn)
 {
+	SHMRING_NO_CANCEL;
 	uint64_t start = learn ? shmring_now() : 0;
 	int ret = r->priv->backend->wait(r, shmring_beyond_told(r, want->bytes), want->mark,
 					 deadline);

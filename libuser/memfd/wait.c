@@ -99,7 +99,6 @@ static int sleep_slice(struct shmring *r, uint32_t seen, uint64_t slice, uint64_
  */
 int shmring_memfd_wait(struct shmring *r, uint64_t bytes, uint64_t mark, uint64_t deadline)
 {
-	SHMRING_NO_CANCEL;
 	uint64_t slice = mark > bytes ? PATIENCE_NS : SHMRING_CHECK_NS;
 	uint32_t seen;
 	int ret;
