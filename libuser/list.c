@@ -108,10 +108,11 @@ static int list_kmod(visit_fn *fn, void *arg)
 
 	if (!f)
 		return errno == ENOENT ? -ENODEV : -errno;
-	if (getline(&line, &size, f) >= 0)
+	if (getline(&line, &size, f) >= 0) {
 		nr = read_heading(line, order);
-	while (!ret && getline(&line, &size, f) >= 0)
-		ret = visit_row(line, order, nr, fn, arg);
+		while (!ret && getline(&line, &size, f) >= 0)
+			ret = visit_row(line, order, nr, fn, arg);
+	}
 	if (!ret && ferror(f))
 		ret = -EIO;
 	free(line);
