@@ -435,6 +435,15 @@ static void nobody_spins_on_the_cpu_of_the_other_side(void **state)
 	assert_false(rig->priv_c.crowded);
 }
 
+/* The consumer knows that the producer last waited here, too. */
+static void share_this_cpu(struct rig *rig, int (*meanwhile)(struct rig *rig))
+{
+	stay_here();
+	use(rig, meanwhile);
+	rig->priv_c.crowded = true;
+	rig->producer->cpu = here();
+}
+
 static void put_one(struct rig *rig)
 {
 	put(&rig->p, 8, 0);
@@ -445,10 +454,7 @@ static void yield_lets_the_other_side_do_its_part(void **state)
 	struct rig *rig = *state;
 	uint64_t i;
 
-	stay_here();
-	use(rig, nobody_sleeps);
-	rig->priv_c.crowded = true;
-	rig->producer->cpu = here();
+	share_this_cpu(rig, nobody_sleeps);
 	backend_.during_yield = put_one;
 	for (i = 1; i <= 5; i++) {
 		assert_int_equal(shmring_wait_data(&rig->c, NULL), 0);
@@ -466,10 +472,7 @@ static void yield_in_vain_is_tried_after_more_and_more_waits(void **state)
 	struct rig *rig = *state;
 	int i;
 
-	stay_here();
-	use(rig, time_is_over);
-	rig->priv_c.crowded = true;
-	rig->producer->cpu = here();
+	share_this_cpu(rig, time_is_over);
 	for (i = 0; i < 1 + 2 + 4; i++)
 		assert_int_equal(shmring_wait_data(&rig->c, NULL), -ETIMEDOUT);
 	assert_int_equal(backend_.yields, 3);
