@@ -89,21 +89,16 @@ int shmring_attach_wait(struct shmring **r, const char *name, enum shmring_role 
 	return shmring_attach_wait_opt(r, name, &opt, w);
 }
 
-static const struct shmring_half *peer_half(const struct shmring *r)
-{
-	return r->role == SHMRING_PRODUCER ? &r->lane->consumer : &r->lane->producer;
-}
-
 static bool is_peer_live(const struct shmring *r)
 {
 	if (r->priv->backend->check_peer)
 		r->priv->backend->check_peer((struct shmring *)r);
-	return __atomic_load_n(&peer_half(r)->state, __ATOMIC_ACQUIRE) == SHMRING_PEER_LIVE;
+	return __atomic_load_n(&half_of(r, peer_role(r))->state, __ATOMIC_ACQUIRE) == SHMRING_PEER_LIVE;
 }
 
 static __u32 peer_epoch(const struct shmring *r)
 {
-	return __atomic_load_n(&peer_half(r)->epoch, __ATOMIC_RELAXED);
+	return __atomic_load_n(&half_of(r, peer_role(r))->epoch, __ATOMIC_RELAXED);
 }
 
 int shmring_wait_peer(struct shmring *r, const struct shmring_wait *w)

@@ -169,6 +169,16 @@ bool shmring_memfd_has(const char *name);
 /* What there is to know of a named ring, without attaching to it. Does not wait. */
 int shmring_memfd_look(const char *name, struct shmring_info *info);
 
+static inline enum shmring_role peer_role(const struct shmring *r)
+{
+	return r->role == SHMRING_CONSUMER ? SHMRING_PRODUCER : SHMRING_CONSUMER;
+}
+
+static inline struct shmring_half *half_of(const struct shmring *r, enum shmring_role role)
+{
+	return role == SHMRING_CONSUMER ? &r->lane->consumer : &r->lane->producer;
+}
+
 static inline bool shmring_bad_role(enum shmring_role role)
 {
 	return (unsigned int)role > SHMRING_CONSUMER;

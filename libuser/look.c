@@ -139,8 +139,7 @@ __u32 shmring_store_cpu(struct shmring *r)
  */
 void shmring_note_cpu(struct shmring *r)
 {
-	enum shmring_role peer = r->role == SHMRING_CONSUMER ? SHMRING_PRODUCER : SHMRING_CONSUMER;
 	__u32 cpu = shmring_store_cpu(r);
 
-	r->priv->crowded = cpu && cpu == __atomic_load_n(cpu_of(r, peer), __ATOMIC_RELAXED);
+	r->priv->crowded = cpu && cpu == __atomic_load_n(cpu_of(r, peer_role(r)), __ATOMIC_RELAXED);
 }

@@ -28,11 +28,6 @@ static inline size_t data_offset(void)
 	return 3 * page_size();
 }
 
-static inline struct shmring_half *half_of(const struct shmring *r, enum shmring_role role)
-{
-	return role == SHMRING_CONSUMER ? &r->lane->consumer : &r->lane->producer;
-}
-
 static inline __shmring_word *position_of(const struct shmring *r, enum shmring_role role)
 {
 	return role == SHMRING_CONSUMER ? &r->consumer->tail : &r->producer->head;
@@ -60,11 +55,6 @@ static inline struct owner *owner_of(const struct shmring *r, enum shmring_role 
 static inline void count(__shmring_word *n)
 {
 	__atomic_store_n(n, __atomic_load_n(n, __ATOMIC_RELAXED) + 1, __ATOMIC_RELAXED);
-}
-
-static inline enum shmring_role peer_role(const struct shmring *r)
-{
-	return r->role == SHMRING_CONSUMER ? SHMRING_PRODUCER : SHMRING_CONSUMER;
 }
 
 /* What open() and its like have returned, as a descriptor to keep or a negative errno. */
