@@ -51,7 +51,7 @@ uninstall_files = rm -f $(foreach file,$(installed),"$(DESTDIR)$(lastword $(subs
 # Folders that are empty without shmring go too: all of them under DESTDIR, and in a
 # prefix of its own; elsewhere those that not every system has.
 own_prefix = $(if $(DESTDIR),yes,$(filter-out /usr /usr/local,$(PREFIX)))
-folders	= $(LIBDIR)/pkgconfig $(INCLUDEDIR)/linux $(foreach n,1 3 4 7,$(MANDIR)/man$(n)) \
+folders	= $(LIBDIR)/pkgconfig $(INCLUDEDIR)/linux $(INCLUDEDIR)/shmring $(foreach n,1 3 4 7,$(MANDIR)/man$(n)) \
 	  $(if $(own_prefix),$(MANDIR) $(PREFIX)/share $(BINDIR) $(LIBDIR) $(INCLUDEDIR) $(PREFIX))
 uninstall_folders = @cd "$(or $(DESTDIR),/)" 2>/dev/null || exit 0; for folder in $(folders:/%=%); do \
 		[ ! -d "$$folder" ] || \

@@ -20,7 +20,7 @@
  *     half of that is (I), or (J) in its place: see fence.c.
  *
  * The letters are those of the contract in <linux/shmring.h>; the user side is
- * shmring_publish() and shmring_release() in the library's shmring.h.
+ * shmring_publish() and shmring_release() in the library's shmring/fast.h.
  *
  * WAKE resets wake_at under the queue's lock and wakes everybody on the queue:
  * each looks for itself, and says again what it waits for. As every sleeper

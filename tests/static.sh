@@ -51,7 +51,7 @@ checkpatch() {
 abi() { # LANGUAGE FLAG...
 	local lang=$1 header
 	shift
-	for header in linux/shmring.h shmring.h shmring_uring.h; do
+	for header in linux/shmring.h shmring/barrier.h shmring.h shmring_uring.h; do
 		echo "#include <$header>" | "${CC:-gcc}" -x "$lang" -fsyntax-only -Wall -Wextra \
 			-Werror -pedantic -D_GNU_SOURCE "$@" -Ikmod/uapi -Ilibuser/include - || return
 	done

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# From shmring.h: "function errno" for each error that the comment in front of a
+# From the headers of the library: "function errno" for each error that the comment in front of a
 # function says it returns; where that is "as shmring_other()", for those of the
 # other too.
 

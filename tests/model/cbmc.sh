@@ -55,7 +55,7 @@ cbmc_broken() {
 
 # break_by NAME LIBRARY: one thing wrong in a copy of the library
 break_by() {
-	local header=$2/include/shmring.h file edit
+	local header=$2/include/shmring/fast.h file edit
 
 	file=$header
 	case $1 in

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* The fast path, inline in shmring.h. Each function here is a run of its own. */
+/* The fast path, inline in shmring/fast.h. Each function here is a run of its own. */
 #include "hostile.h"
 
 static int woken;
