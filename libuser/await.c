@@ -5,6 +5,8 @@
 
 #include "backend.h"
 #include "cancel.h"
+#include "fd.h"
+#include "options.h"
 
 #define NS_PER_S	1000000000ull
 #define LOOK_AGAIN_NS	NS_PER_S	/* the module may have been loaded */

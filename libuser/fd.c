@@ -5,7 +5,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include "backend.h"
+#include "fd.h"
 
 /*
  * Never below 3: in a program that has closed its standard descriptors, the next message

@@ -11,6 +11,7 @@
 
 #include "backend.h"
 #include "cancel.h"
+#include "options.h"
 
 #define PROC		"/proc/shmring"
 #define SHM_DIR		"/dev/shm"

@@ -4,7 +4,8 @@
 #include <errno.h>
 #include <string.h>
 
-#include "backend.h"
+#include "options.h"
+#include "private.h"
 
 #define DEFAULT_CAPACITY	65536
 #define SIZE_MAX_SANE	4096	/* above: not a size, but a struct that was not initialized */

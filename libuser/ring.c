@@ -9,6 +9,7 @@
 
 #include "backend.h"
 #include "cancel.h"
+#include "options.h"
 
 #define MAX_RACES	100		/* lost in a row, */
 #define RACES_NS	1000000000ull	/* and for how long */
@@ -42,15 +43,6 @@ int shmring_map_at(struct shmring_private *p, size_t where, size_t len, int prot
 	       mapping_error();
 }
 
-/*
- * Is this the process that made the object, and not a forked child? The pid cannot say so,
- * as a child in a namespace of its own may have the parent's. This page is wiped in a child.
- */
-bool shmring_is_ours(const struct shmring_private *p)
-{
-	return *p->ours;
-}
-
 static int make_ours(struct shmring_private *p)
 {
 	void *page = mmap(NULL, page_size(), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
@@ -72,54 +64,63 @@ static void unmap(struct shmring_private *p)
 	p->base = NULL;
 }
 
-static bool understood(const struct shmring_status *status, uint64_t capacity, uint32_t slot_size)
+static bool is_understood(const struct shmring_mapping *m)
 {
-	return status->magic == SHMRING_MAGIC && status->abi == SHMRING_ABI &&
-	       !status->features && status->nr_lanes == 1 &&
-	       status->capacity == capacity && status->slot_size == slot_size;
+	return m->status->magic == SHMRING_MAGIC && m->status->abi == SHMRING_ABI &&
+	       !m->status->features && m->status->nr_lanes == 1 &&
+	       m->status->capacity == m->capacity && m->status->slot_size == m->slot_size;
 }
 
-/*
- * Make @r an endpoint over a mapped ring of @capacity and @slot_size, which the
- * caller has from a source that it trusts. Goes on at the ring's own position.
- * -EPROTO: not a ring this library understands.
- */
-int shmring_bind(struct shmring *r, enum shmring_role role, struct shmring_status *status,
-		 struct shmring_consumer *consumer, struct shmring_producer *producer,
-		 unsigned char *data, uint64_t capacity, uint32_t slot_size)
+/* Have @r refer to the ring that is mapped. -EPROTO: not a ring this library understands. */
+int shmring_bind(struct shmring *r, const struct shmring_mapping *m)
 {
-	if (!understood(status, capacity, slot_size))
+	if (!is_understood(m))
 		return -EPROTO;
-	r->lane = (void *)((char *)status + SHMRING_LANE_OFFSET);
-	r->producer = producer;
-	r->consumer = consumer;
-	r->data = data;
-	r->capacity = capacity;
-	r->mask = capacity - 1;
-	r->slot_size = slot_size;
-	r->header_size = slot_size ? 0 : sizeof(struct shmring_record);
+	r->lane = m->lane;
+	r->producer = m->producer;
+	r->consumer = m->consumer;
+	r->data = m->data;
+	r->capacity = m->capacity;
+	r->mask = m->capacity - 1;
+	r->slot_size = m->slot_size;
+	r->header_size = m->slot_size ? 0 : sizeof(struct shmring_record);
+	return 0;
+}
+
+/* As if the ring were full: the first look finds out. */
+static void begin_producer(struct shmring *r)
+{
+	r->p.head = __atomic_load_n(&r->producer->head, __ATOMIC_RELAXED);
+	r->p.end = r->p.head;
+	r->p.limit = r->p.head;
+	r->p.len_end = (uint64_t)shmring_max_len(r) + 1;
+	/* What the producer before wanted, and where it ran, is over. */
+	__atomic_store_n(&r->producer->space_wanted, 0, __ATOMIC_RELAXED);
+	__atomic_store_n(&r->producer->cpu, 0, __ATOMIC_RELAXED);
+}
+
+/* As if the ring were empty. */
+static void begin_consumer(struct shmring *r)
+{
+	r->c.tail = __atomic_load_n(&r->consumer->tail, __ATOMIC_RELAXED);
+	r->c.end = r->c.tail;
+	r->c.limit = r->c.tail;
+	r->c.most = r->capacity - r->capacity % shmring_slot_stride(r);
+	__atomic_store_n(&r->consumer->cpu, 0, __ATOMIC_RELAXED);
+}
+
+/* Make @r, which is bound and has taken @role, an endpoint that goes on at the ring's position. */
+void shmring_begin_role(struct shmring *r, enum shmring_role role)
+{
 	r->role = role;
-	if (role == SHMRING_PRODUCER) {
-		/* As if the ring were full: the first look finds out. */
-		r->p.head = __atomic_load_n(&producer->head, __ATOMIC_RELAXED);
-		r->p.end = r->p.head;
-		r->p.limit = r->p.head;
-		r->p.len_end = (uint64_t)shmring_max_len(r) + 1;
-		/* What the producer before wanted, and where it ran, is over. */
-		__atomic_store_n(&producer->space_wanted, 0, __ATOMIC_RELAXED);
-		__atomic_store_n(&producer->cpu, 0, __ATOMIC_RELAXED);
-	} else {
-		r->c.tail = __atomic_load_n(&consumer->tail, __ATOMIC_RELAXED);
-		r->c.end = r->c.tail;
-		r->c.limit = r->c.tail;
-		r->c.most = capacity - capacity % shmring_slot_stride(r);
-		__atomic_store_n(&consumer->cpu, 0, __ATOMIC_RELAXED);
-	}
+	if (role == SHMRING_PRODUCER)
+		begin_producer(r);
+	else
+		begin_consumer(r);
 	/* A former owner may have left anything there, without the module. */
 	if ((r->p.head | r->c.tail) % SHMRING_ALIGN ||
 	    (r->p.head | r->c.tail) >= SHMRING_POSITION_LIMIT)
 		r->error = -EBADMSG;
-	return 0;
 }
 
 /* ------------------------------------------------------------------ objects */
@@ -148,7 +149,7 @@ static int new_object(struct shmring **out, const struct shmring_options *opt)
 	}
 	r->priv->fd = -1;
 	r->priv->poll_fd = -1;
-	r->priv->lock_fd = -1;
+	r->priv->memfd.lock_fd = -1;
 	r->priv->policy = opt->policy ? opt->policy : SHMRING_ADAPTIVE;
 	r->priv->lowat = opt->lowat;
 	r->priv->linger = opt->linger;

@@ -7,7 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "backend.h"
+#include "spin.h"
 
 #define BUDGET_MIN_NS	1000	/* less is not worth reading the clock for */
 #define COST_MIN_NS	SHMRING_BRIEF_NS

@@ -4,6 +4,7 @@
 #define SHMRING_WAIT_H
 
 #include "backend.h"
+#include "options.h"
 
 struct shmring_want {
 	uint64_t bytes;		/* of data or space, beyond this side's own position */

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "../backend.h"
+#include "../fd.h"
 
 #define DEVICE		"/dev/shmring"
 #define QUERY_TRIES	16
@@ -236,21 +237,35 @@ static int take_role(struct shmring_private *p, enum shmring_role role,
 	return 0;
 }
 
+static int bind(struct shmring *r, const struct shmring_ioc_query *q)
+{
+	char *base = r->priv->base;
+	const struct shmring_mapping m = {
+		.status = (void *)(base + q->kernel.offset),
+		.lane = (void *)(base + q->kernel.offset + SHMRING_LANE_OFFSET),
+		.consumer = (void *)(base + q->consumer.offset),
+		.producer = (void *)(base + q->producer.offset),
+		.data = (unsigned char *)base + q->data.offset,
+		.capacity = q->capacity,
+		.slot_size = q->slot_size,
+	};
+
+	return shmring_bind(r, &m);
+}
+
 static int kmod_attach(struct shmring *r, enum shmring_role role)
 {
 	struct shmring_private *p = r->priv;
 	struct shmring_ioc_query q = { 0 };
 	int ret = take_role(p, role, &q);
-	char *base;
 
 	if (!ret)
 		ret = map_all(p, &q, role);
-	if (ret)
-		return ret;
-	base = p->base;
-	return shmring_bind(r, role, (void *)(base + q.kernel.offset),
-			    (void *)(base + q.consumer.offset), (void *)(base + q.producer.offset),
-			    (unsigned char *)base + q.data.offset, q.capacity, q.slot_size);
+	if (!ret)
+		ret = bind(r, &q);
+	if (!ret)
+		shmring_begin_role(r, role);
+	return ret;
 }
 
 static int kmod_wait(struct shmring *r, uint64_t bytes, uint64_t mark, uint64_t deadline)
@@ -303,9 +318,9 @@ static void kmod_arm_poll(struct shmring *r, uint64_t bytes)
 {
 	struct shmring_ioc_lowat l = { .bytes = bytes };
 
-	if (r->priv->poll_bytes != bytes && !call(r->priv->fd, SHMRING_IOC_SET_LOWAT, &l))
-		r->priv->poll_bytes = bytes;
-	r->priv->poll_held = r->c.held;
+	if (r->priv->kmod.poll_bytes != bytes && !call(r->priv->fd, SHMRING_IOC_SET_LOWAT, &l))
+		r->priv->kmod.poll_bytes = bytes;
+	r->priv->kmod.poll_held = r->c.held;
 }
 
 /* The module counts from the tail, which has gone on. */
@@ -313,8 +328,8 @@ static void kmod_released(struct shmring *r)
 {
 	struct shmring_private *p = r->priv;
 
-	if (p->poll_held)
-		kmod_arm_poll(r, p->poll_bytes > p->poll_held ? p->poll_bytes - p->poll_held : 1);
+	if (p->kmod.poll_held)
+		kmod_arm_poll(r, p->kmod.poll_bytes > p->kmod.poll_held ? p->kmod.poll_bytes - p->kmod.poll_held : 1);
 }
 
 static int kmod_poll_fd(struct shmring *r)

@@ -30,32 +30,40 @@ static int map_all(struct shmring_private *p, enum shmring_role role, size_t cap
 	return ret;
 }
 
+static int bind(struct shmring *r, uint64_t capacity, uint32_t slot_size)
+{
+	char *base = r->priv->base;
+	const struct shmring_mapping m = {
+		.status = (void *)base,
+		.lane = (void *)(base + SHMRING_LANE_OFFSET),
+		.consumer = (void *)(base + page_size()),
+		.producer = (void *)(base + 2 * page_size()),
+		.data = (unsigned char *)base + data_offset(),
+		.capacity = capacity,
+		.slot_size = slot_size,
+	};
+
+	return shmring_bind(r, &m);
+}
+
 /* The role first, then the position where it goes on. */
 static int memfd_attach(struct shmring *r, enum shmring_role role)
 {
 	struct shmring_private *p = r->priv;
-	struct shmring_status *status;
 	uint32_t slot_size = 0;
 	uint64_t capacity = 0;
-	char *base;
 	int ret = shmring_memfd_geometry(p, &capacity, &slot_size);
 
 	if (!ret && p->lowat > capacity)
 		ret = -EINVAL;
 	if (!ret)
 		ret = map_all(p, role, capacity);
-	if (ret)
-		return ret;
-	base = p->base;
-	status = (void *)base;
-	r->lane = (void *)(base + SHMRING_LANE_OFFSET);
-	r->consumer = (void *)(base + page_size());
-	r->producer = (void *)(base + 2 * page_size());
-	r->capacity = capacity;
-	ret = shmring_memfd_take_role(r, role);
 	if (!ret)
-		ret = shmring_bind(r, role, status, r->consumer, r->producer,
-				   (unsigned char *)base + data_offset(), capacity, slot_size);
+		ret = bind(r, capacity, slot_size);
+	if (!ret)
+		ret = shmring_memfd_take_role(r, role);
+	if (!ret)
+		shmring_begin_role(r, role);
 	return ret;
 }
 
@@ -69,9 +77,9 @@ static void memfd_close(struct shmring *r)
 			shmring_memfd_give_up_role(r);
 		shmring_memfd_remove_name(p);
 	}
-	if (p->lock_fd >= 0)
-		close(p->lock_fd);
-	p->lock_fd = -1;
+	if (p->memfd.lock_fd >= 0)
+		close(p->memfd.lock_fd);
+	p->memfd.lock_fd = -1;
 	shmring_memfd_close_poll(p);
 }
 
@@ -148,7 +156,7 @@ static uint32_t state_of(const struct shmring *r, const struct side *side)
 
 static uint32_t pid_of(const struct shmring *r, const struct side *side, uint32_t state)
 {
-	bool seen = r->priv->pid_ns && side->owner.pid_ns == r->priv->pid_ns;
+	bool seen = r->priv->memfd.pid_ns && side->owner.pid_ns == r->priv->memfd.pid_ns;
 
 	return seen && state == SHMRING_PEER_LIVE ? (uint32_t)side->owner.pid : 0;
 }
@@ -189,21 +197,21 @@ static int memfd_info(const struct shmring *r, struct shmring_info *info)
 	info->owner = st.st_uid;
 	info->mode = st.st_mode & 0777;
 	if (st.st_nlink)
-		strcpy(info->name, p->name);
+		strcpy(info->name, p->memfd.name);
 	return 0;
 }
 
 /* Takes no lock of the file: other users can lock it, and a list would wait for each. */
 int shmring_memfd_look(const char *name, struct shmring_info *info)
 {
-	struct shmring_private p = { .lock_fd = -1 };
+	struct shmring_private p = { .memfd.lock_fd = -1 };
 	const struct shmring r = { .priv = &p, .role = SHMRING_HANDLE };
 	char path[PATH_SIZE];
-	int ret = shmring_clean_name(p.name, name);
+	int ret = shmring_clean_name(p.memfd.name, name);
 
 	if (ret)
 		return ret;
-	shmring_memfd_path(path, p.name);
+	shmring_memfd_path(path, p.memfd.name);
 	p.fd = shmring_memfd_find(0, path);
 	if (p.fd < 0)
 		return p.fd;

@@ -43,11 +43,11 @@ static int become_holder(struct shmring_private *p, const char *name)
 	int fd = reopen(p->fd, name);
 
 	shmring_memfd_know_oneself(p);
-	if ((fd == -EACCES || fd == -EPERM) && p->pid_ns && p->started)
+	if ((fd == -EACCES || fd == -EPERM) && p->memfd.pid_ns && p->memfd.started)
 		return 0;
 	if (fd < 0)
 		return fd == -ENOENT ? -EOPNOTSUPP : fd;
-	p->lock_fd = fd;
+	p->memfd.lock_fd = fd;
 	return shmring_memfd_lock_within(SETUP_PATIENCE, fd, LOCK_HOLDERS, F_RDLCK);
 }
 
@@ -162,8 +162,8 @@ static int create_named(struct shmring_private *p, const char *name,
 		unlink(self);
 	if (ret)
 		return ret;
-	strcpy(p->name, name);
-	p->persists = persist;
+	strcpy(p->memfd.name, name);
+	p->memfd.persists = persist;
 	return 0;
 }
 
@@ -171,11 +171,11 @@ static void forget(struct shmring_private *p)
 {
 	if (p->fd >= 0)
 		close(p->fd);
-	if (p->lock_fd >= 0)
-		close(p->lock_fd);
+	if (p->memfd.lock_fd >= 0)
+		close(p->memfd.lock_fd);
 	p->fd = -1;
-	p->lock_fd = -1;
-	*p->name = 0;
+	p->memfd.lock_fd = -1;
+	*p->memfd.name = 0;
 }
 
 int shmring_memfd_create(struct shmring_private *p, const char *name,
@@ -208,8 +208,8 @@ int shmring_memfd_open(struct shmring_private *p, const char *name, enum shmring
 		forget(p);
 		return ret;
 	}
-	strcpy(p->name, name);
-	p->persists = st.st_mode & S_ISVTX;
+	strcpy(p->memfd.name, name);
+	p->memfd.persists = st.st_mode & S_ISVTX;
 	return 0;
 }
 
@@ -243,8 +243,8 @@ static void find_name(struct shmring_private *p)
 
 	if (!fstat(p->fd, &st) &&
 	    pread(p->fd, name, sizeof(name), NAME_OFFSET) == sizeof(name) &&
-	    !shmring_clean_name(p->name, name))
-		p->persists = st.st_mode & S_ISVTX;
+	    !shmring_clean_name(p->memfd.name, name))
+		p->memfd.persists = st.st_mode & S_ISVTX;
 }
 
 /*
@@ -280,8 +280,8 @@ int shmring_memfd_adopt(struct shmring_private *p, int fd)
 		ret = -EPROTO;
 	if (!ret) {
 		find_name(p);
-		shmring_memfd_path(path, p->name);
-		ret = become_holder(p, *p->name ? path : "");
+		shmring_memfd_path(path, p->memfd.name);
+		ret = become_holder(p, *p->memfd.name ? path : "");
 	}
 	if (ret)
 		forget(p);

@@ -73,15 +73,15 @@ int shmring_memfd_lock_within(uint64_t patience, int fd, off_t byte, short type)
  */
 int shmring_memfd_lock_change(uint64_t patience, const struct shmring_private *p)
 {
-	if (p->lock_fd >= 0)
-		return try_for(patience, p->lock_fd, LOCK_CHANGE, F_WRLCK, F_OFD_SETLK);
+	if (p->memfd.lock_fd >= 0)
+		return try_for(patience, p->memfd.lock_fd, LOCK_CHANGE, F_WRLCK, F_OFD_SETLK);
 	return try_for(patience, p->fd, LOCK_CHANGE, F_WRLCK, F_SETLK);
 }
 
 void shmring_memfd_unlock_change(const struct shmring_private *p)
 {
-	if (p->lock_fd >= 0)
-		shmring_memfd_lock(p->lock_fd, LOCK_CHANGE, F_UNLCK, F_OFD_SETLK);
+	if (p->memfd.lock_fd >= 0)
+		shmring_memfd_lock(p->memfd.lock_fd, LOCK_CHANGE, F_UNLCK, F_OFD_SETLK);
 	else
 		shmring_memfd_lock(p->fd, LOCK_CHANGE, F_UNLCK, F_SETLK);
 }
@@ -135,8 +135,8 @@ void shmring_memfd_know_oneself(struct shmring_private *p)
 {
 	struct stat st;
 
-	p->pid_ns = stat("/proc/self/ns/pid", &st) ? 0 : st.st_ino;
-	p->started = tells_time_of_boot() ? start_time("/proc/self", getpid()) : 0;
+	p->memfd.pid_ns = stat("/proc/self/ns/pid", &st) ? 0 : st.st_ino;
+	p->memfd.started = tells_time_of_boot() ? start_time("/proc/self", getpid()) : 0;
 }
 
 /* A zombie counts as dead: its pidfd is readable. So does a process whose pid is used again. */
@@ -162,12 +162,12 @@ static bool process_is_dead(pid_t pid, uint64_t started)
 bool shmring_memfd_alive(const struct shmring_private *p, enum shmring_role role, uint32_t epoch,
 			 const struct owner *owner)
 {
-	int fd = p->lock_fd >= 0 ? p->lock_fd : p->fd;
+	int fd = p->memfd.lock_fd >= 0 ? p->memfd.lock_fd : p->fd;
 
 	if (!owner->unlocked &&
 	    !shmring_memfd_lock(fd, shmring_memfd_role_byte(role, epoch), F_WRLCK, F_OFD_GETLK))
 		return false;
-	if (!owner->pid || owner->pid > INT_MAX || !p->pid_ns || owner->pid_ns != p->pid_ns)
+	if (!owner->pid || owner->pid > INT_MAX || !p->memfd.pid_ns || owner->pid_ns != p->memfd.pid_ns)
 		return true;
-	return !process_is_dead((pid_t)owner->pid, p->started ? owner->started : 0);
+	return !process_is_dead((pid_t)owner->pid, p->memfd.started ? owner->started : 0);
 }

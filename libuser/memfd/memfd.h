@@ -15,6 +15,8 @@
 
 #include "../backend.h"
 #include "../cancel.h"
+#include "../fd.h"
+#include "../options.h"
 
 enum { LOCK_HOLDERS, LOCK_CHANGE, LOCK_NAME, LOCK_ROLES = 16 };
 

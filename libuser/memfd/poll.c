@@ -69,14 +69,14 @@ static void set_timer(const struct shmring_private *p, uint64_t ns)
 {
 	const struct itimerspec at = { .it_value.tv_nsec = (long)ns };
 
-	timerfd_settime(p->timer_fd, 0, &at, NULL);
+	timerfd_settime(p->memfd.timer_fd, 0, &at, NULL);
 }
 
 static bool look_is_due(const struct shmring_private *p)
 {
 	uint64_t times;
 
-	return p->look_ns && read(p->timer_fd, &times, sizeof(times)) == sizeof(times);
+	return p->memfd.look_ns && read(p->memfd.timer_fd, &times, sizeof(times)) == sizeof(times);
 }
 
 /*
@@ -87,7 +87,7 @@ static bool look_is_due(const struct shmring_private *p)
  */
 static uint64_t next_look(const struct shmring *r, bool closed, bool due, bool done)
 {
-	uint64_t ns = r->priv->look_ns;
+	uint64_t ns = r->priv->memfd.look_ns;
 
 	if (!shmring_memfd_is_live(r, peer_role(r)))
 		return 0;
@@ -103,9 +103,9 @@ static void plan_look(struct shmring *r, bool closed, bool due, bool done)
 	struct shmring_private *p = r->priv;
 	uint64_t ns = next_look(r, closed, due, done);
 
-	if (closed || due || ns != p->look_ns)
+	if (closed || due || ns != p->memfd.look_ns)
 		set_timer(p, ns);
-	p->look_ns = ns;
+	p->memfd.look_ns = ns;
 }
 
 /* At least lowat; at most what the ring can hold, as slots may leave a rest of the capacity. */
@@ -124,12 +124,12 @@ static void arm_timer(struct shmring *r)
 	struct shmring_private *p = r->priv;
 	uint64_t position = __atomic_load_n(position_of(r, peer_role(r)), __ATOMIC_RELAXED);
 
-	if (position != p->timer_seen || !p->timer_ns)
-		p->timer_ns = TIMER_MIN_NS;
-	else if (p->timer_ns < TIMER_MAX_NS)
-		p->timer_ns *= 2;
-	p->timer_seen = position;
-	set_timer(p, p->timer_ns);
+	if (position != p->memfd.timer_seen || !p->memfd.timer_ns)
+		p->memfd.timer_ns = TIMER_MIN_NS;
+	else if (p->memfd.timer_ns < TIMER_MAX_NS)
+		p->memfd.timer_ns *= 2;
+	p->memfd.timer_seen = position;
+	set_timer(p, p->memfd.timer_ns);
 	shmring_memfd_check_peer(r);
 }
 
@@ -141,11 +141,11 @@ void shmring_memfd_arm_poll(struct shmring *r, uint64_t bytes)
 
 	if (p->poll_fd < 0)
 		return;
-	if (!p->watch_fd) {
+	if (!p->memfd.watch_fd) {
 		arm_timer(r);
 		return;
 	}
-	closed = drain(p->watch_fd);
+	closed = drain(p->memfd.watch_fd);
 	due = look_is_due(p);
 	done = arm_watch(r, bytes_to_poll_for(r, bytes));
 	plan_look(r, closed, due, done);
@@ -199,23 +199,23 @@ static int open_poll(struct shmring_private *p)
 	if (p->poll_fd < 0)
 		return p->poll_fd;
 	fd = kept_fd(timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC));
-	ret = add(p->poll_fd, fd, &p->timer_fd);
+	ret = add(p->poll_fd, fd, &p->memfd.timer_fd);
 	if (ret)
 		return ret;
 	fd = watch_file(p->fd);
-	return cannot_watch(fd) ? 0 : add(p->poll_fd, fd, &p->watch_fd);
+	return cannot_watch(fd) ? 0 : add(p->poll_fd, fd, &p->memfd.watch_fd);
 }
 
 void shmring_memfd_close_poll(struct shmring_private *p)
 {
-	if (p->watch_fd)
-		close(p->watch_fd);
-	if (p->timer_fd)
-		close(p->timer_fd);
+	if (p->memfd.watch_fd)
+		close(p->memfd.watch_fd);
+	if (p->memfd.timer_fd)
+		close(p->memfd.timer_fd);
 	if (p->poll_fd >= 0)
 		close(p->poll_fd);
-	p->watch_fd = 0;
-	p->timer_fd = 0;
+	p->memfd.watch_fd = 0;
+	p->memfd.timer_fd = 0;
 	p->poll_fd = -1;
 }
 

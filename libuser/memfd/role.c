@@ -125,9 +125,9 @@ static void set_owner(struct shmring *r, enum shmring_role role)
 	struct owner *owner = owner_of(r, role);
 
 	__atomic_store_n(&owner->pid, (uint64_t)getpid(), __ATOMIC_RELAXED);
-	__atomic_store_n(&owner->pid_ns, p->pid_ns, __ATOMIC_RELAXED);
-	__atomic_store_n(&owner->started, p->started, __ATOMIC_RELAXED);
-	__atomic_store_n(&owner->unlocked, (uint64_t)(p->lock_fd < 0), __ATOMIC_RELAXED);
+	__atomic_store_n(&owner->pid_ns, p->memfd.pid_ns, __ATOMIC_RELAXED);
+	__atomic_store_n(&owner->started, p->memfd.started, __ATOMIC_RELAXED);
+	__atomic_store_n(&owner->unlocked, (uint64_t)(p->memfd.lock_fd < 0), __ATOMIC_RELAXED);
 }
 
 static int take_role(struct shmring *r, enum shmring_role role)
@@ -143,8 +143,8 @@ static int take_role(struct shmring *r, enum shmring_role role)
 		end_role(r, role);
 	}
 	epoch = __atomic_load_n(&half->epoch, __ATOMIC_RELAXED) + 1;
-	if (p->lock_fd >= 0)
-		ret = shmring_memfd_lock(p->lock_fd, shmring_memfd_role_byte(role, epoch),
+	if (p->memfd.lock_fd >= 0)
+		ret = shmring_memfd_lock(p->memfd.lock_fd, shmring_memfd_role_byte(role, epoch),
 					 F_WRLCK, F_OFD_SETLK);
 	if (ret)
 		return ret;
@@ -184,8 +184,8 @@ static void look_dead(struct shmring *r)
 	uint32_t epoch = __atomic_load_n(&half_of(r, r->role)->epoch, __ATOMIC_RELAXED);
 
 	__atomic_store_n(&owner_of(r, r->role)->unlocked, 0, __ATOMIC_SEQ_CST);
-	if (p->lock_fd >= 0)
-		shmring_memfd_lock(p->lock_fd, shmring_memfd_role_byte(r->role, epoch), F_UNLCK,
+	if (p->memfd.lock_fd >= 0)
+		shmring_memfd_lock(p->memfd.lock_fd, shmring_memfd_role_byte(r->role, epoch), F_UNLCK,
 				   F_OFD_SETLK);
 	shmring_memfd_poke(p);
 }

@@ -29,7 +29,7 @@ long shmring_memfd_futex(uint32_t *word, int op, uint32_t value, const struct ti
  */
 void shmring_memfd_poke(const struct shmring_private *p)
 {
-	ssize_t ret = pwrite(p->lock_fd >= 0 ? p->lock_fd : p->fd, "", 1, POKE_OFFSET);
+	ssize_t ret = pwrite(p->memfd.lock_fd >= 0 ? p->memfd.lock_fd : p->fd, "", 1, POKE_OFFSET);
 
 	(void)ret;
 }

@@ -91,7 +91,7 @@ static void pid_tells_nothing_without_a_namespace(void **state)
 		_exit(0);
 	end_of(dead);
 	assert_int_equal(shmring_attach_fd(&c, shmring_fd(p), SHMRING_CONSUMER), 0);
-	c->priv->pid_ns = 0;
+	c->priv->memfd.pid_ns = 0;
 	p->producer->reserved[0] = (uint64_t)dead;
 	p->producer->reserved[1] = 0;
 	assert_int_equal(shmring_wait_data(c, &nowait), -EAGAIN);

@@ -75,11 +75,23 @@ static const struct shmring_backend plain = { .name = "plain", .wake = wake_nobo
 int rig_bind(struct rig *rig, struct shmring *r, enum shmring_role role)
 {
 	struct shmring_private *priv = role == SHMRING_PRODUCER ? &rig->priv_p : &rig->priv_c;
+	const struct shmring_mapping m = {
+		.status = rig->status,
+		.lane = rig->lane,
+		.consumer = rig->consumer,
+		.producer = rig->producer,
+		.data = rig->data,
+		.capacity = rig->capacity,
+		.slot_size = (uint32_t)rig->slot_size,
+	};
+	int ret;
 
 	memset(r, 0, sizeof(*r));
 	r->priv = priv;
-	return shmring_bind(r, role, rig->status, rig->consumer, rig->producer, rig->data,
-			    rig->capacity, (uint32_t)rig->slot_size);
+	ret = shmring_bind(r, &m);
+	if (!ret)
+		shmring_begin_role(r, role);
+	return ret;
 }
 
 struct rig *rig_new(uint64_t start, size_t slot_size)

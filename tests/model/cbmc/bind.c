@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Where it begins: an endpoint after shmring_bind() of ring.c, whatever it finds. */
+/* Where it begins: an endpoint after shmring_bind() and shmring_begin_role() of ring.c, whatever it finds. */
 #include "hostile.h"
 #include "ring.c"
 
@@ -15,11 +15,24 @@ void __shmring_wake(struct shmring *r)
 
 static int bind_as(struct shmring *r, enum shmring_role role)
 {
+	struct shmring_mapping m = {
+		.status = &page.status,
+		.lane = &page.lane,
+		.consumer = &consumer,
+		.producer = &producer,
+		.data = data,
+		.capacity = CAPACITY,
+	};
 	uint32_t slot_size;
+	int ret;
 
 	__CPROVER_havoc_object(&page);
 	assume(slot_size <= CAPACITY);
-	return shmring_bind(r, role, &page.status, &consumer, &producer, data, CAPACITY, slot_size);
+	m.slot_size = slot_size;
+	ret = shmring_bind(r, &m);
+	if (!ret)
+		shmring_begin_role(r, role);
+	return ret;
 }
 
 void bind_producer(void)

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+/* The caller's arguments, checked and copied. All return 0 or why they are refused. */
+#ifndef SHMRING_OPTIONS_H
+#define SHMRING_OPTIONS_H
+
+#include <stdbool.h>
+
+#include "shmring.h"
+
+/* @s begins with its size; the library knows @known bytes of it. */
+int shmring_check_size(const void *s, size_t known);
+int shmring_clean_name(char to[SHMRING_NAME_MAX], const char *name);
+int shmring_copy_options(struct shmring_options *to, const struct shmring_options *opt);
+int shmring_clean_options(struct shmring_options *opt, bool named);
+
+/* NULL is not refused. */
+static inline int shmring_check_wait(const struct shmring_wait *w)
+{
+	if (!w)
+		return 0;
+	if ((w->flags & ~SHMRING_NOWAIT) || (unsigned int)w->policy > SHMRING_SPIN)
+		return -EINVAL;
+	return w->size && w->size != sizeof(*w) ? shmring_check_size(w, sizeof(*w)) : 0;
+}
+
+static inline bool shmring_bad_role(enum shmring_role role)
+{
+	return (unsigned int)role > SHMRING_CONSUMER;
+}
+
+#endif /* SHMRING_OPTIONS_H */

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT */
+/* An endpoint's state that only the slow path needs, and what both sides of a ring are called. */
+#ifndef SHMRING_PRIVATE_H
+#define SHMRING_PRIVATE_H
+
+#include <unistd.h>
+
+#include "shmring.h"
+
+#include "kmod/state.h"
+#include "memfd/state.h"
+#include "spin.h"
+
+/* Without the module: how often to look for a death; and when asleep for longer. */
+#define SHMRING_CHECK_NS	50000000
+#define SHMRING_CHECK_MAX_NS	400000000
+
+struct shmring_private {
+	const struct shmring_backend *backend;
+	const char *reason;	/* of the choice of the backend */
+	uint32_t *ours;		/* not zero in the process that attached, and may unmap */
+	int fd;			/* the ring's file */
+	int poll_fd;		/* -1: none of its own */
+	void *base;		/* the mapping */
+	size_t size;		/* and its bytes */
+	size_t lowat;		/* bytes; see shmring_set_lowat() */
+	uint64_t linger;	/* ns; see shmring_set_linger() */
+	enum shmring_policy policy;
+	struct shmring_spin spin;
+	uint64_t checked;	/* when the peer was last seen alive, ns */
+	uint64_t watched;	/* when a send last read the clock for that, ns */
+	uint64_t sleeps;	/* times this endpoint slept */
+	uint64_t wakes;		/* wake-up system calls it made */
+	bool crowded;		/* the peer last waited on this CPU: do not spin */
+	bool created;		/* this object has made the ring */
+	bool refused;		/* this endpoint's -EBADMSG has been counted */
+
+	/* Of the backend. */
+	struct shmring_kmod kmod;
+	struct shmring_memfd memfd;
+};
+
+static inline size_t page_size(void)
+{
+	return (size_t)sysconf(_SC_PAGESIZE);
+}
+
+/*
+ * Is this the process that made the object, and not a forked child? The pid cannot say so,
+ * as a child in a namespace of its own may have the parent's. This page is wiped in a child.
+ */
+static inline bool shmring_is_ours(const struct shmring_private *p)
+{
+	return *p->ours;
+}
+
+static inline enum shmring_role peer_role(const struct shmring *r)
+{
+	return r->role == SHMRING_CONSUMER ? SHMRING_PRODUCER : SHMRING_CONSUMER;
+}
+
+static inline struct shmring_half *half_of(const struct shmring *r, enum shmring_role role)
+{
+	return role == SHMRING_CONSUMER ? &r->lane->consumer : &r->lane->producer;
+}
+
+/*
+ * What is in a ring, of two positions that may be of two moments, if the consumer never
+ * stands still, or may be false.
+ */
+static inline uint64_t shmring_bytes_between(uint64_t tail, uint64_t head, uint64_t capacity)
+{
+	uint64_t bytes = head - tail;
+
+	if ((int64_t)bytes < 0)
+		return 0;
+	return bytes < capacity ? bytes : capacity;
+}
+
+#endif /* SHMRING_PRIVATE_H */

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+/* How an endpoint spins, for how long, and what it learns about that from its waits. */
+#ifndef SHMRING_SPIN_H
+#define SHMRING_SPIN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define SHMRING_BRIEF_NS	4000	/* no switch to another task and back is faster */
+
+struct shmring_spin {
+	bool alone;		/* there is one CPU: do not */
+	unsigned int looks;	/* before the clock is read */
+	unsigned int pauses;	/* before the first look */
+	uint64_t found;		/* bytes, by the last first look */
+	unsigned int same;	/* times it has found as many as the one before */
+	unsigned int rest;	/* waits until pauses may get longer again */
+	uint64_t budget;	/* ns before sleeping; 0: a brief look at most */
+	uint64_t cost;		/* ns that sleeping and waking take, as seen so far */
+	unsigned int skip;	/* short sleeps before spinning is tried again ... */
+	unsigned int left;	/* ... and how many are still to come */
+	unsigned int brief_skip, brief_left;	/* the same, of waits without a brief look */
+	unsigned int yield_skip, yield_left;	/* the same, of waits without a yield */
+	bool yield_helps;	/* spinning for ever: the look after the last yield found something */
+};
+
+uint64_t shmring_now(void);	/* ns, CLOCK_MONOTONIC */
+void shmring_spin_init(struct shmring_spin *spin);
+void shmring_spin_learn(struct shmring_spin *spin, uint64_t ns, bool found);
+bool shmring_brief_rests(struct shmring_spin *spin);
+void shmring_brief_learn(struct shmring_spin *spin, bool found);
+bool shmring_yield_rests(struct shmring_spin *spin);
+void shmring_yield_learn(struct shmring_spin *spin, uint64_t ns, bool found);
+void shmring_sleep_learn(struct shmring_spin *spin, uint64_t ns);
+void shmring_pauses_learn(struct shmring_spin *spin, unsigned int looks, uint64_t bytes,
+			  uint64_t capacity);
+
+#endif /* SHMRING_SPIN_H */
