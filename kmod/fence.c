@@ -12,23 +12,23 @@
  *   publisher				sleeper, after it has armed (D)
  *
  *   store position	(A) or (E)	load position
- *   load fence_until	(H)		if it is not below fenced_until:
+ *   load fence_until	(H)		if it is not below fence_confirmed:
  *   if it came from below that,	    store fence_until
  *	full fence	(I)		    barrier on the publisher's CPUs	(J)
- *   load wake_at	(C) or (G)	    raise fenced_until
+ *   load wake_at	(C) or (G)	    raise fence_confirmed
  *					load position (shmring_ready() does)
  *
  * (J) catches a publisher before its store, which then is followed by loads that
  *     see both fence_until and wake_at; or after it, and then the sleeper's second
  *     load sees the position.
  *
- * A sleeper that does without (J) has seen a position h below fenced_until. If it
+ * A sleeper that does without (J) has seen a position h below fence_confirmed. If it
  * misses the publication that starts from h, then that one's (H) was not before
- * the (J) behind fenced_until, or its store would have been, too, and been seen. So
+ * the (J) behind fence_confirmed, or its store would have been, too, and been seen. So
  * it sees a fence_until above h, and fences; and those that follow it come after
  * its fence.
  *
- * fence_until is what publishers are asked for, fenced_until what they are known
+ * fence_until is what publishers are asked for, fence_confirmed what they are known
  * to do: it follows after the (J), so that no second sleeper relies on a (J) that
  * is still under way.
  *
@@ -93,7 +93,7 @@ u64 shmring_fence_credit(void)
 }
 EXPORT_SYMBOL_IF_KUNIT(shmring_fence_credit);
 
-static u64 credit(const struct shmring *ring, u64 position)
+static u64 end_of_credit(const struct shmring *ring, u64 position)
 {
 	return position + max(shmring_fence_credit(), ring->capacity);
 }
@@ -109,7 +109,7 @@ void shmring_set_mm(struct shmring_side *side, struct mm_struct *mm)
 	spin_unlock_irq(&side->wait.lock);
 }
 
-static struct mm_struct *grab_mm(struct shmring_side *side)
+static struct mm_struct *grab_mm_of(struct shmring_side *side)
 {
 	struct mm_struct *mm;
 
@@ -132,7 +132,7 @@ static void full_barrier(void *unused)
  */
 static void interrupt_peer(struct shmring_side *peer)
 {
-	struct mm_struct *mm = grab_mm(peer);
+	struct mm_struct *mm = grab_mm_of(peer);
 
 	if (!mm)
 		return;
@@ -147,7 +147,7 @@ static void interrupt_peer(struct shmring_side *peer)
 static bool known_to_fence(struct shmring_side *side, u64 position)
 {
 	/* Acquire: the position that decides whether to sleep is loaded after this. */
-	u64 until = smp_load_acquire(&side->fenced_until);
+	u64 until = smp_load_acquire(&side->fence_confirmed);
 
 	return position < until || until == SHMRING_FENCE_ALWAYS;
 }
@@ -163,7 +163,7 @@ static bool may_interrupt(struct shmring_side *side)
 }
 
 /* Ask the publisher to fence, and begin a (J). Under fence_lock. */
-static void ask(struct shmring_side *side, struct shmring_side *peer, u64 until)
+static void request_fences(struct shmring_side *side, struct shmring_side *peer, u64 until)
 {
 	WRITE_ONCE(side->half->fence_until, until);
 	if (can_interrupt())
@@ -173,11 +173,11 @@ static void ask(struct shmring_side *side, struct shmring_side *peer, u64 until)
 }
 
 /* If the last (J) is over, rely on the fences asked for before it. Under fence_lock. */
-static void rely(struct shmring_side *side)
+static void trust_fences(struct shmring_side *side)
 {
 	if (can_interrupt() || poll_state_synchronize_rcu(side->grace))
 		/* Pairs with the acquire in known_to_fence(). */
-		smp_store_release(&side->fenced_until, side->half->fence_until);
+		smp_store_release(&side->fence_confirmed, side->half->fence_until);
 }
 
 /**
@@ -207,11 +207,12 @@ bool shmring_fence_peer(struct shmring *ring, struct shmring_side *side,
 	if (!known_to_fence(side, position)) {
 		/* Above what it was, as @position was not below that. */
 		if (can_interrupt())
-			ask(side, peer, may_interrupt(side) ? credit(ring, position) :
-							      SHMRING_FENCE_ALWAYS);
+			request_fences(side, peer,
+				       may_interrupt(side) ? end_of_credit(ring, position) :
+							     SHMRING_FENCE_ALWAYS);
 		else if (position >= side->half->fence_until)
-			ask(side, peer, credit(ring, position));
-		rely(side);
+			request_fences(side, peer, end_of_credit(ring, position));
+		trust_fences(side);
 	}
 	spin_unlock(&side->fence_lock);
 	return known_to_fence(side, position);
@@ -219,17 +220,17 @@ bool shmring_fence_peer(struct shmring *ring, struct shmring_side *side,
 EXPORT_SYMBOL_IF_KUNIT(shmring_fence_peer);
 
 /* A grace period has passed since fences were asked for, for good: all waiters look again. */
-static void rely_and_wake(struct work_struct *work)
+static void trust_fences_and_wake(struct work_struct *work)
 {
 	struct shmring_side *side = container_of(to_rcu_work(work), struct shmring_side,
-						 rely_work);
+						 trust_work);
 	struct shmring *ring = side->ring;
 
 	/* Without files, nobody sleeps, and its pages are gone. */
 	if (refcount_inc_not_zero(&ring->ref)) {
 		spin_lock(&side->fence_lock);
 		/* Pairs with the acquire in known_to_fence(). */
-		smp_store_release(&side->fenced_until, SHMRING_FENCE_ALWAYS);
+		smp_store_release(&side->fence_confirmed, SHMRING_FENCE_ALWAYS);
 		spin_unlock(&side->fence_lock);
 		shmring_wake_all(side);
 		shmring_put(ring);
@@ -243,13 +244,13 @@ void shmring_fence_init(struct shmring *ring, struct shmring_side *side)
 	spin_lock_init(&side->fence_lock);
 	side->ring = ring;
 	side->window = jiffies;
-	INIT_RCU_WORK(&side->rely_work, rely_and_wake);
+	INIT_RCU_WORK(&side->trust_work, trust_fences_and_wake);
 	if (can_interrupt())
 		side->half->fence_until = 0;
 	else
-		side->half->fence_until = has_grace_periods() ? credit(ring, 0) :
+		side->half->fence_until = has_grace_periods() ? end_of_credit(ring, 0) :
 								SHMRING_FENCE_ALWAYS;
-	side->fenced_until = side->half->fence_until;
+	side->fence_confirmed = side->half->fence_until;
 }
 
 /**
@@ -271,9 +272,9 @@ void shmring_fence_later(struct shmring *ring, struct shmring_side *side,
 	 * its last file, and its name and charge with it, not some ticks later.
 	 */
 	if (side->half->fence_until != SHMRING_FENCE_ALWAYS) {
-		ask(side, peer, SHMRING_FENCE_ALWAYS);
+		request_fences(side, peer, SHMRING_FENCE_ALWAYS);
 		refcount_inc(&ring->memory);
-		queue_rcu_work(workqueue, &side->rely_work);
+		queue_rcu_work(workqueue, &side->trust_work);
 	}
 	spin_unlock(&side->fence_lock);
 }

@@ -70,7 +70,7 @@ static bool ready_at_is_of(const struct shmring_side *side, const struct shmring
  * ready? An honest one never does. A false one would keep a caller busy, to be called
  * ready by the kernel and find nothing itself, again and again.
  */
-static bool went_back(struct shmring_file *sf, const struct shmring_look *look)
+static bool has_peer_gone_back(struct shmring_file *sf, const struct shmring_look *look)
 {
 	struct shmring_side *side = shmring_side(sf->ring, sf->role);
 	struct shmring_side *peer = shmring_peer(sf->ring, sf->role);
@@ -104,7 +104,7 @@ static void remember_ready(struct shmring_file *sf, const struct shmring_look *l
 	spin_unlock_irq(&side->wait.lock);
 }
 
-static int data_ready(struct shmring_file *sf, const struct shmring_look *look, u64 bytes)
+static int is_data_ready(struct shmring_file *sf, const struct shmring_look *look, u64 bytes)
 {
 	u64 used = look->theirs - look->own;
 
@@ -116,7 +116,7 @@ static int data_ready(struct shmring_file *sf, const struct shmring_look *look, 
 	return used && shmring_producer_wants_space(sf->ring, look->own);
 }
 
-static int space_ready(struct shmring_file *sf, const struct shmring_look *look, u64 bytes)
+static int is_space_ready(struct shmring_file *sf, const struct shmring_look *look, u64 bytes)
 {
 	u64 capacity = sf->ring->capacity;
 	u64 used = look->own - look->theirs;
@@ -143,10 +143,10 @@ int shmring_judge(struct shmring_file *sf, const struct shmring_look *look, u64 
 		return -ESHUTDOWN;
 	if (look->theirs >= SHMRING_POSITION_LIMIT && !look->gone)
 		return 1;
-	if (went_back(sf, look))
+	if (has_peer_gone_back(sf, look))
 		return -EBADMSG;
-	return sf->role == SHMRING_ROLE_CONSUMER ? data_ready(sf, look, bytes) :
-						   space_ready(sf, look, bytes);
+	return sf->role == SHMRING_ROLE_CONSUMER ? is_data_ready(sf, look, bytes) :
+						   is_space_ready(sf, look, bytes);
 }
 
 int shmring_ready(struct shmring_file *sf, u64 bytes)

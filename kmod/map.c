@@ -14,7 +14,7 @@
 #define PRODUCER_BIT		BIT(2)
 #define DATA_BIT		BIT(3)
 
-static struct shmring_region region(unsigned long first, unsigned long nr)
+static struct shmring_region region_of_pages(unsigned long first, unsigned long nr)
 {
 	return (struct shmring_region) {
 		.offset = (u64)first << PAGE_SHIFT,
@@ -25,10 +25,10 @@ static struct shmring_region region(unsigned long first, unsigned long nr)
 /* Say where the regions are. */
 void shmring_regions(const struct shmring *ring, struct shmring_ioc_query *q)
 {
-	q->kernel = region(SHMRING_KERNEL_PAGE, 1);
-	q->consumer = region(SHMRING_CONSUMER_PAGE, 1);
-	q->producer = region(SHMRING_PRODUCER_PAGE, 1);
-	q->data = region(SHMRING_DATA_PAGE, 2 * ring->nr_data);
+	q->kernel = region_of_pages(SHMRING_KERNEL_PAGE, 1);
+	q->consumer = region_of_pages(SHMRING_CONSUMER_PAGE, 1);
+	q->producer = region_of_pages(SHMRING_PRODUCER_PAGE, 1);
+	q->data = region_of_pages(SHMRING_DATA_PAGE, 2 * ring->nr_data);
 }
 EXPORT_SYMBOL_IF_KUNIT(shmring_regions);
 
@@ -118,8 +118,8 @@ static const struct vm_operations_struct shmring_vm_ops = {
 /* How many pages are mapped between two looks for SIGKILL and for others to run. */
 #define PAGES_AT_A_TIME		512
 
-static int insert(struct vm_area_struct *vma, unsigned long *addr, struct page **pages,
-		  unsigned long nr)
+static int insert_pages(struct vm_area_struct *vma, unsigned long *addr, struct page **pages,
+			unsigned long nr)
 {
 	unsigned long i;
 
@@ -144,21 +144,21 @@ static int insert(struct vm_area_struct *vma, unsigned long *addr, struct page *
  * but its own mmap_lock. No other thread can find the VMA yet; if this fails, the core
  * unmaps what has been mapped.
  */
-static int populate(struct vm_area_struct *vma, struct shmring *ring,
-		    const struct shmring_span *span)
+static int insert_span(struct vm_area_struct *vma, struct shmring *ring,
+		       const struct shmring_span *span)
 {
 	unsigned long addr = vma->vm_start;
 	int ret;
 
 	if (span->first < SHMRING_DATA_PAGE) {
-		ret = insert(vma, &addr, ring->pages + span->first, 1);
+		ret = insert_pages(vma, &addr, ring->pages + span->first, 1);
 		if (ret || !(span->bits & DATA_BIT))
 			return ret;
 	}
-	ret = insert(vma, &addr, ring->pages + SHMRING_DATA_PAGE, ring->nr_data);
+	ret = insert_pages(vma, &addr, ring->pages + SHMRING_DATA_PAGE, ring->nr_data);
 	if (ret)
 		return ret;
-	return insert(vma, &addr, ring->pages + SHMRING_DATA_PAGE, ring->nr_data);
+	return insert_pages(vma, &addr, ring->pages + SHMRING_DATA_PAGE, ring->nr_data);
 }
 
 /* May @sf map its own @span now? Each region once, and all by one process. */
@@ -215,7 +215,7 @@ static int map_own(struct shmring_file *sf, struct vm_area_struct *vma,
 
 	if (ret)
 		return ret;
-	ret = populate(vma, sf->ring, span);
+	ret = insert_span(vma, sf->ring, span);
 	if (ret)
 		unreserve_own(sf, span);
 	return ret;
@@ -244,7 +244,7 @@ int shmring_mmap(struct file *file, struct vm_area_struct *vma)
 
 	vm_flags_clear(vma, VM_MAYEXEC | (own ? 0 : VM_MAYWRITE));
 	vm_flags_set(vma, VM_IO | VM_PFNMAP | VM_DONTCOPY | VM_DONTEXPAND | VM_DONTDUMP);
-	ret = own ? map_own(sf, vma, &span) : populate(vma, sf->ring, &span);
+	ret = own ? map_own(sf, vma, &span) : insert_span(vma, sf->ring, &span);
 	if (ret)
 		return ret;
 	vma->vm_private_data = sf;

@@ -118,7 +118,7 @@ static struct bucket *bucket_of(const char *name)
 	return &buckets[hash % ARRAY_SIZE(buckets)];
 }
 
-static struct shmring *find(const struct bucket *bucket, const char *name)
+static struct shmring *find_in_bucket(const struct bucket *bucket, const char *name)
 {
 	struct shmring *ring;
 
@@ -201,7 +201,7 @@ int shmring_register(struct shmring *ring, const char *name, u32 mode, u32 flags
 	ring->user_ns = get_user_ns(this_ns()->user_ns);
 
 	spin_lock(&shmring_names_lock);
-	if (*name && find(bucket, name)) {
+	if (*name && find_in_bucket(bucket, name)) {
 		ret = -EEXIST;
 	} else {
 		strscpy(ring->name, name, sizeof(ring->name));
@@ -233,7 +233,7 @@ struct shmring *shmring_lookup(const char *name, u32 rights)
 	struct shmring *ring;
 
 	spin_lock(&shmring_names_lock);
-	ring = find(bucket_of(name), name);
+	ring = find_in_bucket(bucket_of(name), name);
 	if (!ring)
 		ring = ERR_PTR(-ENOENT);
 	else if (rights & ~shmring_granted(ring))
@@ -298,7 +298,7 @@ int shmring_unlink(const char *name)
 	int ret = 0;
 
 	spin_lock(&shmring_names_lock);
-	ring = find(bucket_of(name), name);
+	ring = find_in_bucket(bucket_of(name), name);
 	if (!ring) {
 		ret = -ENOENT;
 	} else if (!may_unlink(ring)) {

@@ -29,7 +29,7 @@ const char *shmring_role_name(u32 role)
  * An anonymous ring has no mode to go by: its owner and root see it. Root of the initial
  * namespaces sees the rings of all namespaces, as they take the machine's memory.
  */
-static bool may_see(const struct shmring *ring)
+static bool may_see_ring(const struct shmring *ring)
 {
 	if (!shmring_in_this_ns(ring))
 		return shmring_in_initial_ns() && capable(CAP_SYS_ADMIN);
@@ -40,10 +40,10 @@ static bool may_see(const struct shmring *ring)
 }
 
 /* By the rights of the process that opened the file: a set-uid program may be made to read it. */
-static bool visible(const struct seq_file *m, const struct shmring *ring)
+static bool is_visible(const struct seq_file *m, const struct shmring *ring)
 {
 	const struct cred *reader = override_creds(m->file->f_cred);
-	bool ret = may_see(ring);
+	bool ret = may_see_ring(ring);
 
 	revert_creds(reader);
 	return ret;
@@ -68,12 +68,12 @@ struct row {
 	unsigned int ipc_inum;	/* 0: the reader's */
 };
 
-static unsigned int here(const struct shmring_side *side)
+static unsigned int nr_holders(const struct shmring_side *side)
 {
 	return READ_ONCE(side->half->state) == SHMRING_PEER_LIVE;
 }
 
-static void fill(struct row *row, struct shmring *ring, struct pid_namespace *ns)
+static void fill_row(struct row *row, struct shmring *ring, struct pid_namespace *ns)
 {
 	struct shmring_side *producer = shmring_side(ring, SHMRING_ROLE_PRODUCER);
 	struct shmring_side *consumer = shmring_side(ring, SHMRING_ROLE_CONSUMER);
@@ -87,8 +87,8 @@ static void fill(struct row *row, struct shmring *ring, struct pid_namespace *ns
 		.capacity = ring->capacity,
 		/* Capped: the positions are whatever user space wrote. */
 		.used = min(head - tail, ring->capacity),
-		.producers = here(producer),
-		.consumers = here(consumer),
+		.producers = nr_holders(producer),
+		.consumers = nr_holders(consumer),
 		.sleeps = atomic64_read(&producer->nr_sleeps) +
 			  atomic64_read(&consumer->nr_sleeps),
 		.wakes = atomic64_read(&producer->nr_wakes) +
@@ -117,31 +117,31 @@ static void *read_row(struct seq_file *m, loff_t *pos)
 	ring = shmring_next_ring(*pos);
 	if (ring) {
 		*pos = ring->id;
-		row->visible = visible(m, ring);
+		row->visible = is_visible(m, ring);
 		if (row->visible)
-			fill(row, ring, proc_pid_ns(file_inode(m->file)->i_sb));
+			fill_row(row, ring, proc_pid_ns(file_inode(m->file)->i_sb));
 	}
 	spin_unlock(&shmring_names_lock);
 	return ring ? row : NULL;
 }
 
 /* Ids begin at one; before them is the heading. */
-static void *start(struct seq_file *m, loff_t *pos)
+static void *first_row(struct seq_file *m, loff_t *pos)
 {
 	return *pos ? read_row(m, pos) : SEQ_START_TOKEN;
 }
 
-static void *next(struct seq_file *m, void *v, loff_t *pos)
+static void *next_row(struct seq_file *m, void *v, loff_t *pos)
 {
 	++*pos;
 	return read_row(m, pos);
 }
 
-static void stop(struct seq_file *m, void *v)
+static void end_walk(struct seq_file *m, void *v)
 {
 }
 
-static int show(struct seq_file *m, void *v)
+static int show_row(struct seq_file *m, void *v)
 {
 	const struct row *row = v;
 	char ipc[16] = "-";
@@ -162,10 +162,10 @@ static int show(struct seq_file *m, void *v)
 }
 
 static const struct seq_operations shmring_seq_ops = {
-	.start = start,
-	.next = next,
-	.stop = stop,
-	.show = show,
+	.start = first_row,
+	.next = next_row,
+	.stop = end_walk,
+	.show = show_row,
 };
 
 int shmring_proc_init(void)

@@ -53,7 +53,7 @@ static_assert(sizeof(struct shmring_lane) == 256);
 static_assert(sizeof(struct shmring_producer) == 128);
 static_assert(sizeof(struct shmring_consumer) == 128);
 
-static void lay_out(struct shmring *ring)
+static void lay_out_pages(struct shmring *ring)
 {
 	void *kernel = page_address(ring->pages[SHMRING_KERNEL_PAGE]);
 	struct shmring_consumer *consumer = page_address(ring->pages[SHMRING_CONSUMER_PAGE]);
@@ -114,7 +114,7 @@ struct shmring *shmring_alloc(u64 capacity, u32 slot_size)
 	ret = alloc_pages_of(ring);
 	if (ret)
 		goto err;
-	lay_out(ring);
+	lay_out_pages(ring);
 	return ring;
 
 err:

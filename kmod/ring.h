@@ -53,11 +53,11 @@ struct shmring_side {
 					 * fence_lock, the rest under ring->lock
 					 */
 	spinlock_t fence_lock;
-	u64 fenced_until;		/* the other side is known to fence when it
+	u64 fence_confirmed;		/* the other side is known to fence when it
 					 * publishes from below this; fence_lock
 					 */
 	unsigned long grace;		/* RCU's, after which it is; fence_lock */
-	struct rcu_work rely_work;	/* wakes pollers after a grace period */
+	struct rcu_work trust_work;	/* wakes pollers after a grace period */
 	unsigned long window;		/* jiffies: in this second ... */
 	unsigned int nr_interrupts;	/* ... so many were sent to the other side; fence_lock */
 	u64 ready_at;			/* the furthest position of the other side for which
@@ -84,7 +84,7 @@ enum {
 
 struct shmring {
 	refcount_t ref;			/* files, and a persistent name */
-	refcount_t memory;		/* of this structure: @ref, and rely_work */
+	refcount_t memory;		/* of this structure: @ref, and trust_work */
 	spinlock_t lock;		/* roles and mappings */
 	u64 id;
 

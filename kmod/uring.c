@@ -42,7 +42,7 @@ static int wake_entry(struct wait_queue_entry *entry, unsigned int mode, int fla
 }
 
 /* Take the entry off the queue. True: it was there, and the caller owns the command now. */
-static bool dequeue(struct uring_wait *w)
+static bool dequeue_wait(struct uring_wait *w)
 {
 	struct shmring_side *side = shmring_side(w->sf->ring, w->sf->role);
 	bool queued;
@@ -54,7 +54,7 @@ static bool dequeue(struct uring_wait *w)
 	return queued;
 }
 
-static void finish(struct uring_wait *w, int ret, unsigned int issue_flags)
+static void complete_wait(struct uring_wait *w, int ret, unsigned int issue_flags)
 {
 	struct io_uring_cmd *cmd = w->cmd;
 
@@ -71,7 +71,7 @@ static s64 bytes_between(const struct shmring_file *sf, u64 own, u64 position)
 }
 
 /* By one look: this side's position may move on between two. */
-static int ready(struct shmring_file *sf, u64 position)
+static int is_position_reached(struct shmring_file *sf, u64 position)
 {
 	struct shmring_look look;
 	s64 bytes;
@@ -83,51 +83,51 @@ static int ready(struct shmring_file *sf, u64 position)
 	return ret ?: bytes <= 0;
 }
 
-static int look(struct uring_wait *w)
+static int look_for_end(struct uring_wait *w)
 {
-	int ret = ready(w->sf, w->position);
+	int ret = is_position_reached(w->sf, w->position);
 
 	if (!ret && READ_ONCE(w->sf->cancels) != w->cancels)
-		ret = ready(w->sf, w->position) ?: -ECANCELED;
+		ret = is_position_reached(w->sf, w->position) ?: -ECANCELED;
 	return ret;
 }
 
-/* Space that is there from the start has a position below zero: see arm_for(). */
-static void arm(struct uring_wait *w)
+/* Space that is there from the start has a position below zero: see arm_for_bytes(). */
+static void arm_wait(struct uring_wait *w)
 {
 	shmring_arm_at_surely(w->sf, max_t(s64, w->position, 0));
 }
 
 /* Queue the entry, arm, and look once more. */
-static void go_on(struct uring_wait *w, unsigned int issue_flags)
+static void queue_wait(struct uring_wait *w, unsigned int issue_flags)
 {
 	struct shmring_side *side = shmring_side(w->sf->ring, w->sf->role);
 	int ret;
 
 	io_uring_cmd_mark_cancelable(w->cmd, issue_flags);
 	add_wait_queue(&side->wait, &w->entry);
-	arm(w);
-	ret = look(w);
+	arm_wait(w);
+	ret = look_for_end(w);
 	if (!ret)
 		atomic64_inc(&side->nr_sleeps);
-	else if (dequeue(w))
-		finish(w, min(ret, 0), issue_flags);
+	else if (dequeue_wait(w))
+		complete_wait(w, min(ret, 0), issue_flags);
 }
 
 /* Task work: the entry is off the queue. @dying: the process, or io_uring, goes away. */
 void shmring_uring_woken(struct io_uring_cmd *cmd, unsigned int issue_flags, bool dying)
 {
 	struct uring_wait *w = *wait_of(cmd);
-	int ret = dying ? -ECANCELED : look(w);
+	int ret = dying ? -ECANCELED : look_for_end(w);
 
 	if (ret)
-		finish(w, min(ret, 0), issue_flags);
+		complete_wait(w, min(ret, 0), issue_flags);
 	else
-		go_on(w, issue_flags);
+		queue_wait(w, issue_flags);
 }
 
 /* Wake every wait of @sf: each then sees the new sf->cancels, and completes. */
-static int cancel_all(struct shmring_file *sf)
+static int cancel_all_waits(struct shmring_file *sf)
 {
 	struct shmring_side *side = shmring_side(sf->ring, sf->role);
 
@@ -140,7 +140,7 @@ static int cancel_all(struct shmring_file *sf)
 	return 0;
 }
 
-static int begin(struct io_uring_cmd *cmd, struct shmring_file *sf, unsigned int issue_flags)
+static int begin_wait(struct io_uring_cmd *cmd, struct shmring_file *sf, unsigned int issue_flags)
 {
 	/* User space may write to the entry all the time: read each word once. */
 	const struct shmring_uring_wait *arg = (const void *)cmd->sqe->cmd;
@@ -151,7 +151,7 @@ static int begin(struct io_uring_cmd *cmd, struct shmring_file *sf, unsigned int
 	if (READ_ONCE(arg->reserved) ||
 	    bytes_between(sf, shmring_own_position(sf), position) > (s64)sf->ring->capacity)
 		return -EINVAL;
-	ret = ready(sf, position);
+	ret = is_position_reached(sf, position);
 	if (ret)
 		return min(ret, 0);
 	if (atomic_inc_return(&sf->nr_uring_waits) > SHMRING_URING_WAITS_MAX) {
@@ -173,7 +173,7 @@ static int begin(struct io_uring_cmd *cmd, struct shmring_file *sf, unsigned int
 	if (issue_flags & IO_URING_F_UNLOCKED)
 		shmring_compat_uring_in_task(cmd);
 	else
-		go_on(w, issue_flags);
+		queue_wait(w, issue_flags);
 	return -EIOCBQUEUED;
 
 err:
@@ -187,8 +187,8 @@ int shmring_uring_cmd(struct io_uring_cmd *cmd, unsigned int issue_flags)
 	struct shmring_file *sf = cmd->file->private_data;
 
 	if (issue_flags & IO_URING_F_CANCEL) {
-		if (dequeue(*wait_of(cmd)))
-			finish(*wait_of(cmd), -ECANCELED, issue_flags);
+		if (dequeue_wait(*wait_of(cmd)))
+			complete_wait(*wait_of(cmd), -ECANCELED, issue_flags);
 		return 0;
 	}
 	if ((cmd->flags & IORING_URING_CMD_MASK) || READ_ONCE(cmd->sqe->addr) ||
@@ -196,11 +196,13 @@ int shmring_uring_cmd(struct io_uring_cmd *cmd, unsigned int issue_flags)
 		return -EINVAL;
 	switch (cmd->cmd_op) {
 	case SHMRING_URING_WAIT_DATA:
-		return sf->role == SHMRING_ROLE_CONSUMER ? begin(cmd, sf, issue_flags) : -ENOTTY;
+		return sf->role == SHMRING_ROLE_CONSUMER ? begin_wait(cmd, sf, issue_flags) :
+							   -ENOTTY;
 	case SHMRING_URING_WAIT_SPACE:
-		return sf->role == SHMRING_ROLE_PRODUCER ? begin(cmd, sf, issue_flags) : -ENOTTY;
+		return sf->role == SHMRING_ROLE_PRODUCER ? begin_wait(cmd, sf, issue_flags) :
+							   -ENOTTY;
 	case SHMRING_URING_CANCEL:
-		return sf->role != SHMRING_ROLE_NONE ? cancel_all(sf) : -ENOTTY;
+		return sf->role != SHMRING_ROLE_NONE ? cancel_all_waits(sf) : -ENOTTY;
 	default:
 		return -ENOTTY;
 	}

@@ -39,7 +39,7 @@
  * caller that then looks at the position sees @at reached, or will be woken. If false, the
  * barrier (J) is still under way, and a wake-up may be missed.
  */
-static bool arm(struct shmring_file *sf, u64 at)
+static bool set_wake_at(struct shmring_file *sf, u64 at)
 {
 	struct shmring_side *side = shmring_side(sf->ring, sf->role);
 
@@ -55,18 +55,18 @@ static bool arm(struct shmring_file *sf, u64 at)
 /*
  * The caller is at @own. Arm for the position @at, and see to it that the two sides do
  * not wait for each other for ever: a consumer that waits for more than there is must be
- * woken for any data while the producer waits for space; data_ready() then calls it
+ * woken for any data while the producer waits for space; is_data_ready() then calls it
  * ready. Both arm first and look at the other's wake_at after (D), so one of them
  * sees it.
  */
-static bool arm_at(struct shmring_file *sf, u64 own, u64 at)
+static bool arm_for_position(struct shmring_file *sf, u64 own, u64 at)
 {
 	struct shmring_side *peer = shmring_peer(sf->ring, sf->role);
-	bool sure = arm(sf, at);
+	bool sure = set_wake_at(sf, at);
 
 	if (sf->role == SHMRING_ROLE_CONSUMER) {
 		if (at != own + 1 && shmring_producer_wants_space(sf->ring, own))
-			sure = arm(sf, own + 1);
+			sure = set_wake_at(sf, own + 1);
 	} else if (shmring_waits(peer)) {
 		/* Not if there is no data and the consumer is armed for the next byte anyway. */
 		if (shmring_used(sf->ring) || READ_ONCE(peer->half->wake_at) > own + 1)
@@ -77,22 +77,22 @@ static bool arm_at(struct shmring_file *sf, u64 own, u64 at)
 
 /*
  * Have the other side call WAKE once @bytes are there. Space that is there from the
- * start needs no WAKE; the position 0 stands for it. Return: as arm().
+ * start needs no WAKE; the position 0 stands for it. Return: as set_wake_at().
  */
-static bool arm_for(struct shmring_file *sf, u64 bytes)
+static bool arm_for_bytes(struct shmring_file *sf, u64 bytes)
 {
 	u64 own = shmring_own_position(sf), capacity = sf->ring->capacity;
 
 	if (sf->role == SHMRING_ROLE_CONSUMER)
-		return arm_at(sf, own, own + bytes);
-	return arm_at(sf, own, own + bytes > capacity ? own + bytes - capacity : 0);
+		return arm_for_position(sf, own, own + bytes);
+	return arm_for_position(sf, own, own + bytes > capacity ? own + bytes - capacity : 0);
 }
 
 /*
  * For callers that look once more and return, so that their own caller sleeps. If the WAKE
  * is not certain yet, they are woken once more when it is.
  */
-static void make_sure(struct shmring_file *sf)
+static void wake_when_fenced(struct shmring_file *sf)
 {
 	shmring_fence_later(sf->ring, shmring_side(sf->ring, sf->role),
 			    shmring_peer(sf->ring, sf->role));
@@ -100,22 +100,22 @@ static void make_sure(struct shmring_file *sf)
 
 void shmring_arm_surely(struct shmring_file *sf, u64 bytes)
 {
-	if (!arm_for(sf, bytes))
-		make_sure(sf);
+	if (!arm_for_bytes(sf, bytes))
+		wake_when_fenced(sf);
 }
 
 /* ... once the other side is at @at; 0: at any position. */
 void shmring_arm_at_surely(struct shmring_file *sf, u64 at)
 {
-	if (!arm_at(sf, shmring_own_position(sf), at))
-		make_sure(sf);
+	if (!arm_for_position(sf, shmring_own_position(sf), at))
+		wake_when_fenced(sf);
 }
 
 /* ... once the other side has gone on from where @look found it. */
 void shmring_arm_next_surely(struct shmring_file *sf, const struct shmring_look *look)
 {
-	if (!arm_at(sf, look->own, min(look->theirs, SHMRING_POSITION_LIMIT) + 1))
-		make_sure(sf);
+	if (!arm_for_position(sf, look->own, min(look->theirs, SHMRING_POSITION_LIMIT) + 1))
+		wake_when_fenced(sf);
 }
 
 /* Nobody is left on the queue: spare the other side a WAKE. */
@@ -139,7 +139,7 @@ static bool sleep_until(ktime_t until)
  * until @mark are there. A sleeper that has been woken looks before it arms again, as it may
  * be done. A sleeper whose WAKE is not certain yet naps, and looks again.
  */
-static int sleep_for(struct shmring_file *sf, u64 bytes, u64 mark, ktime_t deadline)
+static int sleep_for_bytes(struct shmring_file *sf, u64 bytes, u64 mark, ktime_t deadline)
 {
 	struct shmring_side *side = shmring_side(sf->ring, sf->role);
 	ktime_t patience = mark > bytes ? ktime_add_ns(ktime_get(), SHMRING_PATIENCE_NS) :
@@ -151,7 +151,7 @@ static int sleep_for(struct shmring_file *sf, u64 bytes, u64 mark, ktime_t deadl
 
 	do {
 		prepare_to_wait(&side->wait, &wait, TASK_INTERRUPTIBLE);
-		sure = arm_for(sf, mark);
+		sure = arm_for_bytes(sf, mark);
 		ret = shmring_ready_armed(sf, mark);
 		if (ret)
 			break;
@@ -205,7 +205,7 @@ int shmring_wait(struct shmring_file *sf, u64 bytes, u64 mark, ktime_t deadline)
 	int now;
 
 	if (!ret)
-		ret = sleep_for(sf, bytes, mark, deadline);
+		ret = sleep_for_bytes(sf, bytes, mark, deadline);
 	if (ret == -ETIMEDOUT || ret == -ERESTARTNOHAND) {
 		now = shmring_ready(sf, bytes);
 		if (now)
@@ -216,7 +216,7 @@ int shmring_wait(struct shmring_file *sf, u64 bytes, u64 mark, ktime_t deadline)
 EXPORT_SYMBOL_IF_KUNIT(shmring_wait);
 
 /* 1: the other role is taken, or has been since @epoch; 0: not yet; -ESHUTDOWN. */
-static int peer_came(struct shmring_file *sf, u32 epoch)
+static int has_peer_come(struct shmring_file *sf, u32 epoch)
 {
 	const struct shmring_half *half = shmring_peer(sf->ring, sf->role)->half;
 
@@ -248,7 +248,7 @@ int shmring_wait_peer(struct shmring_file *sf, ktime_t deadline)
 
 	for (;;) {
 		prepare_to_wait(&side->wait, &wait, TASK_INTERRUPTIBLE);
-		ret = peer_came(sf, epoch);
+		ret = has_peer_come(sf, epoch);
 		if (!ret && !in_time)
 			ret = -ETIMEDOUT;
 		if (!ret && signal_pending(current))

@@ -45,7 +45,7 @@ static int check_time(const struct shmring_wait *w, unsigned int looks)
 }
 
 /* Waits a second at most: by then the ring may be one of the other backend. */
-static int wait_name(const char *name, const struct shmring_options *opt, uint64_t deadline)
+static int wait_for_name(const char *name, const struct shmring_options *opt, uint64_t deadline)
 {
 	uint64_t until = shmring_now() + LOOK_AGAIN_NS;
 	struct shmring_choice choice = { 0 };
@@ -78,7 +78,7 @@ int shmring_attach_wait_opt(struct shmring **r, const char *name,
 			return ret;
 		ret = check_time(w, looks++);
 		if (!ret)
-			ret = wait_name(name, &o, w ? w->deadline : 0);
+			ret = wait_for_name(name, &o, w ? w->deadline : 0);
 	} while (!ret);
 	return ret;
 }
@@ -95,7 +95,8 @@ static bool is_peer_live(const struct shmring *r)
 {
 	if (r->priv->backend->check_peer)
 		r->priv->backend->check_peer((struct shmring *)r);
-	return __atomic_load_n(&half_of(r, peer_role(r))->state, __ATOMIC_ACQUIRE) == SHMRING_PEER_LIVE;
+	return __atomic_load_n(&half_of(r, peer_role(r))->state, __ATOMIC_ACQUIRE) ==
+	       SHMRING_PEER_LIVE;
 }
 
 static __u32 peer_epoch(const struct shmring *r)

@@ -15,7 +15,7 @@
  * it sends seldom, at every send. The next reading is due at a position, watch_at: a count would
  * be one more store for each message.
  */
-static __attribute__((__noinline__)) void watch(struct shmring *r, size_t len)
+static __attribute__((__noinline__)) void watch_consumer(struct shmring *r, size_t len)
 {
 	struct shmring_private *p = r->priv;
 	uint64_t now, step = WATCH_SENDS * __shmring_footprint(r, len);
@@ -43,7 +43,7 @@ reserve_slowly(struct shmring *r, size_t len, const struct shmring_wait *w, int 
 	void *to;
 
 	if (r->p.head >= r->p.watch_at)
-		watch(r, len);
+		watch_consumer(r, len);
 	while (!(to = shmring_reserve(r, len))) {
 		*error = shmring_wait_space(r, len, w);
 		if (*error)

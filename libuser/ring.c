@@ -43,7 +43,7 @@ int shmring_map_at(struct shmring_private *p, size_t where, size_t len, int prot
 	       mapping_error();
 }
 
-static int make_ours(struct shmring_private *p)
+static int mark_as_ours(struct shmring_private *p)
 {
 	void *page = mmap(NULL, page_size(), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
 			  -1, 0);
@@ -57,7 +57,7 @@ static int make_ours(struct shmring_private *p)
 	return 0;
 }
 
-static void unmap(struct shmring_private *p)
+static void unmap_ring(struct shmring_private *p)
 {
 	if (p->base && shmring_is_ours(p))
 		munmap(p->base, p->size);
@@ -142,7 +142,7 @@ static int new_object(struct shmring **out, const struct shmring_options *opt)
 		return -ENOMEM;
 	memset(r, 0, sizeof(*r));
 	r->priv = calloc(1, sizeof(*r->priv));
-	ret = r->priv ? make_ours(r->priv) : -ENOMEM;
+	ret = r->priv ? mark_as_ours(r->priv) : -ENOMEM;
 	if (ret) {
 		free_object(r);
 		return ret;
@@ -159,7 +159,7 @@ static int new_object(struct shmring **out, const struct shmring_options *opt)
 }
 
 /* Not in a forked child, which has only a copy of the object. */
-static void linger(struct shmring *r)
+static void drain_lingering(struct shmring *r)
 {
 	struct shmring_wait wait = { .policy = SHMRING_DEFAULT };
 
@@ -176,10 +176,10 @@ void shmring_close(struct shmring *r)
 
 	if (!r)
 		return;
-	linger(r);
+	drain_lingering(r);
 	if (r->priv->backend)
 		r->priv->backend->close(r);
-	unmap(r->priv);
+	unmap_ring(r->priv);
 	if (r->priv->poll_fd >= 0)
 		close(r->priv->poll_fd);
 	if (r->priv->fd >= 0)
@@ -191,8 +191,8 @@ void shmring_close(struct shmring *r)
  * After the backend has made or found the ring, with @ret: take the role, if one is
  * wanted, and hand the object out; or free it.
  */
-static int finish(struct shmring **out, struct shmring *r, const struct shmring_choice *choice,
-		  enum shmring_role role, int ret)
+static int finish_object(struct shmring **out, struct shmring *r,
+			 const struct shmring_choice *choice, enum shmring_role role, int ret)
 {
 	if (!ret) {
 		r->priv->backend = choice->backend;
@@ -207,8 +207,8 @@ static int finish(struct shmring **out, struct shmring *r, const struct shmring_
 	return ret;
 }
 
-static int create(struct shmring_private *p, const struct shmring_choice *choice,
-		  const char *name, const struct shmring_options *opt)
+static int create_in_backend(struct shmring_private *p, const struct shmring_choice *choice,
+			     const char *name, const struct shmring_options *opt)
 {
 	if (shmring_is_taken_elsewhere(choice, name))
 		return -EEXIST;
@@ -216,7 +216,7 @@ static int create(struct shmring_private *p, const struct shmring_choice *choice
 }
 
 /* @name and @o are clean. */
-static int make(struct shmring **out, const char *name, const struct shmring_options *o)
+static int make_ring(struct shmring **out, const char *name, const struct shmring_options *o)
 {
 	struct shmring_choice choice = { 0 };
 	struct shmring *r;
@@ -227,10 +227,10 @@ static int make(struct shmring **out, const char *name, const struct shmring_opt
 		ret = new_object(&r, o);
 	if (ret)
 		return ret;
-	ret = create(r->priv, &choice, name, o);
+	ret = create_in_backend(r->priv, &choice, name, o);
 	made = !ret;
 	r->priv->created = made;
-	ret = finish(out, r, &choice, o->role, ret);
+	ret = finish_object(out, r, &choice, o->role, ret);
 	/* Made, but no role to be had: nothing half-made. Busy: others use it already. */
 	if (ret && made && ret != -EBUSY && *name && (o->flags & SHMRING_PERSIST))
 		choice.backend->unlink(name);
@@ -241,7 +241,8 @@ static int make(struct shmring **out, const char *name, const struct shmring_opt
  * The ring may go away between the two steps, or come, so start again from the top; but not
  * for ever, as the name may belong to a ring of the other backend.
  */
-static int open_or_make(struct shmring **out, const char *name, const struct shmring_options *o)
+static int open_or_make_ring(struct shmring **out, const char *name,
+			     const struct shmring_options *o)
 {
 	uint64_t end = shmring_now() + RACES_NS;
 	int races = 0, ret;
@@ -249,7 +250,7 @@ static int open_or_make(struct shmring **out, const char *name, const struct shm
 	do {
 		ret = shmring_attach_opt(out, name, o);
 		if (ret == -ENOENT)
-			ret = make(out, name, o);
+			ret = make_ring(out, name, o);
 	} while (ret == -EEXIST && ++races < MAX_RACES && shmring_now() < end);
 	return ret;
 }
@@ -267,8 +268,8 @@ int shmring_create(struct shmring **out, const char *name, const struct shmring_
 		ret = shmring_clean_options(&o, name);
 	if (ret)
 		return ret;
-	return o.flags & SHMRING_OPEN_OR_CREATE ? open_or_make(out, clean, &o) :
-						  make(out, clean, &o);
+	return o.flags & SHMRING_OPEN_OR_CREATE ? open_or_make_ring(out, clean, &o) :
+						  make_ring(out, clean, &o);
 }
 
 int shmring_attach_opt(struct shmring **out, const char *name, const struct shmring_options *opt)
@@ -288,7 +289,7 @@ int shmring_attach_opt(struct shmring **out, const char *name, const struct shmr
 		ret = new_object(&r, &o);
 	if (ret)
 		return ret;
-	return finish(out, r, &choice, o.role, choice.backend->open(r->priv, clean, o.role));
+	return finish_object(out, r, &choice, o.role, choice.backend->open(r->priv, clean, o.role));
 }
 
 int shmring_attach(struct shmring **out, const char *name, enum shmring_role role)
@@ -319,7 +320,7 @@ int shmring_attach_fd_opt(struct shmring **out, int fd, const struct shmring_opt
 		if (!o.backend || o.backend == choice.backend->id)
 			ret = choice.backend->adopt(r->priv, fd);
 	}
-	return finish(out, r, &choice, o.role, ret);
+	return finish_object(out, r, &choice, o.role, ret);
 }
 
 int shmring_attach_fd(struct shmring **out, int fd, enum shmring_role role)

@@ -60,7 +60,7 @@ void shmring_spin_init(struct shmring_spin *spin)
 }
 
 /* Spin less; when not at all any more, do not start again so soon. */
-static void less(struct shmring_spin *spin)
+static void halve_budget(struct shmring_spin *spin)
 {
 	spin->budget /= 2;
 	if (spin->budget >= BUDGET_MIN_NS)
@@ -77,7 +77,7 @@ static void less(struct shmring_spin *spin)
 void shmring_spin_learn(struct shmring_spin *spin, uint64_t ns, bool found)
 {
 	if (!found || ns > spin->cost) {
-		less(spin);
+		halve_budget(spin);
 		return;
 	}
 	spin->budget = 2 * spin->cost;

@@ -62,7 +62,7 @@ static bool is_crowded(struct shmring *r)
 	return r->priv->spin.alone || r->priv->crowded;
 }
 
-static void pause_for(unsigned int pauses)
+static void pause_times(unsigned int pauses)
 {
 	while (pauses--)
 		cpu_relax();
@@ -97,7 +97,7 @@ static int spin_for(struct shmring *r, struct shmring_want *want, uint64_t budge
 	int ret;
 
 	*spun = 0;
-	pause_for(spin->pauses);
+	pause_times(spin->pauses);
 	while (!(ret = shmring_look(r, want))) {
 		fetch_message_to_come(r);
 		cpu_relax();
@@ -134,7 +134,7 @@ static int spin_for(struct shmring *r, struct shmring_want *want, uint64_t budge
 
 /* ---------------------------------------------------------------- waiting */
 
-static int only_spin(struct shmring *r, struct shmring_want *want, uint64_t deadline)
+static int spin_for_ever(struct shmring *r, struct shmring_want *want, uint64_t deadline)
 {
 	uint64_t spun;
 	int ret = spin_for(r, want, UINT64_MAX, deadline, &spun);
@@ -161,7 +161,7 @@ static int look_briefly(struct shmring *r, struct shmring_want *want, uint64_t d
 }
 
 /* Spin for as long as that pays. Learn nothing from a spin that the shared CPU ended. */
-static int spin_a_little(struct shmring *r, struct shmring_want *want, uint64_t deadline)
+static int spin_within_budget(struct shmring *r, struct shmring_want *want, uint64_t deadline)
 {
 	struct shmring_spin *spin = &r->priv->spin;
 	uint64_t spun;
@@ -215,7 +215,7 @@ static int sleep_once(struct shmring *r, const struct shmring_want *want, uint64
  * once a millisecond instead, which costs next to no CPU. Signals are blocked except in the
  * pauses: a handler that ran between two pauses would not end the wait.
  */
-static int look_now_and_then(struct shmring *r, struct shmring_want *want, uint64_t deadline)
+static int look_at_intervals(struct shmring *r, struct shmring_want *want, uint64_t deadline)
 {
 	const struct timespec pause = { .tv_nsec = PAUSE_NS };
 	sigset_t all, before;
@@ -241,7 +241,8 @@ static int look_now_and_then(struct shmring *r, struct shmring_want *want, uint6
  * Data or space that is there counts for more than an error of the sleep. The deadline is
  * checked after each sleep, whatever ended the sleep.
  */
-static int sleep_on(struct shmring *r, struct shmring_want *want, uint64_t deadline, bool learn)
+static int sleep_until_ready(struct shmring *r, struct shmring_want *want, uint64_t deadline,
+			     bool learn)
 {
 	unsigned int in_vain = 0;
 	int ret, slept;
@@ -256,7 +257,7 @@ static int sleep_on(struct shmring *r, struct shmring_want *want, uint64_t deadl
 		if (!ret && deadline && shmring_now() >= deadline)
 			ret = -ETIMEDOUT;
 		if (!ret && ++in_vain == IN_VAIN_MAX)
-			return look_now_and_then(r, want, deadline);
+			return look_at_intervals(r, want, deadline);
 	} while (!ret);
 	return ret;
 }
@@ -279,7 +280,7 @@ static int refuse_to_wait(struct shmring *r, struct shmring_want *want)
 	return ret ? ret : -EAGAIN;
 }
 
-static int wait_for(struct shmring *r, struct shmring_want *want, const struct shmring_wait *w)
+static int wait_for_want(struct shmring *r, struct shmring_want *want, const struct shmring_wait *w)
 {
 	enum shmring_policy policy = w ? w->policy : SHMRING_DEFAULT;
 	uint64_t deadline = w ? w->deadline : 0;
@@ -291,17 +292,17 @@ static int wait_for(struct shmring *r, struct shmring_want *want, const struct s
 	if (w && (w->flags & SHMRING_NOWAIT)) {
 		ret = refuse_to_wait(r, want);
 	} else if (policy == SHMRING_SPIN) {
-		ret = only_spin(r, want, deadline);
+		ret = spin_for_ever(r, want, deadline);
 	} else if (is_crowded(r)) {
 		ret = yield_once(r, want);
 	} else if (policy == SHMRING_BLOCK) {
 		ret = look_briefly(r, want, deadline);
 	} else {
-		ret = spin_a_little(r, want, deadline);
+		ret = spin_within_budget(r, want, deadline);
 		learn = true;
 	}
 	if (!ret)
-		ret = sleep_on(r, want, deadline, learn);
+		ret = sleep_until_ready(r, want, deadline, learn);
 	if (ret < 0 && !(w && (w->flags & SHMRING_NOWAIT)))
 		shmring_withdraw(r, want);
 	/* An event loop that goes on polling must sleep until there is a peer again. */
@@ -340,7 +341,7 @@ int shmring_wait_data(struct shmring *r, const struct shmring_wait *w)
 		return -EBADF;
 	if (ret)
 		return ret;
-	return count_refusal(r, r->error ? r->error : wait_for(r, &want, w));
+	return count_refusal(r, r->error ? r->error : wait_for_want(r, &want, w));
 }
 
 int shmring_wait_space(struct shmring *r, size_t len, const struct shmring_wait *w)
@@ -359,7 +360,7 @@ int shmring_wait_space(struct shmring *r, size_t len, const struct shmring_wait 
 	shmring_publish(r);
 	want.bytes = __shmring_footprint(r, len);
 	want.mark = want.bytes > r->capacity / 2 ? want.bytes : r->capacity / 2;
-	return count_refusal(r, wait_for(r, &want, w));
+	return count_refusal(r, wait_for_want(r, &want, w));
 }
 
 int shmring_drain(struct shmring *r, const struct shmring_wait *w)
@@ -374,7 +375,7 @@ int shmring_drain(struct shmring *r, const struct shmring_wait *w)
 	if (r->error)
 		return count_refusal(r, r->error);
 	shmring_publish(r);
-	return count_refusal(r, wait_for(r, &want, w));
+	return count_refusal(r, wait_for_want(r, &want, w));
 }
 
 void __shmring_wake(struct shmring *r)

@@ -1,188 +1,13 @@
 // SPDX-License-Identifier: MIT
-/* Rings of the kernel module: thin over the ioctls of /dev/shmring. */
+/* What the library calls: thin over the ioctls of an endpoint. */
 #define _GNU_SOURCE 1
-#include <fcntl.h>
 #include <string.h>
-#include <sys/eventfd.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include "../backend.h"
-#include "../fd.h"
+#include "kmod.h"
 
-#define DEVICE		"/dev/shmring"
 #define QUERY_TRIES	16
-
-/* The one place where errno becomes a return value. */
-static int call(int fd, unsigned long request, void *arg)
-{
-	int ret = ioctl(fd, request, arg);
-
-	return ret < 0 ? -errno : ret;
-}
-
-/* -ENODEV: there is no module; -EACCES: not for this user. */
-static int open_device(void)
-{
-	int fd = open(DEVICE, O_RDWR | O_CLOEXEC);
-
-	if (fd >= 0)
-		return fd;
-	if (errno == ENOENT || errno == ENXIO)
-		return -ENODEV;
-	return errno == EPERM ? -EACCES : -errno;
-}
-
-int shmring_kmod_probe(void)
-{
-	int fd = open_device();
-
-	if (fd >= 0)
-		close(fd);
-	return fd < 0 ? fd : 0;
-}
-
-/* One ioctl on the device. */
-static int control(unsigned long request, void *arg)
-{
-	int fd = open_device();
-	int ret;
-
-	if (fd < 0)
-		return fd;
-	ret = call(fd, request, arg);
-	close(fd);
-	/* Some other device by that name. */
-	return ret == -ENOTTY ? -ENODEV : ret;
-}
-
-static uint32_t right_of(enum shmring_role role)
-{
-	return role == SHMRING_PRODUCER ? SHMRING_RIGHT_PRODUCE : SHMRING_RIGHT_CONSUME;
-}
-
-static int kmod_create(struct shmring_private *p, const char *name,
-		       const struct shmring_options *opt)
-{
-	struct shmring_ioc_create c = {
-		.capacity = opt->capacity,
-		.slot_size = (uint32_t)opt->slot_size,
-		.mode = opt->mode,
-		.flags = opt->flags & SHMRING_PERSIST,
-	};
-
-	memcpy(c.name, name, sizeof(c.name));
-	p->fd = shmring_keep_fd(control(SHMRING_IOC_CREATE, &c));
-	return p->fd < 0 ? p->fd : 0;
-}
-
-static int open_with(const char *name, uint32_t rights)
-{
-	struct shmring_ioc_name n = { .rights = rights };
-
-	memcpy(n.name, name, sizeof(n.name));
-	return shmring_keep_fd(control(SHMRING_IOC_OPEN, &n));
-}
-
-/* A handle gets whatever rights there are to be had. */
-static int kmod_open(struct shmring_private *p, const char *name, enum shmring_role role)
-{
-	static const uint32_t rights[] = {
-		SHMRING_RIGHT_ALL, SHMRING_RIGHT_CONSUME, SHMRING_RIGHT_PRODUCE,
-	};
-	size_t i;
-
-	if (role != SHMRING_HANDLE) {
-		p->fd = open_with(name, right_of(role));
-		return p->fd < 0 ? p->fd : 0;
-	}
-	for (i = 0; i < sizeof(rights) / sizeof(*rights); i++) {
-		p->fd = open_with(name, rights[i]);
-		if (p->fd != -EACCES)
-			break;
-	}
-	return p->fd < 0 ? p->fd : 0;
-}
-
-/* The device number of all files that the kernel makes without a file system, as a ring's. */
-static int anonymous_device(dev_t *dev)
-{
-	int fd = eventfd(0, EFD_CLOEXEC);
-	struct stat st;
-	int ret;
-
-	if (fd < 0)
-		return -errno;
-	ret = fstat(fd, &st) ? -errno : 0;
-	close(fd);
-	*dev = st.st_dev;
-	return ret;
-}
-
-static bool is_at(const struct shmring_region *region, uint64_t *end, uint64_t length)
-{
-	bool ret = region->offset == *end && region->length == length;
-
-	*end += length;
-	return ret;
-}
-
-/* Is everything where <linux/shmring.h> says, so that it may be mapped? */
-static bool is_layout_known(const struct shmring_ioc_query *q)
-{
-	const uint64_t page = page_size();
-	uint64_t end = 0;
-
-	return !q->features && q->capacity >= page && q->capacity <= SHMRING_CAPACITY_MAX &&
-	       !(q->capacity & (q->capacity - 1)) && q->slot_size <= q->capacity &&
-	       is_at(&q->kernel, &end, page) && is_at(&q->consumer, &end, page) &&
-	       is_at(&q->producer, &end, page) && is_at(&q->data, &end, 2 * q->capacity);
-}
-
-/*
- * Query the ring of @fd. A file that is not on @anonymous may be of a file system in user
- * space (FUSE, CUSE), which answers ioctls as it likes, but cannot choose its device number.
- * -EINVAL: not a ring of the module; -EPROTO: not one that this library understands.
- */
-static int query(int fd, dev_t anonymous, struct shmring_ioc_query *q)
-{
-	struct stat st;
-	int ret;
-
-	if (fstat(fd, &st))
-		return -errno;
-	if (st.st_dev != anonymous)
-		return -EINVAL;
-	*q = (struct shmring_ioc_query){ 0 };
-	ret = call(fd, SHMRING_IOC_QUERY, q);
-	if (ret)
-		return ret == -ENOMEM || ret == -EBADF ? ret : -EINVAL;
-	return is_layout_known(q) ? 0 : -EPROTO;
-}
-
-static int kmod_adopt(struct shmring_private *p, int fd)
-{
-	struct shmring_ioc_query q;
-	dev_t anonymous = 0;
-	int ret = anonymous_device(&anonymous);
-
-	if (!ret)
-		ret = query(fd, anonymous, &q);
-	if (ret)
-		return ret;
-	p->fd = shmring_dup_fd(fd);
-	return p->fd < 0 ? p->fd : 0;
-}
-
-static int kmod_unlink(const char *name)
-{
-	struct shmring_ioc_name n = { 0 };
-
-	memcpy(n.name, name, sizeof(n.name));
-	return control(SHMRING_IOC_UNLINK, &n);
-}
 
 /* A region goes to where its offset says, so that neighbours stay neighbours. */
 static int map_region(struct shmring_private *p, const struct shmring_region *region, int prot)
@@ -217,14 +42,14 @@ static int take_role(struct shmring_private *p, enum shmring_role role,
 {
 	struct shmring_ioc_attach a = { .role = role, .lowat = p->lowat };
 	dev_t anonymous = 0;
-	int ret = anonymous_device(&anonymous), fd;
+	int ret = shmring_kmod_anonymous_device(&anonymous), fd;
 
 	if (ret)
 		return ret;
-	fd = call(p->fd, SHMRING_IOC_ATTACH, &a);
+	fd = shmring_kmod_call(p->fd, SHMRING_IOC_ATTACH, &a);
 	if (fd < 0)
 		return fd;
-	ret = query(fd, anonymous, q);
+	ret = shmring_kmod_query(fd, anonymous, q);
 	if (!ret && q->role != role)
 		ret = -EPROTO;
 	if (ret)
@@ -272,22 +97,22 @@ static int kmod_wait(struct shmring *r, uint64_t bytes, uint64_t mark, uint64_t 
 {
 	struct shmring_ioc_wait w = { .bytes = bytes, .mark = mark, .deadline = deadline };
 
-	return call(r->priv->fd, r->role == SHMRING_CONSUMER ? SHMRING_IOC_WAIT_DATA :
-		    SHMRING_IOC_WAIT_SPACE, &w);
+	return shmring_kmod_call(r->priv->fd, r->role == SHMRING_CONSUMER ?
+				 SHMRING_IOC_WAIT_DATA : SHMRING_IOC_WAIT_SPACE, &w);
 }
 
 /* Does not check the caller's rights to the ring: the attach that follows does. */
 static int kmod_wait_name(const char *name, enum shmring_role role, uint64_t until)
 {
 	struct shmring_ioc_name n = {
-		.rights = role == SHMRING_HANDLE ? SHMRING_RIGHT_ALL : right_of(role),
+		.rights = role == SHMRING_HANDLE ? SHMRING_RIGHT_ALL : shmring_kmod_right(role),
 		.flags = SHMRING_OPEN_F_WAIT,
 		.deadline = until,
 	};
 	int fd;
 
 	memcpy(n.name, name, sizeof(n.name));
-	fd = control(SHMRING_IOC_OPEN, &n);
+	fd = shmring_kmod_control(SHMRING_IOC_OPEN, &n);
 	if (fd >= 0)
 		close(fd);
 	return fd >= 0 || fd == -ETIMEDOUT || fd == -EACCES || fd == -ENODEV ? 0 : fd;
@@ -303,14 +128,14 @@ static int kmod_wait_peer(struct shmring *r, uint64_t deadline)
 	struct shmring_ioc_wait_peer w = {
 		.deadline = deadline && deadline < until ? deadline : until,
 	};
-	int ret = call(r->priv->fd, SHMRING_IOC_WAIT_PEER, &w);
+	int ret = shmring_kmod_call(r->priv->fd, SHMRING_IOC_WAIT_PEER, &w);
 
 	return ret == -ETIMEDOUT ? 0 : ret;
 }
 
 static void kmod_wake(struct shmring *r)
 {
-	call(r->priv->fd, SHMRING_IOC_WAKE, NULL);
+	shmring_kmod_call(r->priv->fd, SHMRING_IOC_WAKE, NULL);
 }
 
 /* The module remembers the number, so call it only if the number has changed. */
@@ -318,7 +143,8 @@ static void kmod_arm_poll(struct shmring *r, uint64_t bytes)
 {
 	struct shmring_ioc_lowat l = { .bytes = bytes };
 
-	if (r->priv->kmod.poll_bytes != bytes && !call(r->priv->fd, SHMRING_IOC_SET_LOWAT, &l))
+	if (r->priv->kmod.poll_bytes != bytes &&
+	    !shmring_kmod_call(r->priv->fd, SHMRING_IOC_SET_LOWAT, &l))
 		r->priv->kmod.poll_bytes = bytes;
 	r->priv->kmod.poll_held = r->c.held;
 }
@@ -326,10 +152,10 @@ static void kmod_arm_poll(struct shmring *r, uint64_t bytes)
 /* The module counts from the tail, which has gone on. */
 static void kmod_released(struct shmring *r)
 {
-	struct shmring_private *p = r->priv;
+	const struct shmring_kmod *k = &r->priv->kmod;
 
-	if (p->kmod.poll_held)
-		kmod_arm_poll(r, p->kmod.poll_bytes > p->kmod.poll_held ? p->kmod.poll_bytes - p->kmod.poll_held : 1);
+	if (k->poll_held)
+		kmod_arm_poll(r, k->poll_bytes > k->poll_held ? k->poll_bytes - k->poll_held : 1);
 }
 
 static int kmod_poll_fd(struct shmring *r)
@@ -339,9 +165,9 @@ static int kmod_poll_fd(struct shmring *r)
 
 static int kmod_grant(const struct shmring_private *p, enum shmring_role role)
 {
-	struct shmring_ioc_attach a = { .role = SHMRING_ROLE_NONE, .rights = right_of(role) };
+	struct shmring_ioc_attach a = { .role = SHMRING_ROLE_NONE, .rights = shmring_kmod_right(role) };
 
-	return shmring_keep_fd(call(p->fd, SHMRING_IOC_ATTACH, &a));
+	return shmring_keep_fd(shmring_kmod_call(p->fd, SHMRING_IOC_ATTACH, &a));
 }
 
 /*
@@ -350,13 +176,13 @@ static int kmod_grant(const struct shmring_private *p, enum shmring_role role)
  */
 static int query_consistently(int fd, struct shmring_ioc_query *q)
 {
-	int tries = QUERY_TRIES, ret = call(fd, SHMRING_IOC_QUERY, q);
+	int tries = QUERY_TRIES, ret = shmring_kmod_call(fd, SHMRING_IOC_QUERY, q);
 	uint64_t tail;
 
 	do {
 		tail = q->tail;
 		if (!ret)
-			ret = call(fd, SHMRING_IOC_QUERY, q);
+			ret = shmring_kmod_call(fd, SHMRING_IOC_QUERY, q);
 	} while (!ret && q->tail != tail && --tries);
 	return ret;
 }
@@ -397,10 +223,10 @@ static void kmod_close(struct shmring *r)
 
 const struct shmring_backend shmring_backend_kmod = {
 	.name = "kmod", .id = SHMRING_KMOD,
-	.create = kmod_create,
-	.open = kmod_open,
-	.adopt = kmod_adopt,
-	.unlink = kmod_unlink,
+	.create = shmring_kmod_create,
+	.open = shmring_kmod_open,
+	.adopt = shmring_kmod_adopt,
+	.unlink = shmring_kmod_unlink,
 	.attach = kmod_attach,
 	.wait = kmod_wait,
 	.wait_name = kmod_wait_name,

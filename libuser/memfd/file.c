@@ -76,7 +76,7 @@ static int write_status(int fd, const struct shmring_options *opt)
  * io_uring has for this thread, undo what the interrupted call has allocated. So allocate in
  * steps, halved at each interruption: however fast signals come, some step gets done.
  */
-static int allocate(int fd, off_t size)
+static int allocate_pages(int fd, off_t size)
 {
 	const off_t page = (off_t)page_size();
 	off_t at = 0, step = 1 << 20;
@@ -94,9 +94,9 @@ static int allocate(int fd, off_t size)
 	return 0;
 }
 
-static int fill(int fd, const char *name, const struct shmring_options *opt)
+static int fill_file(int fd, const char *name, const struct shmring_options *opt)
 {
-	int ret = allocate(fd, (off_t)(data_offset() + opt->capacity));
+	int ret = allocate_pages(fd, (off_t)(data_offset() + opt->capacity));
 
 	if (ret)
 		return ret;
@@ -112,7 +112,7 @@ static int create_anonymous(struct shmring_private *p, const struct shmring_opti
 	p->fd = kept_fd(memfd_create("shmring", MFD_CLOEXEC | MFD_ALLOW_SEALING));
 	if (p->fd < 0)
 		return p->fd;
-	ret = fill(p->fd, "", opt);
+	ret = fill_file(p->fd, "", opt);
 	if (!ret && fcntl(p->fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL))
 		ret = -errno;
 	return ret ? ret : become_holder(p, "");
@@ -150,7 +150,7 @@ static int create_named(struct shmring_private *p, const char *name,
 	p->fd = open_new(self, &temporary, opt->mode);
 	if (p->fd < 0)
 		return p->fd;
-	ret = fill(p->fd, name, opt);
+	ret = fill_file(p->fd, name, opt);
 	/* The sticky bit says: keep the name. */
 	if (!ret && persist && (fstat(p->fd, &st) || fchmod(p->fd, st.st_mode | S_ISVTX)))
 		ret = -errno;
@@ -167,7 +167,7 @@ static int create_named(struct shmring_private *p, const char *name,
 	return 0;
 }
 
-static void forget(struct shmring_private *p)
+static void close_files(struct shmring_private *p)
 {
 	if (p->fd >= 0)
 		close(p->fd);
@@ -184,7 +184,7 @@ int shmring_memfd_create(struct shmring_private *p, const char *name,
 	int ret = *name ? create_named(p, name, opt) : create_anonymous(p, opt);
 
 	if (ret)
-		forget(p);
+		close_files(p);
 	return ret;
 }
 
@@ -205,7 +205,7 @@ int shmring_memfd_open(struct shmring_private *p, const char *name, enum shmring
 	if (!ret && !st.st_nlink)
 		ret = -ENOENT;	/* unlinked in between */
 	if (ret) {
-		forget(p);
+		close_files(p);
 		return ret;
 	}
 	strcpy(p->memfd.name, name);
@@ -251,7 +251,7 @@ static void find_name(struct shmring_private *p)
  * Could a peer take pages away from what is mapped, which is a SIGBUS? Not of a sealed memfd.
  * A named ring's file cannot be sealed, and its owner, if not root, has to be this user.
  */
-static bool may_shrink(int fd)
+static bool may_peer_shrink(int fd)
 {
 	int seals = fcntl(fd, F_GET_SEALS);
 	struct stat st, names;
@@ -276,7 +276,7 @@ int shmring_memfd_adopt(struct shmring_private *p, int fd)
 	if (p->fd < 0)
 		return p->fd;
 	ret = shmring_memfd_geometry(p, &capacity, &slot_size);
-	if (!ret && may_shrink(p->fd))
+	if (!ret && may_peer_shrink(p->fd))
 		ret = -EPROTO;
 	if (!ret) {
 		find_name(p);
@@ -284,6 +284,6 @@ int shmring_memfd_adopt(struct shmring_private *p, int fd)
 		ret = become_holder(p, *p->memfd.name ? path : "");
 	}
 	if (ret)
-		forget(p);
+		close_files(p);
 	return ret;
 }

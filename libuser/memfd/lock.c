@@ -48,7 +48,7 @@ void shmring_memfd_nap(void)
 	nanosleep(&(struct timespec){ .tv_nsec = RETRY_NS }, NULL);
 }
 
-static int try_for(uint64_t patience, int fd, off_t byte, short type, int command)
+static int try_until(uint64_t patience, int fd, off_t byte, short type, int command)
 {
 	const uint64_t end = shmring_now() + patience;
 	int ret;
@@ -63,7 +63,7 @@ static int try_for(uint64_t patience, int fd, off_t byte, short type, int comman
 
 int shmring_memfd_lock_within(uint64_t patience, int fd, off_t byte, short type)
 {
-	return try_for(patience, fd, byte, type, F_OFD_SETLK);
+	return try_until(patience, fd, byte, type, F_OFD_SETLK);
 }
 
 /*
@@ -74,8 +74,8 @@ int shmring_memfd_lock_within(uint64_t patience, int fd, off_t byte, short type)
 int shmring_memfd_lock_change(uint64_t patience, const struct shmring_private *p)
 {
 	if (p->memfd.lock_fd >= 0)
-		return try_for(patience, p->memfd.lock_fd, LOCK_CHANGE, F_WRLCK, F_OFD_SETLK);
-	return try_for(patience, p->fd, LOCK_CHANGE, F_WRLCK, F_SETLK);
+		return try_until(patience, p->memfd.lock_fd, LOCK_CHANGE, F_WRLCK, F_OFD_SETLK);
+	return try_until(patience, p->fd, LOCK_CHANGE, F_WRLCK, F_SETLK);
 }
 
 void shmring_memfd_unlock_change(const struct shmring_private *p)
@@ -167,7 +167,8 @@ bool shmring_memfd_alive(const struct shmring_private *p, enum shmring_role role
 	if (!owner->unlocked &&
 	    !shmring_memfd_lock(fd, shmring_memfd_role_byte(role, epoch), F_WRLCK, F_OFD_GETLK))
 		return false;
-	if (!owner->pid || owner->pid > INT_MAX || !p->memfd.pid_ns || owner->pid_ns != p->memfd.pid_ns)
+	if (!owner->pid || owner->pid > INT_MAX || !p->memfd.pid_ns ||
+	    owner->pid_ns != p->memfd.pid_ns)
 		return true;
 	return !process_is_dead((pid_t)owner->pid, p->memfd.started ? owner->started : 0);
 }

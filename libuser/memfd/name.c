@@ -202,7 +202,8 @@ void shmring_memfd_remove_name(struct shmring_private *p)
 {
 	char path[PATH_SIZE];
 
-	if (!*p->memfd.name || p->memfd.persists || p->memfd.lock_fd < 0 || !is_last_holder(p->memfd.lock_fd))
+	if (!*p->memfd.name || p->memfd.persists || p->memfd.lock_fd < 0 ||
+	    !is_last_holder(p->memfd.lock_fd))
 		return;
 	shmring_memfd_path(path, p->memfd.name);
 	remove_name_of(CLOSE_PATIENCE, p->memfd.lock_fd, path);

@@ -20,7 +20,7 @@
 #define LOOK_MAX_NS	625000000ull	/* ... and so long to the last one: 0.8 s in all */
 
 /* Read all events of @fd. Returns whether a process has closed the file. */
-static bool drain(int fd)
+static bool drain_events(int fd)
 {
 	struct inotify_event events[64];	/* without names: one file is watched */
 	bool closed = false;
@@ -32,7 +32,7 @@ static bool drain(int fd)
 	return closed;
 }
 
-static bool is_gone(const struct shmring *r)
+static bool is_peer_gone(const struct shmring *r)
 {
 	return __atomic_load_n(&half_of(r, peer_role(r))->state, __ATOMIC_SEQ_CST) ==
 	       SHMRING_PEER_GONE;
@@ -49,7 +49,7 @@ static bool arm_watch(struct shmring *r, uint64_t bytes)
 	bool gone, done;
 
 	__atomic_store_n(&half_of(r, r->role)->poll, 1, __ATOMIC_SEQ_CST);
-	gone = is_gone(r);
+	gone = is_peer_gone(r);
 	if (!(gone && r->role == SHMRING_PRODUCER) && shmring_memfd_arm(r, bytes)) {
 		/*
 		 * The bytes are there: poll must not sleep. Clear wake_at, by which a consumer
@@ -59,7 +59,7 @@ static bool arm_watch(struct shmring *r, uint64_t bytes)
 		__atomic_store_n(&half_of(r, r->role)->wake_at, SHMRING_NO_WAKE, __ATOMIC_RELAXED);
 	}
 	done = shmring_memfd_end_dead_peer(r);
-	if (is_gone(r) != gone)
+	if (is_peer_gone(r) != gone)
 		shmring_memfd_poke(r->priv);
 	return done;
 }
@@ -145,7 +145,7 @@ void shmring_memfd_arm_poll(struct shmring *r, uint64_t bytes)
 		arm_timer(r);
 		return;
 	}
-	closed = drain(p->memfd.watch_fd);
+	closed = drain_events(p->memfd.watch_fd);
 	due = look_is_due(p);
 	done = arm_watch(r, bytes_to_poll_for(r, bytes));
 	plan_look(r, closed, due, done);
@@ -173,13 +173,13 @@ static int watch_file(int ring)
 }
 
 /* The file is another user's; there is no /proc; or this user's limits are reached. */
-static bool cannot_watch(int ret)
+static bool is_watch_refused(int ret)
 {
 	return ret == -EACCES || ret == -ENOENT || ret == -EMFILE || ret == -ENOSPC;
 }
 
 /* Keep @fd in @to, and have @poll_fd poll it, too. A negative @fd is an error, and returned. */
-static int add(int poll_fd, int fd, int *to)
+static int add_to_epoll(int poll_fd, int fd, int *to)
 {
 	struct epoll_event event = { .events = EPOLLIN };
 
@@ -199,11 +199,11 @@ static int open_poll(struct shmring_private *p)
 	if (p->poll_fd < 0)
 		return p->poll_fd;
 	fd = kept_fd(timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC));
-	ret = add(p->poll_fd, fd, &p->memfd.timer_fd);
+	ret = add_to_epoll(p->poll_fd, fd, &p->memfd.timer_fd);
 	if (ret)
 		return ret;
 	fd = watch_file(p->fd);
-	return cannot_watch(fd) ? 0 : add(p->poll_fd, fd, &p->memfd.watch_fd);
+	return is_watch_refused(fd) ? 0 : add_to_epoll(p->poll_fd, fd, &p->memfd.watch_fd);
 }
 
 void shmring_memfd_close_poll(struct shmring_private *p)

@@ -32,26 +32,27 @@ static void agree_on_fences(struct shmring *r)
 }
 
 /* No ring gets so far, and signed comparisons and SHMRING_NO_WAKE hold below. */
-static bool may_be(uint64_t position)
+static bool may_stand_at(uint64_t position)
 {
 	return position < SHMRING_POSITION_LIMIT && position % SHMRING_ALIGN == 0;
 }
 
 /* Where a role's position belongs: as in the module, slots not minded. */
-static uint64_t settled(uint64_t own, uint64_t other, bool in_window)
+static uint64_t settled_position(uint64_t own, uint64_t other, bool in_window)
 {
-	if (in_window && may_be(own))
+	if (in_window && may_stand_at(own))
 		return own;
-	return may_be(other) ? other : 0;
+	return may_stand_at(other) ? other : 0;
 }
 
 /* Both when a role ends and when it is taken: in between, any process can write there. */
-static uint64_t settle(struct shmring *r, enum shmring_role role)
+static uint64_t settle_position(struct shmring *r, enum shmring_role role)
 {
 	uint64_t head = __atomic_load_n(&r->producer->head, __ATOMIC_ACQUIRE);
 	uint64_t tail = __atomic_load_n(&r->consumer->tail, __ATOMIC_ACQUIRE);
 	bool in_window = head - tail <= r->capacity, consumes = role == SHMRING_CONSUMER;
-	uint64_t position = settled(consumes ? tail : head, consumes ? head : tail, in_window);
+	uint64_t position = settled_position(consumes ? tail : head, consumes ? head : tail,
+					     in_window);
 
 	__atomic_store_n(position_of(r, role), position, __ATOMIC_RELAXED);
 	return position;
@@ -63,7 +64,7 @@ static uint64_t settle(struct shmring *r, enum shmring_role role)
  */
 static void end_role(struct shmring *r, enum shmring_role role)
 {
-	uint64_t position = settle(r, role);
+	uint64_t position = settle_position(r, role);
 
 	if (role == SHMRING_PRODUCER)
 		__atomic_store_n(&r->lane->producer.end, position, __ATOMIC_RELAXED);
@@ -79,7 +80,7 @@ bool shmring_memfd_is_live(const struct shmring *r, enum shmring_role role)
 	return __atomic_load_n(&half_of(r, role)->state, __ATOMIC_ACQUIRE) == SHMRING_PEER_LIVE;
 }
 
-static bool owner_lives(const struct shmring *r, enum shmring_role role)
+static bool is_owner_alive(const struct shmring *r, enum shmring_role role)
 {
 	const struct owner *at = owner_of(r, role);
 	const struct owner owner = {
@@ -102,11 +103,11 @@ bool shmring_memfd_end_dead_peer(struct shmring *r)
 {
 	enum shmring_role peer = peer_role(r);
 
-	if (!shmring_memfd_is_live(r, peer) || owner_lives(r, peer))
+	if (!shmring_memfd_is_live(r, peer) || is_owner_alive(r, peer))
 		return true;
 	if (shmring_memfd_lock_change(0, r->priv))
 		return false;
-	if (shmring_memfd_is_live(r, peer) && !owner_lives(r, peer))
+	if (shmring_memfd_is_live(r, peer) && !is_owner_alive(r, peer))
 		end_role(r, peer);
 	shmring_memfd_unlock_change(r->priv);
 	return true;
@@ -138,7 +139,7 @@ static int take_role(struct shmring *r, enum shmring_role role)
 	int ret = 0;
 
 	if (shmring_memfd_is_live(r, role)) {
-		if (owner_lives(r, role))
+		if (is_owner_alive(r, role))
 			return -EBUSY;
 		end_role(r, role);
 	}
@@ -148,7 +149,7 @@ static int take_role(struct shmring *r, enum shmring_role role)
 					 F_WRLCK, F_OFD_SETLK);
 	if (ret)
 		return ret;
-	settle(r, role);
+	settle_position(r, role);
 	if (role == SHMRING_PRODUCER)
 		__atomic_store_n(&r->producer->space_wanted, 0, __ATOMIC_RELAXED);
 	set_owner(r, role);
@@ -178,22 +179,22 @@ int shmring_memfd_take_role(struct shmring *r, enum shmring_role role)
  * owner ends the role. The role's own lock shows that, if `unlocked` does not say that there is
  * none; it would stay with a forked child. The process itself lives on.
  */
-static void look_dead(struct shmring *r)
+static void appear_dead(struct shmring *r)
 {
 	const struct shmring_private *p = r->priv;
 	uint32_t epoch = __atomic_load_n(&half_of(r, r->role)->epoch, __ATOMIC_RELAXED);
 
 	__atomic_store_n(&owner_of(r, r->role)->unlocked, 0, __ATOMIC_SEQ_CST);
 	if (p->memfd.lock_fd >= 0)
-		shmring_memfd_lock(p->memfd.lock_fd, shmring_memfd_role_byte(r->role, epoch), F_UNLCK,
-				   F_OFD_SETLK);
+		shmring_memfd_lock(p->memfd.lock_fd, shmring_memfd_role_byte(r->role, epoch),
+				   F_UNLCK, F_OFD_SETLK);
 	shmring_memfd_poke(p);
 }
 
 void shmring_memfd_give_up_role(struct shmring *r)
 {
 	if (shmring_memfd_lock_change(CLOSE_PATIENCE, r->priv)) {
-		look_dead(r);
+		appear_dead(r);
 		return;
 	}
 	end_role(r, r->role);

@@ -14,7 +14,7 @@ struct shmring_memfd {
 	int lock_fd;		/* a description for the locks; -1: none may be had */
 	uint64_t pid_ns;	/* where this process's pid means something; 0: nowhere */
 	uint64_t started;	/* when this process was, ticks since boot; 0: unknown */
-	uint64_t fenced_until;	/* the peer is known to fence below this position */
+	uint64_t fence_confirmed;	/* the peer is known to fence below this position */
 
 	/* The poll descriptor: an epoll descriptor of these two. */
 	int watch_fd;		/* the file's events; 0: none */

@@ -24,7 +24,7 @@ static void fence_peer(struct shmring *r)
 	uint64_t until = position + (r->capacity > FENCE_CREDIT ? r->capacity : FENCE_CREDIT);
 	__u64 seen = __atomic_load_n(fence_until, __ATOMIC_RELAXED);
 
-	if (position < r->priv->memfd.fenced_until || seen == SHMRING_FENCE_ALWAYS)
+	if (position < r->priv->memfd.fence_confirmed || seen == SHMRING_FENCE_ALWAYS)
 		return;
 	/* Not over a FENCE_ALWAYS that comes just now. */
 	if (!__atomic_compare_exchange_n(fence_until, &seen, until, false, __ATOMIC_SEQ_CST,
@@ -32,7 +32,7 @@ static void fence_peer(struct shmring *r)
 		return;
 	/* J, matches A-C and E-G: on all CPUs that run a process which accepts it. */
 	if (!syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL_EXPEDITED, 0, 0))
-		r->priv->memfd.fenced_until = until;
+		r->priv->memfd.fence_confirmed = until;
 	else	/* as in agree_on_fences() */
 		__atomic_store_n(fence_until, SHMRING_FENCE_ALWAYS, __ATOMIC_SEQ_CST);
 }

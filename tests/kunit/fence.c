@@ -16,7 +16,7 @@ static struct shmring *make_free_ring(struct kunit *test, u64 capacity)
 
 	for (i = 0; i < ARRAY_SIZE(ring->side); i++) {
 		ring->side[i].half->fence_until = 0;
-		ring->side[i].fenced_until = 0;
+		ring->side[i].fence_confirmed = 0;
 	}
 	return ring;
 }
@@ -56,7 +56,7 @@ static void starts_as_it_can(struct kunit *test)
 			KUNIT_EXPECT_EQ(test, until, 0);
 		else
 			KUNIT_EXPECT_TRUE(test, until == CREDIT || until == SHMRING_FENCE_ALWAYS);
-		KUNIT_EXPECT_EQ(test, ring->side[i].fenced_until, until);
+		KUNIT_EXPECT_EQ(test, ring->side[i].fence_confirmed, until);
 	}
 }
 
@@ -66,11 +66,11 @@ static void always_stays_always(struct kunit *test)
 	struct shmring_side *side = shmring_side(ring, CONSUMER);
 
 	side->half->fence_until = SHMRING_FENCE_ALWAYS;
-	side->fenced_until = SHMRING_FENCE_ALWAYS;
+	side->fence_confirmed = SHMRING_FENCE_ALWAYS;
 	set_positions(ring, CAPACITY, 0);
 	consumer_looks(ring);
 	KUNIT_EXPECT_EQ(test, side->half->fence_until, SHMRING_FENCE_ALWAYS);
-	KUNIT_EXPECT_EQ(test, side->fenced_until, SHMRING_FENCE_ALWAYS);
+	KUNIT_EXPECT_EQ(test, side->fence_confirmed, SHMRING_FENCE_ALWAYS);
 	/* Where nobody can be, a liar is: no (J) is to be had for that, again and again. */
 	set_positions(ring, U64_MAX, U64_MAX);
 	KUNIT_EXPECT_TRUE(test, consumer_looks(ring));
@@ -84,7 +84,7 @@ static void grants_credit_from_position(struct kunit *test)
 	set_positions(ring, 24, 24);
 	consumer_waits(test, ring);
 	KUNIT_EXPECT_EQ(test, side->half->fence_until, 24 + CREDIT);
-	KUNIT_EXPECT_EQ(test, side->fenced_until, 24 + CREDIT);
+	KUNIT_EXPECT_EQ(test, side->fence_confirmed, 24 + CREDIT);
 	/* The other side has not slept. */
 	KUNIT_EXPECT_EQ(test, shmring_side(ring, PRODUCER)->half->fence_until, 0);
 }
@@ -110,7 +110,7 @@ static void next_when_used_up(struct kunit *test)
 	set_positions(ring, CREDIT, CREDIT);
 	consumer_waits(test, ring);
 	KUNIT_EXPECT_EQ(test, side->half->fence_until, 2 * CREDIT);
-	KUNIT_EXPECT_EQ(test, side->fenced_until, 2 * CREDIT);
+	KUNIT_EXPECT_EQ(test, side->fence_confirmed, 2 * CREDIT);
 }
 
 /* Asked for by a sleeper whose interrupt is still under way: not to be relied on. */
@@ -125,7 +125,7 @@ static void not_known_until_interrupted(struct kunit *test)
 	set_positions(ring, 800, 800);
 	consumer_looks(ring);
 	KUNIT_EXPECT_EQ(test, side->half->fence_until, 800 + CREDIT);
-	KUNIT_EXPECT_EQ(test, side->fenced_until, 800 + CREDIT);
+	KUNIT_EXPECT_EQ(test, side->fence_confirmed, 800 + CREDIT);
 }
 
 /* Likewise the grace period, which does not end while somebody does not let it. */
@@ -143,7 +143,7 @@ static void not_known_before_grace_period(struct kunit *test)
 	asked = side->half->fence_until;
 	set_positions(ring, 8, 8);
 	second = consumer_looks(ring);
-	known = side->fenced_until;
+	known = side->fence_confirmed;
 	rcu_read_unlock();
 	KUNIT_EXPECT_FALSE(test, first);
 	KUNIT_EXPECT_FALSE(test, second);
@@ -152,7 +152,7 @@ static void not_known_before_grace_period(struct kunit *test)
 
 	consumer_waits(test, ring);
 	KUNIT_EXPECT_EQ(test, side->half->fence_until, CREDIT);
-	KUNIT_EXPECT_EQ(test, side->fenced_until, CREDIT);
+	KUNIT_EXPECT_EQ(test, side->fence_confirmed, CREDIT);
 }
 
 struct poller {
@@ -188,7 +188,7 @@ static void poller_is_woken_after_grace_period(struct kunit *test)
 	shmring_fence_later(ring, side, shmring_side(ring, PRODUCER));
 	shmring_fence_later(ring, side, shmring_side(ring, PRODUCER));
 	asked = side->half->fence_until;
-	known = side->fenced_until;
+	known = side->fence_confirmed;
 	early = poller.woken;
 	rcu_read_unlock();
 	while (!READ_ONCE(poller.woken) && left-- > 0)
@@ -198,7 +198,7 @@ static void poller_is_woken_after_grace_period(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, known, 0);
 	KUNIT_EXPECT_FALSE(test, early);
 	KUNIT_EXPECT_TRUE(test, poller.woken);
-	KUNIT_EXPECT_EQ(test, side->fenced_until, SHMRING_FENCE_ALWAYS);
+	KUNIT_EXPECT_EQ(test, side->fence_confirmed, SHMRING_FENCE_ALWAYS);
 	set_positions(ring, 2 * CREDIT, 2 * CREDIT);
 	KUNIT_EXPECT_TRUE(test, consumer_looks(ring));
 	KUNIT_EXPECT_EQ(test, side->half->fence_until, SHMRING_FENCE_ALWAYS);
@@ -244,7 +244,7 @@ static void interrupts_are_bounded(struct kunit *test)
 		KUNIT_ASSERT_TRUE(test, consumer_looks(ring));
 	}
 	KUNIT_EXPECT_EQ(test, side->half->fence_until, SHMRING_FENCE_ALWAYS);
-	KUNIT_EXPECT_EQ(test, side->fenced_until, SHMRING_FENCE_ALWAYS);
+	KUNIT_EXPECT_EQ(test, side->fence_confirmed, SHMRING_FENCE_ALWAYS);
 	KUNIT_EXPECT_GT(test, i, 100);
 	KUNIT_EXPECT_EQ(test, shmring_side(ring, PRODUCER)->half->fence_until, 0);
 }
@@ -259,7 +259,7 @@ static void never_goes_down(struct kunit *test)
 	set_positions(ring, 0, 0);
 	KUNIT_EXPECT_TRUE(test, consumer_looks(ring));
 	KUNIT_EXPECT_EQ(test, side->half->fence_until, (1ull << 40) + CREDIT);
-	KUNIT_EXPECT_EQ(test, side->fenced_until, (1ull << 40) + CREDIT);
+	KUNIT_EXPECT_EQ(test, side->fence_confirmed, (1ull << 40) + CREDIT);
 }
 
 /* A false position asks for no fences: the caller finds that it is false, too. */
@@ -331,7 +331,7 @@ static void sleeper_naps_through_grace_period(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, atomic64_read(&side->nr_sleeps), 1);
 	set_positions(ring, 8, 0);
 	KUNIT_EXPECT_EQ(test, result_of(test, s), 0);
-	KUNIT_EXPECT_EQ(test, side->fenced_until, 0);
+	KUNIT_EXPECT_EQ(test, side->fence_confirmed, 0);
 	WRITE_ONCE(let_go, true);
 	KUNIT_EXPECT_EQ(test, result_of(test, holder), 0);
 }

@@ -223,13 +223,13 @@ byte nr_j;			/* how often it has been interrupted */
  * before, and has one (J) right after, so a store that is late is a step that is late.
  */
 byte fence_until[2];		/* consumer.fence_until, producer.fence_until */
-byte fenced_until[2];		/* of a struct shmring_side, as is the lock */
+byte fence_confirmed[2];		/* of a struct shmring_side, as is the lock */
 bool fencing[2];
 
 #ifdef SHARED_FENCED		/* what publishers are asked for, not what they do */
 #define KNOWN(side)	fence_until[side]
 #else
-#define KNOWN(side)	fenced_until[side]
+#define KNOWN(side)	fence_confirmed[side]
 #endif
 
 #ifdef GRACE
@@ -243,12 +243,12 @@ bool fencing[2];
 byte grace[2];
 bool work[2];			/* queued for its end: rely_work */
 
-/* rely_and_wake(): a work item, once the period is over */
-inline rely_and_wake(side)
+/* trust_fences_and_wake(): a work item, once the period is over */
+inline trust_fences_and_wake(side)
 {
 	work[side] = false;
 	atomic { !fencing[side] -> fencing[side] = true; }
-	fenced_until[side] = FENCE_ALWAYS;
+	fence_confirmed[side] = FENCE_ALWAYS;
 	fencing[side] = false;
 #ifndef NO_WORK_WAKE
 	wake_all_at_once(side);
@@ -272,9 +272,9 @@ end:	do
 	:: d_step { grace[side] == UNDER_WAY && STOPPED(1 - side) -> grace[side] = PASSED; }
 	:: d_step { grace[side] == PASSED -> grace[side] = OVER; }
 #ifdef EARLY_WORK
-	:: work[side] -> rely_and_wake(side);
+	:: work[side] -> trust_fences_and_wake(side);
 #else
-	:: work[side] && grace[side] == OVER -> rely_and_wake(side);
+	:: work[side] && grace[side] == OVER -> trust_fences_and_wake(side);
 #endif
 	od
 }
@@ -284,8 +284,8 @@ inline begin_grace(me)
 	atomic { BARRIER(me) -> grace[SIDE(me)] = UNDER_WAY; }
 }
 
-/* ask(): under the lock; what was asked for before is not waited for any more */
-inline ask(me, much)
+/* request_fences(): under the lock; what was asked for before is not waited for any more */
+inline request_fences(me, much)
 {
 #ifdef EARLY_GRACE
 	begin_grace(me);
@@ -303,14 +303,14 @@ inline ask(me, much)
 #endif
 }
 
-/* rely(): under the lock */
-inline rely(me)
+/* trust_fences(): under the lock */
+inline trust_fences(me)
 {
 	if
 #ifdef EARLY_RELY
-	:: true -> fenced_until[SIDE(me)] = fence_until[SIDE(me)];
+	:: true -> fence_confirmed[SIDE(me)] = fence_until[SIDE(me)];
 #elif !defined(NO_RELY)
-	:: grace[SIDE(me)] == OVER -> fenced_until[SIDE(me)] = fence_until[SIDE(me)];
+	:: grace[SIDE(me)] == OVER -> fence_confirmed[SIDE(me)] = fence_until[SIDE(me)];
 #endif
 	:: else
 	fi
@@ -322,7 +322,7 @@ inline fence_later(me)
 	atomic { !fencing[SIDE(me)] -> fencing[SIDE(me)] = true; }
 	if
 	:: fence_until[SIDE(me)] != FENCE_ALWAYS ->
-		ask(me, FENCE_ALWAYS);
+		request_fences(me, FENCE_ALWAYS);
 		work[SIDE(me)] = true;
 	:: else
 	fi;
@@ -330,7 +330,7 @@ inline fence_later(me)
 }
 
 /* For a poller, which does not look again before there is an event. */
-inline make_sure(me)
+inline wake_when_fenced(me)
 {
 #ifndef NO_LATER
 	if
@@ -367,7 +367,7 @@ inline interrupt(me)
 
 /*
  * shmring_fence_peer(), where the position has been loaded. Both words only grow: who
- * has the lock has not found the position below fenced_until.
+ * has the lock has not found the position below fence_confirmed.
  */
 inline fence_peer(me)
 {
@@ -391,16 +391,16 @@ inline fence_peer(me)
 #ifdef GRACE
 			if
 #ifdef NEW_GRACE
-			:: true -> ask(me, until);
+			:: true -> request_fences(me, until);
 #else
-			:: until - CREDIT >= fence_until[SIDE(me)] -> ask(me, until);
+			:: until - CREDIT >= fence_until[SIDE(me)] -> request_fences(me, until);
 			:: else
 #endif
 			fi;
 			atomic {
-				rely(me);
+				trust_fences(me);
 				/* who naps, naps for something that ends */
-				assert(until - CREDIT < fenced_until[SIDE(me)] ||
+				assert(until - CREDIT < fence_confirmed[SIDE(me)] ||
 				       grace[SIDE(me)] != OVER);
 			}
 #else
@@ -413,7 +413,7 @@ inline fence_peer(me)
 #if !defined(NO_J) && !defined(EARLY_J) && !defined(LATE_FENCE_UNTIL)
 			interrupt(me);
 #endif
-			fenced_until[SIDE(me)] = until;
+			fence_confirmed[SIDE(me)] = until;
 #endif
 		fi;
 #ifdef GRACE
@@ -428,8 +428,8 @@ inline fence_peer(me)
 	fi
 }
 
-/* arm(): at position @at */
-inline arm(me)
+/* set_wake_at(): at position @at */
+inline set_wake_at(me)
 {
 #ifdef EARLY_J
 	interrupt(me);
@@ -471,7 +471,7 @@ inline arm(me)
 }
 
 /*
- * arm_at(), the rest: a consumer that waits for more than there is, and a producer
+ * arm_for_position(), the rest: a consumer that waits for more than there is, and a producer
  * that waits for space, must not wait for each other. If the producer waits, the
  * consumer makes do with whatever comes, and a producer that begins to wait tells it
  * so, unless the next byte does. Both arm before they look at the other (D).
@@ -494,17 +494,17 @@ inline heed_peer(me)
 #endif
 #if !defined(NO_LOWER) && !defined(WATCHERS)
 	if
-	:: me == C && ARMED(me, P) -> at = mine + 1; arm(me);
+	:: me == C && ARMED(me, P) -> at = mine + 1; set_wake_at(me);
 	:: else
 	fi
 #endif
 }
 
 /*
- * arm_for(): arm for @bytes. Space that is there from the start is at position 0
+ * arm_for_bytes(): arm for @bytes. Space that is there from the start is at position 0
  * here, and at a huge one in the kernel: whoever arms looks again.
  */
-inline arm_for(me, bytes)
+inline arm_for_bytes(me, bytes)
 {
 	atomic {
 		if
@@ -513,11 +513,11 @@ inline arm_for(me, bytes)
 		:: else -> at = 0;
 		fi
 	}
-	arm(me);
+	set_wake_at(me);
 	heed_peer(me);
 }
 
-/* shmring_ready(): data_ready() and space_ready() */
+/* shmring_ready(): is_data_ready() and is_space_ready() */
 inline look(me, bytes, stale)
 {
 	gone = LOAD(me, GONE(PEER(me)));
@@ -602,7 +602,7 @@ inline wait(me, bytes, mark)
 			queued[me] = true; asleep[me] = true;
 			unlock(me, SIDE(me));
 		}
-		arm_for(me, mark);
+		arm_for_bytes(me, mark);
 #ifndef NO_RECHECK
 		ready_now(me, mark);
 #endif
@@ -642,19 +642,19 @@ inline poll(me, lowat, mode)
 	ready(me, lowat);
 	if
 	:: !ok ->
-		arm_for(me, lowat);
+		arm_for_bytes(me, lowat);
 #ifdef GRACE
-		make_sure(me);
+		wake_when_fenced(me);
 #endif
 		ready_now(me, lowat);
 	:: ok && mode == EDGE ->
 		at = seen + 1;
-		arm(me);
+		set_wake_at(me);
 #ifndef NO_EDGE_KICK
 		heed_peer(me);
 #endif
 #ifdef GRACE
-		make_sure(me);
+		wake_when_fenced(me);
 #endif
 		ready_now(me, lowat);
 	:: else
@@ -946,7 +946,7 @@ proctype publisher(byte me)
 		BARRIER(me);
 		me = P2;
 #ifdef RESET_AT_ATTACH
-		atomic { fence_until[C] = mine; fenced_until[C] = mine; }
+		atomic { fence_until[C] = mine; fence_confirmed[C] = mine; }
 #endif
 		store(me, GONE(P), false);
 		BARRIER(me);
@@ -962,14 +962,14 @@ init
 		mem[WAKE_AT(C)] = NO_WAKE;
 		mem[WAKE_AT(P)] = NO_WAKE;
 #ifdef GRACE
-		fence_until[C] = FIRST; fenced_until[C] = FIRST;
-		fence_until[P] = FIRST; fenced_until[P] = FIRST;
+		fence_until[C] = FIRST; fence_confirmed[C] = FIRST;
+		fence_until[P] = FIRST; fence_confirmed[P] = FIRST;
 #endif
 #if defined(ALWAYS) || defined(ALWAYS_C)
-		fence_until[C] = FENCE_ALWAYS; fenced_until[C] = FENCE_ALWAYS;
+		fence_until[C] = FENCE_ALWAYS; fence_confirmed[C] = FENCE_ALWAYS;
 #endif
 #if defined(ALWAYS) || defined(ALWAYS_P)
-		fence_until[P] = FENCE_ALWAYS; fenced_until[P] = FENCE_ALWAYS;
+		fence_until[P] = FENCE_ALWAYS; fence_confirmed[P] = FENCE_ALWAYS;
 #endif
 		run drain(C);
 		run drain(P);

@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: MIT
+/* The module's device and its ring files: making rings, finding them, and what they are. */
+#define _GNU_SOURCE 1
+#include <fcntl.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "kmod.h"
+
+#define DEVICE		"/dev/shmring"
+
+/* The one place where errno becomes a return value. */
+int shmring_kmod_call(int fd, unsigned long request, void *arg)
+{
+	int ret = ioctl(fd, request, arg);
+
+	return ret < 0 ? -errno : ret;
+}
+
+/* -ENODEV: there is no module; -EACCES: not for this user. */
+static int open_device(void)
+{
+	int fd = open(DEVICE, O_RDWR | O_CLOEXEC);
+
+	if (fd >= 0)
+		return fd;
+	if (errno == ENOENT || errno == ENXIO)
+		return -ENODEV;
+	return errno == EPERM ? -EACCES : -errno;
+}
+
+int shmring_kmod_probe(void)
+{
+	int fd = open_device();
+
+	if (fd >= 0)
+		close(fd);
+	return fd < 0 ? fd : 0;
+}
+
+/* One ioctl on the device. */
+int shmring_kmod_control(unsigned long request, void *arg)
+{
+	int fd = open_device();
+	int ret;
+
+	if (fd < 0)
+		return fd;
+	ret = shmring_kmod_call(fd, request, arg);
+	close(fd);
+	/* Some other device by that name. */
+	return ret == -ENOTTY ? -ENODEV : ret;
+}
+
+uint32_t shmring_kmod_right(enum shmring_role role)
+{
+	return role == SHMRING_PRODUCER ? SHMRING_RIGHT_PRODUCE : SHMRING_RIGHT_CONSUME;
+}
+
+int shmring_kmod_create(struct shmring_private *p, const char *name,
+			const struct shmring_options *opt)
+{
+	struct shmring_ioc_create c = {
+		.capacity = opt->capacity,
+		.slot_size = (uint32_t)opt->slot_size,
+		.mode = opt->mode,
+		.flags = opt->flags & SHMRING_PERSIST,
+	};
+
+	memcpy(c.name, name, sizeof(c.name));
+	p->fd = shmring_keep_fd(shmring_kmod_control(SHMRING_IOC_CREATE, &c));
+	return p->fd < 0 ? p->fd : 0;
+}
+
+static int open_with(const char *name, uint32_t rights)
+{
+	struct shmring_ioc_name n = { .rights = rights };
+
+	memcpy(n.name, name, sizeof(n.name));
+	return shmring_keep_fd(shmring_kmod_control(SHMRING_IOC_OPEN, &n));
+}
+
+/* A handle gets whatever rights there are to be had. */
+int shmring_kmod_open(struct shmring_private *p, const char *name, enum shmring_role role)
+{
+	static const uint32_t rights[] = {
+		SHMRING_RIGHT_ALL, SHMRING_RIGHT_CONSUME, SHMRING_RIGHT_PRODUCE,
+	};
+	size_t i;
+
+	if (role != SHMRING_HANDLE) {
+		p->fd = open_with(name, shmring_kmod_right(role));
+		return p->fd < 0 ? p->fd : 0;
+	}
+	for (i = 0; i < sizeof(rights) / sizeof(*rights); i++) {
+		p->fd = open_with(name, rights[i]);
+		if (p->fd != -EACCES)
+			break;
+	}
+	return p->fd < 0 ? p->fd : 0;
+}
+
+/* The device number of all files that the kernel makes without a file system, as a ring's. */
+int shmring_kmod_anonymous_device(dev_t *dev)
+{
+	int fd = eventfd(0, EFD_CLOEXEC);
+	struct stat st;
+	int ret;
+
+	if (fd < 0)
+		return -errno;
+	ret = fstat(fd, &st) ? -errno : 0;
+	close(fd);
+	*dev = st.st_dev;
+	return ret;
+}
+
+static bool is_at(const struct shmring_region *region, uint64_t *end, uint64_t length)
+{
+	bool ret = region->offset == *end && region->length == length;
+
+	*end += length;
+	return ret;
+}
+
+/* Is everything where <linux/shmring.h> says, so that it may be mapped? */
+static bool is_layout_known(const struct shmring_ioc_query *q)
+{
+	const uint64_t page = page_size();
+	uint64_t end = 0;
+
+	return !q->features && q->capacity >= page && q->capacity <= SHMRING_CAPACITY_MAX &&
+	       !(q->capacity & (q->capacity - 1)) && q->slot_size <= q->capacity &&
+	       is_at(&q->kernel, &end, page) && is_at(&q->consumer, &end, page) &&
+	       is_at(&q->producer, &end, page) && is_at(&q->data, &end, 2 * q->capacity);
+}
+
+/*
+ * Query the ring of @fd. A file that is not on @anonymous may be of a file system in user
+ * space (FUSE, CUSE), which answers ioctls as it likes, but cannot choose its device number.
+ * -EINVAL: not a ring of the module; -EPROTO: not one that this library understands.
+ */
+int shmring_kmod_query(int fd, dev_t anonymous, struct shmring_ioc_query *q)
+{
+	struct stat st;
+	int ret;
+
+	if (fstat(fd, &st))
+		return -errno;
+	if (st.st_dev != anonymous)
+		return -EINVAL;
+	*q = (struct shmring_ioc_query){ 0 };
+	ret = shmring_kmod_call(fd, SHMRING_IOC_QUERY, q);
+	if (ret)
+		return ret == -ENOMEM || ret == -EBADF ? ret : -EINVAL;
+	return is_layout_known(q) ? 0 : -EPROTO;
+}
+
+int shmring_kmod_adopt(struct shmring_private *p, int fd)
+{
+	struct shmring_ioc_query q;
+	dev_t anonymous = 0;
+	int ret = shmring_kmod_anonymous_device(&anonymous);
+
+	if (!ret)
+		ret = shmring_kmod_query(fd, anonymous, &q);
+	if (ret)
+		return ret;
+	p->fd = shmring_dup_fd(fd);
+	return p->fd < 0 ? p->fd : 0;
+}
+
+int shmring_kmod_unlink(const char *name)
+{
+	struct shmring_ioc_name n = { 0 };
+
+	memcpy(n.name, name, sizeof(n.name));
+	return shmring_kmod_control(SHMRING_IOC_UNLINK, &n);
+}
