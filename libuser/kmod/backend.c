@@ -165,7 +165,10 @@ static int kmod_poll_fd(struct shmring *r)
 
 static int kmod_grant(const struct shmring_private *p, enum shmring_role role)
 {
-	struct shmring_ioc_attach a = { .role = SHMRING_ROLE_NONE, .rights = shmring_kmod_right(role) };
+	struct shmring_ioc_attach a = {
+		.role = SHMRING_ROLE_NONE,
+		.rights = shmring_kmod_right(role),
+	};
 
 	return shmring_keep_fd(shmring_kmod_call(p->fd, SHMRING_IOC_ATTACH, &a));
 }
