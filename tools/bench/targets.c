@@ -1,59 +1,86 @@
 // SPDX-License-Identifier: MIT
-/* What shmring is to reach, what it reaches, and in comparison with whom. */
+/* The targets: a table of what shmring is to reach, and a line of output for each. */
 #include <math.h>
 #include <string.h>
 
 #include "bench.h"
 
-#define OTHER_SHARE	5	/* one in so many samples is worth a table */
+#define OTHER_SHARE	5	/* a label with one in so many samples gets a table of its own */
+
+struct target;
 
 typedef bool filter_fn(const struct contender *c);
 
 struct pick {
-	const struct row *row;
+	const struct row *row;		/* NULL: none was measured */
 	double v;
+};
+
+struct comparison {
+	struct pick mine, theirs;
+	double ratio;			/* NAN: not measured */
+};
+
+typedef struct comparison compare_fn(const struct run *run, const struct target *t, size_t size);
+
+struct target {
+	int nr;
+	const char *figure;		/* with several sizes: without the size and the unit */
+	enum test test;
+	unsigned int rate;
+	enum metric metric;
+	filter_fn *mine, *theirs;
+	compare_fn *compare;
+	struct {
+		size_t size;
+		double bound;		/* of the ratio */
+	} at[9];			/* up to one without a bound */
 };
 
 struct totals {
 	unsigned int met, missed, unknown;
-	bool all;		/* show what was not measured, too */
 };
 
 /* ------------------------------------------------------------------ filters */
 
-static bool ours(const struct contender *c)
+static bool shmring(const struct contender *c)
 {
 	return c->family == FAMILY_SHMRING;
 }
 
-static bool others(const struct contender *c)
+static bool shmring_copying(const struct contender *c)
 {
-	return c->family != FAMILY_SHMRING && c->family != FAMILY_FLOOR;
+	return shmring(c) && c->api == API_COPY;
 }
 
-static bool ours_copying(const struct contender *c)
+static bool shmring_in_place(const struct contender *c)
 {
-	return ours(c) && c->api == API_COPY;
+	return shmring(c) && c->api == API_INPLACE;
+}
+
+static bool shmring_spinning(const struct contender *c)
+{
+	return shmring(c) && c->waiting == WAIT_SPIN;
+}
+
+static bool shmring_blocking(const struct contender *c)
+{
+	return shmring(c) && c->waiting == WAIT_BLOCK;
+}
+
+static bool shmring_adaptive(const struct contender *c)
+{
+	return shmring(c) && c->waiting == WAIT_ADAPTIVE;
+}
+
+static bool others(const struct contender *c)
+{
+	return !shmring(c) && c->family != FAMILY_FLOOR;
 }
 
 static bool others_copying(const struct contender *c)
 {
 	return others(c) && c->api == API_COPY;
-}
-
-static bool ours_spin(const struct contender *c)
-{
-	return ours(c) && c->waiting == WAIT_SPIN;
-}
-
-static bool ours_block(const struct contender *c)
-{
-	return ours(c) && c->waiting == WAIT_BLOCK;
-}
-
-static bool ours_adaptive(const struct contender *c)
-{
-	return ours(c) && c->waiting == WAIT_ADAPTIVE;
 }
 
 static bool others_sleeping(const struct contender *c)
@@ -66,7 +93,7 @@ static bool textbook(const struct contender *c)
 	return c->family == FAMILY_TEXTBOOK;
 }
 
-static bool pipe_alone(const struct contender *c)
+static bool pipes(const struct contender *c)
 {
 	return !strcmp(c->name, "pipe");
 }
@@ -78,26 +105,27 @@ static bool fenced_futex(const struct contender *c)
 
 static bool sleeping_rivals(const struct contender *c)
 {
-	return pipe_alone(c) || fenced_futex(c) || !strcmp(c->name, "futex-membarrier") ||
+	return pipes(c) || fenced_futex(c) || !strcmp(c->name, "futex-membarrier") ||
 	       !strcmp(c->name, "fifo") || !strcmp(c->name, "eventfd");
 }
 
 /* ------------------------------------------------------------------ picking */
 
-struct which {
-	enum test test;
-	size_t size;
-	unsigned int rate;
-	enum metric metric;
-	bool higher;		/* is better */
-};
-
-static bool row_is(const struct row *row, const struct which *w)
+/* Of all other metrics, times and CPU, less is better. */
+static bool more_is_better(enum metric m)
 {
-	return row->test == w->test && row->size == w->size && row->rate == w->rate;
+	return m == MSGS_S;
 }
 
-static struct pick best(const struct run *run, const struct which *w, filter_fn *filter)
+static double figure_of(const struct run *run, const struct row *row, enum metric m)
+{
+	return row->test == SLEEP_PINGPONG ? row_median_asleep(run, row, m) :
+					     row_median(run, row, m);
+}
+
+/* The contender with the highest or the lowest figure. Size 0: at any size. */
+static struct pick extreme(const struct run *run, const struct target *t, size_t size,
+			   enum metric m, filter_fn *filter, bool highest)
 {
 	struct pick p = { NULL, NAN };
 
@@ -105,33 +133,164 @@ static struct pick best(const struct run *run, const struct which *w, filter_fn 
 		const struct row *row = &run->rows[i];
 		double v;
 
-		if (!row_is(row, w) || !filter(row->contender))
+		if (row->test != t->test || (size && row->size != size) || row->rate != t->rate ||
+		    !filter(row->contender))
 			continue;
-		v = row->test == SLEEP_PINGPONG ? row_median_asleep(run, row, w->metric) :
-						  row_median(run, row, w->metric);
-		if (isnan(v) || (p.row && (w->higher ? v <= p.v : v >= p.v)))
+		v = figure_of(run, row, m);
+		if (isnan(v) || (p.row && (highest ? v <= p.v : v >= p.v)))
 			continue;
 		p = (struct pick){ row, v };
 	}
 	return p;
 }
 
-/* The row that differs in nothing but how it waits, or how it copies. */
-static const struct row *brother(const struct run *run, const struct row *row,
-				 enum waiting waiting, enum api api)
+static struct pick best(const struct run *run, const struct target *t, size_t size,
+			enum metric m, filter_fn *filter)
 {
-	for (size_t i = 0; i < run->nr; i++) {
-		const struct row *r = &run->rows[i];
-
-		if (r->test == row->test && r->size == row->size && r->rate == row->rate &&
-		    !strcmp(r->contender->name, row->contender->name) &&
-		    r->contender->waiting == waiting && r->contender->api == api)
-			return r;
-	}
-	return NULL;
+	return extreme(run, t, size, m, filter, more_is_better(m));
 }
 
-/* ------------------------------------------------------------------- lines */
+/* -------------------------------------------------------------- comparisons */
+
+static struct comparison compare(struct pick mine, struct pick theirs)
+{
+	return (struct comparison){ mine, theirs, mine.v / theirs.v };
+}
+
+static struct comparison best_to_best(const struct run *run, const struct target *t, size_t size)
+{
+	return compare(best(run, t, size, t->metric, t->mine),
+		       best(run, t, size, t->metric, t->theirs));
+}
+
+/* Rows that differ in nothing but how they wait, or in nothing but how they copy. */
+static bool is_pair(const struct row *a, const struct row *b)
+{
+	const struct contender *c = a->contender, *d = b->contender;
+
+	return a->test == b->test && a->size == b->size && a->rate == b->rate &&
+	       !strcmp(c->name, d->name) && (c->waiting == d->waiting) != (c->api == d->api);
+}
+
+/* The pair with the lowest ratio, of the pairs that were measured in both halves. */
+static struct comparison worst_pair(const struct run *run, const struct target *t, size_t size)
+{
+	struct comparison worst = { { NULL, NAN }, { NULL, NAN }, NAN };
+
+	for (size_t i = 0; i < run->nr * run->nr; i++) {
+		const struct row *a = &run->rows[i / run->nr], *b = &run->rows[i % run->nr];
+		struct comparison c;
+
+		if (a->test != t->test || a->size != size || !is_pair(a, b) ||
+		    !t->mine(a->contender) || !t->theirs(b->contender))
+			continue;
+		c = compare((struct pick){ a, row_median(run, a, t->metric) },
+			    (struct pick){ b, row_median(run, b, t->metric) });
+		if (!isnan(c.ratio) && !(c.ratio >= worst.ratio))
+			worst = c;
+	}
+	return worst;
+}
+
+static struct comparison best_to_line(const struct run *run, const struct target *t, size_t size)
+{
+	struct comparison c = { best(run, t, size, t->metric, t->mine), { NULL, NAN }, NAN };
+
+	if (c.mine.row) {
+		c.theirs.v = row_median(run, c.mine.row, LINE_RTT);
+		c.ratio = row_per_line(run, c.mine.row, t->metric);
+	}
+	return c;
+}
+
+/* The bound is one of the figure itself. */
+static struct comparison worst_alone(const struct run *run, const struct target *t, size_t size)
+{
+	struct pick worst = extreme(run, t, size, t->metric, t->mine, !more_is_better(t->metric));
+
+	return (struct comparison){ worst, { NULL, NAN }, worst.v };
+}
+
+/* shmring's row is the one with the least CPU time: one way to wait has to reach both bounds. */
+static struct comparison least_cpu_to_best(const struct run *run, const struct target *t,
+					   size_t size)
+{
+	struct pick mine = best(run, t, size, CPU_CORES, t->mine);
+
+	if (mine.row)
+		mine.v = row_median(run, mine.row, t->metric);
+	return compare(mine, best(run, t, size, t->metric, t->theirs));
+}
+
+/* The ratio here, in a guest, in relation to the ratio on the host, which another run gave. */
+static struct comparison best_to_host(const struct run *run, const struct target *t, size_t size)
+{
+	struct comparison c = best_to_best(run, t, size);
+
+	c.ratio = run->set->host_factor > 0 ? c.ratio / run->set->host_factor : NAN;
+	return c;
+}
+
+/* ---------------------------------------------------------------- the table */
+
+#define AT_EVERY_SIZE(bound) \
+	{ { 8, bound }, { 64, bound }, { 256, bound }, { 1024, bound }, { 4096, bound }, \
+	  { 16384, bound }, { 65536, bound }, { 1048576, bound } }
+#define AGAINST_PIPES	{ { 64, 10 }, { 4096, 2 }, { 65536, 4 } }
+
+/* Number, figure, test, rate, metric; shmring's side, the other side, how to compare; bounds. */
+static const struct target targets[] = {
+	{ 1, "every message published", STREAM, 0, MSGS_S,
+	  shmring, others, best_to_best, { { 8, 1.2 }, { 64, 1.2 }, { 256, 1.2 } } },
+	{ 2, "batches", BATCH, 0, MSGS_S,
+	  shmring, others, best_to_best, { { 8, 1 }, { 64, 1.2 }, { 256, 1 }, { 1024, 1 } } },
+	{ 3, "copying", STREAM, 0, MSGS_S,
+	  shmring_copying, others_copying, best_to_best, { { 4096, 1 }, { 65536, 1 } } },
+	{ 3, "in place: copying", STREAM, 0, MSGS_S,
+	  shmring_in_place, shmring_copying, worst_pair, AT_EVERY_SIZE(1) },
+	{ 4, "round trip, 64 B, p50: line, us", PINGPONG, 0, RTT_P50,
+	  shmring_spinning, NULL, best_to_line, { { 64, 1.3 } } },
+	{ 4, "round trip, 64 B, p99, us", PINGPONG, 0, RTT_P99,
+	  shmring_spinning, others, best_to_best, { { 64, 1.2 } } },
+	{ 5, "adaptive: spinning", STREAM, 0, MSGS_S,
+	  shmring_adaptive, shmring_spinning, worst_pair, AT_EVERY_SIZE(0.95) },
+	{ 6, "block: pipe", STREAM, 0, MSGS_S,
+	  shmring_blocking, pipes, best_to_best, AGAINST_PIPES },
+	{ 6, "adaptive: pipe", STREAM, 0, MSGS_S,
+	  shmring_adaptive, pipes, best_to_best, AGAINST_PIPES },
+	{ 7, "sleeping round trip, 64 B, us", SLEEP_PINGPONG, 0, RTT_P50,
+	  shmring_blocking, sleeping_rivals, best_to_best, { { 64, 1.05 } } },
+	{ 8, "idle, adaptive, cores", IDLE, 0, CPU_CORES,
+	  shmring_adaptive, NULL, worst_alone, { { 0, 0.001 } } },
+	{ 8, "idle, block, cores", IDLE, 0, CPU_CORES,
+	  shmring_blocking, NULL, worst_alone, { { 0, 0.001 } } },
+	{ 8, "adaptive, 10k msg/s, cores", PACED, 10000, CPU_CORES,
+	  shmring_adaptive, others_sleeping, best_to_best, { { 64, 1.05 } } },
+	{ 8, "adaptive, 100k msg/s, cores", PACED, 100000, CPU_CORES,
+	  shmring_adaptive, fenced_futex, best_to_best, { { 64, 1 } } },
+	{ 8, "adaptive, 100k msg/s, p50, us", PACED, 100000, ONEWAY_P50,
+	  shmring_adaptive, pipes, least_cpu_to_best, { { 64, 1 } } },
+	{ 8, "block, 10k msg/s, cores", PACED, 10000, CPU_CORES,
+	  shmring_blocking, others_sleeping, best_to_best, { { 64, 1.05 } } },
+	{ 8, "block, 100k msg/s, cores", PACED, 100000, CPU_CORES,
+	  shmring_blocking, fenced_futex, best_to_best, { { 64, 1 } } },
+	{ 8, "block, 100k msg/s, p50, us", PACED, 100000, ONEWAY_P50,
+	  shmring_blocking, pipes, least_cpu_to_best, { { 64, 1 } } },
+	{ 9, "spinning: textbook (: host's)", STREAM, 0, MSGS_S,
+	  shmring_spinning, textbook, best_to_host, { { 64, 0.9 } } },
+	{ 9, "sleeping round trip: pipe, us", SLEEP_PINGPONG, 0, RTT_P50,
+	  shmring_blocking, pipes, best_to_best, { { 64, 1 } } },
+};
+
+/* ----------------------------------------------------------------- printing */
+
+static void print_figure(const struct target *t, size_t size)
+{
+	char text[64];
+
+	snprintf(text, sizeof(text), "%s, %zu B, M/s", t->figure, size);
+	printf("%d  %-34s", t->nr, t->at[1].size ? text : t->figure);
+}
 
 static void print_pick(const struct pick *p, enum metric m)
 {
@@ -147,238 +306,62 @@ static void print_pick(const struct pick *p, enum metric m)
 		printf(" %9.*f", m == CPU_CORES ? 4 : 3, p->v * scale);
 }
 
-static void print_verdict(double v, double target, bool higher, struct totals *t)
+static void print_verdict(double ratio, double bound, bool more, struct totals *totals)
 {
-	bool met = higher ? v >= target : v <= target;
+	bool met = more ? ratio >= bound : ratio <= bound;
 
-	if (isnan(v)) {
-		printf(" %8s  %s %-6g not measured\n", "-", higher ? ">=" : "<=", target);
+	if (isnan(ratio)) {
+		printf(" %8s  %s %-6g not measured\n", "-", more ? ">=" : "<=", bound);
 		return;
 	}
-	printf(" %8.4g  %s %-6g %s\n", v, higher ? ">=" : "<=", target, met ? "met" : "MISSED");
+	printf(" %8.4g  %s %-6g %s\n", ratio, more ? ">=" : "<=", bound, met ? "met" : "MISSED");
 	if (met)
-		t->met++;
+		totals->met++;
 	else
-		t->missed++;
+		totals->missed++;
 }
 
-struct line_of {
-	int nr;
-	const char *figure;
-	enum metric metric;
-	struct pick mine, theirs;
-	double ratio, target;
-	bool higher;
-};
-
-static void print_line(const struct line_of *l, struct totals *t)
+static void print_target(const struct run *run, const struct target *t, struct totals *totals)
 {
-	t->unknown += isnan(l->ratio);
-	if (isnan(l->ratio) && !t->all)
-		return;
-	printf("%d  %-34s", l->nr, l->figure);
-	print_pick(&l->mine, l->metric);
-	print_pick(&l->theirs, l->metric);
-	print_verdict(l->ratio, l->target, l->higher, t);
-}
+	for (size_t i = 0; t->at[i].bound > 0; i++) {
+		struct comparison c = t->compare(run, t, t->at[i].size);
 
-/* The best of ours in relation to the best of theirs. */
-static void relate(const struct run *run, int nr, const char *figure, const struct which *w,
-		   filter_fn *our_filter, filter_fn *their_filter, double target, struct totals *t)
-{
-	struct line_of l = { nr, figure, w->metric, best(run, w, our_filter),
-			     best(run, w, their_filter), NAN, target, w->higher };
-
-	l.ratio = l.mine.v / l.theirs.v;
-	print_line(&l, t);
-}
-
-static void throughputs(const struct run *run, int nr, const char *figure, enum test test,
-			const size_t *sizes, const double *targets, size_t n,
-			filter_fn *our_filter, filter_fn *their_filter, struct totals *t)
-{
-	for (size_t i = 0; i < n; i++) {
-		struct which w = { test, sizes[i], 0, MSGS_S, true };
-		char text[64];
-
-		snprintf(text, sizeof(text), "%s, %zu B, M/s", figure, sizes[i]);
-		relate(run, nr, text, &w, our_filter, their_filter, targets[i], t);
-	}
-}
-
-/*
- * Ours against its brother, the worst case: (api, waiting) of both. Only what
- * is measured in both counts.
- */
-static void worst_brother(const struct run *run, int nr, const char *figure, size_t size,
-			  filter_fn *filter, enum waiting waiting, enum api api, double target,
-			  struct totals *t)
-{
-	struct line_of l = { nr, figure, MSGS_S, { NULL, NAN }, { NULL, NAN }, NAN, target, true };
-
-	for (size_t i = 0; i < run->nr; i++) {
-		const struct row *row = &run->rows[i], *other;
-		double v, o;
-
-		if (row->test != STREAM || (size && row->size != size) || !filter(row->contender))
+		totals->unknown += isnan(c.ratio);
+		if (isnan(c.ratio) && !run->set->targets)
 			continue;
-		other = brother(run, row,
-				waiting == WAIT_BUSY ? row->contender->waiting : waiting,
-				api == API_BATCH ? row->contender->api : api);
-		if (!other)
-			continue;
-		v = row_median(run, row, MSGS_S);
-		o = row_median(run, other, MSGS_S);
-		if (isnan(v / o) || v / o >= l.ratio)
-			continue;
-		l.mine = (struct pick){ row, v };
-		l.theirs = (struct pick){ other, o };
-		l.ratio = v / o;
-	}
-	print_line(&l, t);
-}
-
-/* --------------------------------------------------------------- the targets */
-
-static bool ours_inplace(const struct contender *c)
-{
-	return ours(c) && c->api == API_INPLACE;
-}
-
-static const size_t every_size[] = { 8, 64, 256, 1024, 4096, 16384, 65536, 1048576 };
-
-static void copying(const struct run *run, struct totals *t)
-{
-	static const size_t sizes[] = { 4096, 65536 };
-	static const double least[] = { 1, 1 };
-
-	throughputs(run, 3, "copying", STREAM, sizes, least, 2, ours_copying, others_copying, t);
-	for (size_t i = 0; i < ARRAY_SIZE(every_size); i++) {
-		char text[64];
-
-		snprintf(text, sizeof(text), "in place: copying, %zu B, M/s", every_size[i]);
-		worst_brother(run, 3, text, every_size[i], ours_inplace, WAIT_BUSY, API_COPY, 1, t);
+		print_figure(t, t->at[i].size);
+		print_pick(&c.mine, t->metric);
+		print_pick(&c.theirs, t->metric);
+		print_verdict(c.ratio, t->at[i].bound, more_is_better(t->metric), totals);
 	}
 }
 
-static void round_trip(const struct run *run, struct totals *t)
+/* A run in a guest needs this run's factor, if this is the host. */
+static void print_host_factor(const struct run *run, const struct target *t)
 {
-	struct which p50 = { PINGPONG, 64, 0, RTT_P50, false };
-	struct which p99 = { PINGPONG, 64, 0, RTT_P99, false };
-	struct line_of l = { 4, "round trip, 64 B, p50: line, us", RTT_P50,
-			     best(run, &p50, ours_spin), { NULL, NAN }, NAN, 1.3, false };
+	struct comparison c = best_to_best(run, t, t->at[0].size);
 
-	if (l.mine.row) {
-		l.theirs.v = row_median(run, l.mine.row, LINE_RTT);
-		l.ratio = row_per_line(run, l.mine.row, RTT_P50);
-	}
-	print_line(&l, t);
-	relate(run, 4, "round trip, 64 B, p99, us", &p99, ours_spin, others, 1.2, t);
-}
-
-static void adaptive(const struct run *run, struct totals *t)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(every_size); i++) {
-		char text[64];
-
-		snprintf(text, sizeof(text), "adaptive: spinning, %zu B, M/s", every_size[i]);
-		worst_brother(run, 5, text, every_size[i], ours_adaptive, WAIT_SPIN, API_BATCH,
-			      0.95, t);
-	}
-}
-
-static void against_pipe(const struct run *run, struct totals *t)
-{
-	static const size_t sizes[] = { 64, 4096, 65536 };
-	static const double least[] = { 10, 2, 4 };
-
-	throughputs(run, 6, "block: pipe", STREAM, sizes, least, 3, ours_block, pipe_alone, t);
-	throughputs(run, 6, "adaptive: pipe", STREAM, sizes, least, 3, ours_adaptive, pipe_alone,
-		    t);
-}
-
-/* Idle, the worst of ours; nobody to compare it with. */
-static void idle(const struct run *run, const char *figure, filter_fn *filter, struct totals *t)
-{
-	struct which w = { IDLE, 64, 0, CPU_CORES, true };
-	struct line_of l = { 8, figure, CPU_CORES, { NULL, NAN }, { NULL, NAN }, NAN, 0.001,
-			     false };
-
-	for (size_t i = 0; i < run->nr; i++)
-		if (run->rows[i].test == IDLE)
-			w.size = run->rows[i].size;
-	l.mine = best(run, &w, filter);		/* the highest */
-	l.ratio = l.mine.v;
-	print_line(&l, t);
-}
-
-static void paced(const struct run *run, const char *name, filter_fn *filter, struct totals *t)
-{
-	struct which slow = { PACED, 64, 10000, CPU_CORES, false };
-	struct which fast = { PACED, 64, 100000, CPU_CORES, false };
-	struct which pipes = { PACED, 64, 100000, ONEWAY_P50, false };
-	char text[64];
-	struct line_of l = { 8, text, ONEWAY_P50, best(run, &fast, filter),
-			     best(run, &pipes, pipe_alone), NAN, 1, false };
-
-	snprintf(text, sizeof(text), "%s, 10k msg/s, cores", name);
-	relate(run, 8, text, &slow, filter, others_sleeping, 1.05, t);
-	snprintf(text, sizeof(text), "%s, 100k msg/s, cores", name);
-	relate(run, 8, text, &fast, filter, fenced_futex, 1, t);
-	snprintf(text, sizeof(text), "%s, 100k msg/s, p50, us", name);
-	if (l.mine.row)
-		l.mine.v = row_median(run, l.mine.row, ONEWAY_P50);
-	l.ratio = l.mine.v / l.theirs.v;
-	print_line(&l, t);
-}
-
-/* Two runs are needed, one of them in a guest. */
-static void elsewhere(const struct run *run, struct totals *t)
-{
-	struct which stream = { STREAM, 64, 0, MSGS_S, true };
-	struct which trip = { SLEEP_PINGPONG, 64, 0, RTT_P50, false };
-	struct line_of l = { 9, "spinning: textbook (: host's)", MSGS_S,
-			     best(run, &stream, ours_spin), best(run, &stream, textbook), NAN, 0.9,
-			     true };
-	double factor = l.mine.v / l.theirs.v;
-
-	if (run->set->host_factor > 0)
-		l.ratio = factor / run->set->host_factor;
-	print_line(&l, t);
-	if (!isnan(factor) && !(run->set->host_factor > 0))
-		printf("9  spinning: textbook is %.3g here: --host-factor for the guest's run\n",
-		       factor);
-	relate(run, 9, "sleeping round trip: pipe, us", &trip, ours_block, pipe_alone, 1, t);
+	if (!(run->set->host_factor > 0) && !isnan(c.ratio))
+		printf("%d  spinning: textbook is %.3g here: --host-factor for the guest's run\n",
+		       t->nr, c.ratio);
 }
 
 static void print_table(const struct run *run, unsigned int used)
 {
-	static const size_t small[] = { 8, 64, 256 }, batched[] = { 8, 64, 256, 1024 };
-	static const double published[] = { 1.2, 1.2, 1.2 }, batches[] = { 1, 1.2, 1, 1 };
-	struct which trip = { SLEEP_PINGPONG, 64, 0, RTT_P50, false };
-	struct totals t = { .all = run->set->targets };
+	struct totals totals = { 0 };
 
 	printf("\ntargets: medians of the %u samples with label %s\n"
 	       "#  %-34s %-31s %9s %-31s %9s %8s\n", used, label_names[run->label], "figure",
 	       "shmring", "", "in relation to", "", "ratio");
-	throughputs(run, 1, "every message published", STREAM, small, published, 3, ours, others,
-		    &t);
-	throughputs(run, 2, "batches", BATCH, batched, batches, 4, ours, others, &t);
-	copying(run, &t);
-	round_trip(run, &t);
-	adaptive(run, &t);
-	against_pipe(run, &t);
-	relate(run, 7, "sleeping round trip, 64 B, us", &trip, ours_block, sleeping_rivals, 1.05,
-	       &t);
-	idle(run, "idle, adaptive, cores", ours_adaptive, &t);
-	idle(run, "idle, block, cores", ours_block, &t);
-	paced(run, "adaptive", ours_adaptive, &t);
-	paced(run, "block", ours_block, &t);
-	elsewhere(run, &t);
-	printf("%u met, %u missed, %u not measured\n", t.met, t.missed, t.unknown);
+	for (size_t i = 0; i < ARRAY_SIZE(targets); i++) {
+		print_target(run, &targets[i], &totals);
+		if (targets[i].compare == best_to_host)
+			print_host_factor(run, &targets[i]);
+	}
+	printf("%u met, %u missed, %u not measured\n", totals.met, totals.missed, totals.unknown);
 }
 
-/* And once more within each other label that the cores have been at for a while. */
+/* Once more within each other label that many samples have: the cores were there for a while. */
 void print_targets(const struct run *run)
 {
 	unsigned int count[NR_LABELS], all = count_labels(run, count);

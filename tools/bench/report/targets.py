@@ -94,17 +94,17 @@ class Targets:
             self._relate(nr, f'{what}, {size_text(size)}', (test, size, 0), 'msgs_per_s', True,
                          mine, theirs, bound)
 
-    def _brother(self, row, wait=None, api=None):
-        """The row that differs in nothing but how it waits, or how it copies."""
+    def _pair(self, row, wait=None, api=None):
+        """The row that differs in nothing but how it waits, or in nothing but how it copies."""
         where = (row.test, row.name, row.family, wait or row.wait, api or row.api, row.size,
                  row.capacity, row.rate)
         return next((r for r in self.run.rows if where == tuple(
             getattr(r, name) for name in list(Row.__dataclass_fields__)[:8])), None)
 
-    def _worst_brother(self, nr, figure, size, mine, bound, **differs):
+    def _worst_pair(self, nr, figure, size, mine, bound, **differs):
         worst = (None, math.nan), (None, math.nan), math.nan
         for row in self.run.select('stream', size, keep=mine):
-            other = self._brother(row, **differs)
+            other = self._pair(row, **differs)
             a, b = self.run.median(row, 'msgs_per_s'), self.run.median(other, 'msgs_per_s')
             ratio = divide(a, b)
             if not math.isnan(ratio) and not ratio >= worst[2]:
@@ -122,7 +122,7 @@ class Targets:
         self._rates_at(3, 'copying', 'stream', {4096: 1, 65536: 1}, ours(apis=('copy',)),
                        others('copy'))
         for size in self.run.sizes('stream'):
-            self._worst_brother(3, f'in place to copying, {size_text(size)}', size,
+            self._worst_pair(3, f'in place to copying, {size_text(size)}', size,
                                 ours(apis=('inplace',)), 1, api='copy')
 
     def _round_trip(self):
@@ -137,7 +137,7 @@ class Targets:
 
     def _adaptive(self):
         for size in self.run.sizes('stream'):
-            self._worst_brother(5, f'adaptive to spinning, {size_text(size)}', size,
+            self._worst_pair(5, f'adaptive to spinning, {size_text(size)}', size,
                                 ours('adaptive'), 0.95, wait='spin')
 
     def _blocking(self):
@@ -162,7 +162,7 @@ class Targets:
             self._one_way(wait)
 
     def _one_way(self, wait):
-        """Of the one that uses the least CPU, so that no two serve two ends."""
+        """Of the row with the least CPU time: one way to wait has to reach both bounds."""
         row, _ = self._best(('paced', 64, 100000), 'cpu_cores', False, ours(wait))
         mine = (row, self.run.median(row, 'oneway_p50_ns'))
         pipe = self._best(('paced', 64, 100000), 'oneway_p50_ns', False, named('pipe'))
@@ -171,7 +171,7 @@ class Targets:
 
     @staticmethod
     def _factor(run):
-        """Spinning throughput over the textbook ring's, its parts first."""
+        """Spinning throughput, the textbook ring's, and their ratio."""
         rows = run.select('stream', 64)
         a = run.best([r for r in rows if r.ours and r.wait == 'spin'], 'msgs_per_s', True)
         b = run.best([r for r in rows if r.family == TEXTBOOK], 'msgs_per_s', True)
