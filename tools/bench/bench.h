@@ -12,7 +12,10 @@
  *   plan.c		the rows to be measured, the rounds, the progress
  *   sample.c		one sample: two processes on two CPUs
  *   floor.c		what the machine can do: a cache line there and back, memcpy
- *   clock.c		the time, and distributions of times
+ *   clock.c		the time
+ *   histogram.c		distributions of times
+ *   shared.c		memory that both sides see
+ *   message.c		messages whose every byte is verified
  *   stats.c		medians, within a label
  *   report.c		tables
  *   brief.c		the small table of `make run`
@@ -252,8 +255,9 @@ int write_csv(const struct run *run, const char *path);
 const char *cpu_model(void);
 int self_test(const struct settings *set, const char *backend);
 
-/* ----------------------------------------------------- clock.c, message.c */
+/* -------------------------------------------------- what the loops call */
 
+/* clock.c */
 extern uint64_t clock_base, clock_mult;	/* clock_mult 0: no time stamp counter */
 extern uint64_t clock_cost;		/* ns, of reading it */
 void clock_init(void);
@@ -268,6 +272,7 @@ int verify_wide(const void *p, size_t size);
 void fill_checked(void *p, size_t size, uint64_t seq);
 int verify_checked(const void *p, size_t size);
 
+/* histogram.c */
 struct histogram;
 struct histogram *histogram_new(void);
 void histogram_free(struct histogram *h);
@@ -275,7 +280,7 @@ void histogram_add(struct histogram *h, uint64_t ns);
 double histogram_quantile(const struct histogram *h, double q);
 double histogram_max(const struct histogram *h);
 
-/* Zeroed memory that forked children share, from a page boundary; NULL: none. */
+/* shared.c: zeroed memory that forked children share, from a page boundary; NULL: none. */
 void *shared_alloc(size_t size);
 void shared_free(void *p);
 /* In a side: take the page faults now. */

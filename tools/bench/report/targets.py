@@ -123,7 +123,7 @@ class Targets:
                        others('copy'))
         for size in self.run.sizes('stream'):
             self._worst_pair(3, f'in place to copying, {size_text(size)}', size,
-                                ours(apis=('inplace',)), 1, api='copy')
+                             ours(apis=('inplace',)), 1, api='copy')
 
     def _round_trip(self):
         where = ('pingpong', 64, 0)
@@ -138,7 +138,7 @@ class Targets:
     def _adaptive(self):
         for size in self.run.sizes('stream'):
             self._worst_pair(5, f'adaptive to spinning, {size_text(size)}', size,
-                                ours('adaptive'), 0.95, wait='spin')
+                             ours('adaptive'), 0.95, wait='spin')
 
     def _blocking(self):
         bounds = {64: 10, 4096: 2, 65536: 4}
