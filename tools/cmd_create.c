@@ -11,7 +11,7 @@ int cmd_create(const struct args *a)
 	opt.flags |= SHMRING_PERSIST;
 	ret = shmring_create(&r, a->names[0], &opt);
 	if (ret)
-		return report(a, NULL, ret);
+		return fail_verb(a, NULL, ret);
 	shmring_close(r);
 	return EXIT_OK;
 }

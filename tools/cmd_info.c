@@ -35,11 +35,11 @@ int cmd_info(const struct args *a)
 
 	ret = shmring_attach_opt(&r, a->names[0], &a->opt);
 	if (ret)
-		return report(a, NULL, ret);
+		return fail_verb(a, NULL, ret);
 	ret = shmring_get_info(r, &info);
 	if (ret) {
 		shmring_close(r);
-		return report(a, NULL, ret);
+		return fail_verb(a, NULL, ret);
 	}
 	fprintf(out, "name      %s\n", a->names[0]);
 	fprintf(out, "backend   %s (%s)\n", shmring_backend_name(r), shmring_backend_reason(r));

@@ -103,5 +103,5 @@ int cmd_list(const struct args *a)
 	if (!ret)
 		print_table(&t);
 	free(t.rows);
-	return ret ? report(a, NULL, ret) : EXIT_OK;
+	return ret ? fail_verb(a, NULL, ret) : EXIT_OK;
 }

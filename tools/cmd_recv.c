@@ -15,12 +15,12 @@ static int copy_out(const struct args *a, struct shmring *r, struct traffic *t)
 			if (ret == -ENODATA)
 				return EXIT_OK;
 			if (ret && ret != -EINTR)
-				return report(a, NULL, ret);
+				return fail_verb(a, NULL, ret);
 			continue;
 		}
 		ret = write_all(p, len);
 		if (ret)	/* the message stays in the ring, whole, for the next receiver */
-			return report(a, "standard output", ret);
+			return fail_verb(a, "standard output", ret);
 		shmring_release(r);
 		t->bytes += len;
 		t->messages++;
@@ -36,10 +36,10 @@ int cmd_recv(const struct args *a)
 
 	ret = open_endpoint(a, SHMRING_CONSUMER, &r, &made);
 	if (ret)
-		return report(a, NULL, ret);
+		return fail_verb(a, NULL, ret);
 	t.start = now_ns();
 	status = copy_out(a, r, &t);
-	report_traffic(a, r, &t);
+	print_traffic(a, r, &t);
 	shmring_close(r);
 	return status;
 }

@@ -38,17 +38,17 @@ static int copy_in(const struct args *a, struct shmring *r, struct traffic *t)
 		if (!p) {
 			ret = shmring_wait_space(r, size, NULL);
 			if (ret && ret != -EINTR)
-				return report(a, NULL, ret);
+				return fail_verb(a, NULL, ret);
 			continue;
 		}
 		n = fill(r, p, size);
 		if (n < 0)
-			return report(a, "standard input", (int)n);
+			return fail_verb(a, "standard input", (int)n);
 		if (!n)
 			return EXIT_OK;
 		ret = shmring_commit(r, (size_t)n);
 		if (ret)	/* only the last slot can be too short */
-			return report(a, NULL, -EMSGSIZE);
+			return fail_verb(a, NULL, -EMSGSIZE);
 		t->bytes += (uint64_t)n;
 		t->messages++;
 	}
@@ -84,7 +84,7 @@ static int drain(const struct args *a, struct shmring *r)
 			ret = shmring_drain(r, NULL);
 		} while (ret == -EINTR);
 	}
-	return ret ? report(a, NULL, ret) : EXIT_OK;
+	return ret ? fail_verb(a, NULL, ret) : EXIT_OK;
 }
 
 int cmd_send(const struct args *a)
@@ -96,10 +96,10 @@ int cmd_send(const struct args *a)
 
 	ret = open_endpoint(a, SHMRING_PRODUCER, &r, &made);
 	if (ret)
-		return report(a, NULL, ret);
+		return fail_verb(a, NULL, ret);
 	t.start = now_ns();
 	status = copy_in(a, r, &t);
-	report_traffic(a, r, &t);
+	print_traffic(a, r, &t);
 	if (!status && made && !(a->opt.flags & SHMRING_PERSIST))
 		status = drain(a, r);
 	shmring_close(r);

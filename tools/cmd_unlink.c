@@ -10,7 +10,7 @@ int cmd_unlink(const struct args *a)
 	for (; *one.names; one.names++) {
 		ret = shmring_unlink_opt(*one.names, &a->opt);
 		if (ret)
-			status = report(&one, NULL, ret);
+			status = fail_verb(&one, NULL, ret);
 	}
 	return status;
 }

@@ -52,13 +52,13 @@ int close_out(void);
 ssize_t read_some(char *buf, size_t size);
 int write_all(const char *buf, size_t len);
 
-/* report.c */
-int report(const struct args *a, const char *what, int err);
+/* stderr.c */
+int fail_verb(const struct args *a, const char *what, int err);
 struct traffic {
 	uint64_t bytes, messages, start;
 };
 uint64_t now_ns(void);
-void report_traffic(const struct args *a, const struct shmring *r, const struct traffic *t);
+void print_traffic(const struct args *a, const struct shmring *r, const struct traffic *t);
 
 /* endpoint.c */
 int open_endpoint(const struct args *a, enum shmring_role role, struct shmring **r, bool *made);

@@ -6,7 +6,7 @@
  *   loops.h	the loops that drive every contender, inlined around its two calls
  *   slots.h	a ring of fixed-size messages, which several contenders share
  *
- *   main.c		from the command line to the report
+ *   main.c		from the command line to the tables
  *   options.c		the command line
  *   contenders.c	the list of contenders
  *   plan.c		the rows to be measured, the rounds, the progress
@@ -17,7 +17,7 @@
  *   shared.c		memory that both sides see
  *   message.c		messages whose every byte is verified
  *   stats.c		medians, within a label
- *   report.c		tables
+ *   tables.c		a table for each test, size and rate
  *   brief.c		the small table of `make run`
  *   targets.c		what shmring is to reach, and whether it does
  *   csv.c		for programs
@@ -27,6 +27,8 @@
  *   textbook.c		contender: in, out, % BUFFER_SIZE
  *   ring_*.c		contenders: other rings in shared memory
  *   ipc_*.c		contenders: what the kernel offers
+ *
+ *   report/		the CSV as an HTML page, in Python
  *
  * Two processes, A and B, have two one-way channels: 0 from A to B, 1 back. A
  * contender is a way to put a message into a channel and to get it out.
@@ -246,9 +248,9 @@ double memcpy_gb_s(const struct run *run);	/* at its best size */
 unsigned int count_labels(const struct run *run, unsigned int count[NR_LABELS]);
 enum label common_label(const struct run *run);
 
-/* report.c, brief.c, targets.c, csv.c, selftest.c */
+/* tables.c, brief.c, targets.c, csv.c, selftest.c */
 void print_header(const struct run *run);
-void print_report(const struct run *run);
+void print_tables(const struct run *run);
 void print_brief(const struct run *run);
 void print_targets(const struct run *run);
 int write_csv(const struct run *run, const char *path);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* The benchmark, from the command line to the report. bench.h lists its files. */
+/* The benchmark, from the command line to the tables. bench.h lists its files. */
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
@@ -62,7 +62,7 @@ static int print(const struct run *run)
 	if (set->targets)
 		print_header(run);
 	else
-		print_report(run);
+		print_tables(run);
 	print_targets(run);
 	return ret;
 }

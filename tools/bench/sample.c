@@ -32,7 +32,7 @@ struct sample {
 	void *channels;
 	struct meeting *meeting;
 	struct line *line;
-	int report[2];			/* a pipe for the results */
+	int results[2];			/* a pipe */
 	pid_t pid[2];
 	struct result result[2];
 };
@@ -133,7 +133,7 @@ static _Noreturn void side_main(struct sample *s, enum side side)
 	pin(s->set, side);
 	s->bench.side = side;
 	run_side(s, &res);
-	n = write(s->report[1], &res, sizeof(res));	/* below PIPE_BUF: in one piece */
+	n = write(s->results[1], &res, sizeof(res));	/* below PIPE_BUF: in one piece */
 	_exit(n != sizeof(res));
 }
 
@@ -172,9 +172,9 @@ static bool is_dead(const struct sample *s, enum side side)
 	       info.si_pid;
 }
 
-static int wait_report(struct sample *s, int timeout)
+static int wait_result(struct sample *s, int timeout)
 {
-	struct pollfd pfd = { .fd = s->report[0], .events = POLLIN };
+	struct pollfd pfd = { .fd = s->results[0], .events = POLLIN };
 
 	for (int waited = 0; waited < timeout; waited += GLANCE_MS) {
 		bool dead = is_dead(s, SIDE_A) || is_dead(s, SIDE_B);
@@ -193,11 +193,11 @@ static int collect(struct sample *s)
 	struct result res;
 
 	for (int i = 0; i < 2; i++) {
-		int ret = wait_report(s, timeout);
+		int ret = wait_result(s, timeout);
 
 		if (ret)
 			return ret;
-		if (read(s->report[0], &res, sizeof(res)) != sizeof(res))
+		if (read(s->results[0], &res, sizeof(res)) != sizeof(res))
 			return -ECHILD;
 		if (res.error)
 			return res.error;
@@ -219,7 +219,7 @@ static int run_sides(struct sample *s)
 		if (s->pid[side] < 0)
 			ret = -errno;
 	}
-	close(s->report[1]);
+	close(s->results[1]);
 	if (!ret)
 		ret = collect(s);
 	for (int side = SIDE_A; side <= SIDE_B; side++) {
@@ -229,7 +229,7 @@ static int run_sides(struct sample *s)
 			kill(s->pid[side], SIGKILL);
 		waitpid(s->pid[side], NULL, 0);
 	}
-	close(s->report[0]);
+	close(s->results[0]);
 	return ret;
 }
 
@@ -239,7 +239,7 @@ static int run_sample(struct sample *s)
 
 	if (ret)
 		return ret;
-	ret = pipe(s->report) ? -errno : run_sides(s);
+	ret = pipe(s->results) ? -errno : run_sides(s);
 	s->contender->close(s->channels);
 	return ret;
 }

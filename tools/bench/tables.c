@@ -231,7 +231,7 @@ void print_header(const struct run *run)
 	       set->check ? ", every byte checked" : "");
 }
 
-void print_report(const struct run *run)
+void print_tables(const struct run *run)
 {
 	size_t nr;
 

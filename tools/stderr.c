@@ -8,7 +8,7 @@
 #include "tool.h"
 
 /* Say that @what (NULL: the ring, if there is a name) has failed. Returns the exit status. */
-int report(const struct args *a, const char *what, int err)
+int fail_verb(const struct args *a, const char *what, int err)
 {
 	const char *name = what ? what : a->names[0];
 
@@ -26,7 +26,7 @@ uint64_t now_ns(void)
 	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
 }
 
-void report_traffic(const struct args *a, const struct shmring *r, const struct traffic *t)
+void print_traffic(const struct args *a, const struct shmring *r, const struct traffic *t)
 {
 	double seconds = (double)(now_ns() - t->start) / 1e9;
 	struct shmring_info info = SHMRING_INFO_INIT;
