@@ -9,8 +9,8 @@ static size_t piece(const struct shmring *r)
 }
 
 /*
- * One message's worth: whatever is there, so that nothing waits here for more
- * to come; a slot is filled up. Returns bytes, 0 at the end, or an error.
+ * Read one message: what is there, because a message must not wait for more input; a
+ * slot is filled up. Returns bytes, 0 at the end, or an error.
  */
 static ssize_t fill(const struct shmring *r, char *buf, size_t size)
 {
@@ -54,7 +54,10 @@ static int copy_in(const struct args *a, struct shmring *r, struct traffic *t)
 	}
 }
 
-/* In slices: a receiver may come and go before the call, which would then wait for the next. */
+/*
+ * In slices: if a receiver comes and goes before the call, the call would wait for the
+ * next receiver.
+ */
 static int wait_for_receiver(struct shmring *r)
 {
 	struct shmring_wait w = { 0 };
@@ -71,9 +74,9 @@ static int wait_for_receiver(struct shmring *r)
 }
 
 /*
- * A ring goes with its last holder, which may be this process. If it ended before
- * everything has been received, that would be lost; if it ended before a receiver is there,
- * the end of an empty stream would be lost.
+ * A ring goes with its last holder, which may be this process. If this process ended before
+ * everything has been received, the rest would be lost. If it ended before a receiver is
+ * there, the end of an empty stream would be lost.
  */
 static int drain(const struct args *a, struct shmring *r)
 {

@@ -2,7 +2,7 @@
 /* Taking a role of a named ring that may have to be made or waited for. */
 #include "tool.h"
 
-/* Two processes that make the same ring at once both get it. */
+/* Two processes that create the same ring at once share it: the second one attaches. */
 static int make_or_attach(const char *name, struct shmring_options *opt, struct shmring **r,
 			  bool *made)
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * Standard input and output, whether they block or not: the other programs that have
- * them open choose that.
+ * Standard input and output. They may be non-blocking: other programs that have the same
+ * files open choose that.
  */
 #include <poll.h>
 #include <stdio.h>
@@ -56,7 +56,7 @@ int write_all(const char *buf, size_t len)
 	return 0;
 }
 
-/* What is printed to @out is written at the end: stdio loses what it cannot write at once. */
+/* @out is memory, written at the end: stdio drops what a non-blocking file does not take. */
 int open_out(void)
 {
 	out = open_memstream(&printed, &printed_len);

@@ -12,7 +12,7 @@ int fail_verb(const struct args *a, const char *what, int err)
 {
 	const char *name = what ? what : a->names[0];
 
-	/* Errors of files come from the system: its words fit, ours do not. */
+	/* Errors of files come from the system: its words fit, shmring's do not. */
 	fprintf(stderr, "shmring: %s: %s%s%s\n", a->verb, name ? name : "", name ? ": " : "",
 		what ? strerror(-err) : shmring_strerror(err));
 	return !what && err == -EPIPE ? EXIT_PEER : EXIT_ERROR;

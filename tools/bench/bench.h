@@ -83,7 +83,7 @@ struct contender {
 	int (*run)(struct bench *b, struct result *res);
 	/* In the parent. */
 	void (*close)(void *channels);
-	int option;			/* tells apart what shares these functions */
+	int option;			/* for contenders that share these functions */
 };
 
 /* A sample as one side sees it. */
@@ -98,15 +98,15 @@ struct bench {
 	uint64_t duration;		/* ns */
 	bool check;			/* verify every byte */
 	void *tx, *rx;			/* the contender's ends of the channels */
-	unsigned char *buf;		/* a message, for those who must copy */
+	unsigned char *buf;		/* a message, for contenders that copy */
 	struct histogram *times;
 	uint64_t syscalls, wakes;	/* counted where they are made */
-	uint64_t pacing;		/* ns spent waiting for the time to send */
+	uint64_t pacing;		/* ns that the sender has spent spinning until its time */
 	int peer;			/* the other side's process */
 	uint64_t idle, idle_cpu;	/* ns, of IDLE; both sides' */
 };
 
-/* What a side hands to the parent when it is through. */
+/* What a side writes into the parent's pipe at its end. */
 struct result {
 	int error;			/* negative errno; EBADMSG: payload is wrong */
 	enum side side;
@@ -114,7 +114,7 @@ struct result {
 	uint64_t syscalls;		/* made to move messages, to sleep, to wake */
 	uint64_t wakes;			/* to wake alone */
 	uint64_t start, end, pacing;	/* ns */
-	uint64_t idle, idle_cpu;	/* likewise */
+	uint64_t idle, idle_cpu;	/* ns */
 	double cpu;			/* seconds */
 	uint64_t switches;		/* of context */
 	double line[2];			/* ns, before and after */
@@ -154,7 +154,7 @@ enum metric {
 
 extern const char *const metric_names[NR_METRICS];
 
-/* Where the cores were, as the time that a cache line takes there and back tells. */
+/* How far apart the cores were: a class of the round-trip time of a cache line. */
 enum label { LABEL_LT100, LABEL_LT250, LABEL_GE250, LABEL_NONE, NR_LABELS };
 
 extern const char *const label_names[NR_LABELS];
@@ -223,7 +223,7 @@ void free_plan(struct run *run);
 int take_sample(const struct settings *set, const struct row *row, struct figures *f);
 double sample_seconds(const struct settings *set, const struct row *row);
 const char *why(int error);
-/* Which errors say that a contender cannot, rather than that it is broken. */
+/* The errors of a contender that this machine or this size rules out; it is not broken. */
 bool cannot(int error);
 
 /* floor.c */
@@ -237,9 +237,9 @@ enum label line_label(double rtt);
 double median_of(double *v, unsigned int n);
 bool row_counts(const struct run *run, const struct figures *f);
 double row_median(const struct run *run, const struct row *row, enum metric m);
-/* Of those samples in which both sides slept, nearly each time. */
+/* Of the samples in which both sides slept in nearly every round trip. */
 double row_median_asleep(const struct run *run, const struct row *row, enum metric m);
-/* Each sample's figure in relation to the cache line's time around it. */
+/* The median of each sample's figure divided by the same sample's round trip of a line. */
 double row_per_line(const struct run *run, const struct row *row, enum metric m);
 void row_range(const struct run *run, const struct row *row, enum metric m, double *min,
 	       double *max);

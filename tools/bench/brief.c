@@ -17,7 +17,7 @@ static const struct {
 	{ "switches", "/M msgs", SWITCHES, 1, 0 },
 };
 
-/* The contender's other row, with its round trips. */
+/* The row with the round trips of the contender and size of @stream. */
 static const struct row *round_trips(const struct run *run, const struct row *stream)
 {
 	for (size_t i = 0; i < run->nr; i++) {

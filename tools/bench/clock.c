@@ -28,7 +28,7 @@ uint64_t clock_cpu(int pid)
 }
 
 #if defined(__x86_64__)
-/* Whether the counter goes on at one rate, whatever the CPU does. */
+/* Does the counter keep its rate when the CPU changes frequency or sleeps? */
 static bool tsc_invariant(void)
 {
 	unsigned int a, b, c, d;
@@ -36,7 +36,7 @@ static bool tsc_invariant(void)
 	return __get_cpuid(0x80000007, &a, &b, &c, &d) && d & (1u << 8);
 }
 
-/* A reading of both clocks at one time, as nearly as can be. */
+/* Read both clocks at once: of 100 tries, the one during which the least time went by. */
 static void read_both(uint64_t *tsc, uint64_t *ns)
 {
 	uint64_t best = UINT64_MAX;

@@ -3,9 +3,9 @@
  * The floor: what the machine can do at best. A cache line that two cores write
  * in turn, and memcpy on one of them.
  *
- * In a virtual machine the two cores may move about on the host, and the line's
- * time changes with them by a factor of up to ten. It is taken before and after
- * every sample, to tell samples apart that must not be compared.
+ * In a virtual machine the host may move the two cores. The line's time then
+ * changes by a factor of up to ten, and the samples before and after the move
+ * must not be compared. So the line is timed before and after every sample.
  */
 #include <math.h>
 #include <stdatomic.h>
@@ -48,7 +48,7 @@ static void round_trips(struct line *line, enum side side, uint64_t turn)
 double line_rtt(struct line *line, enum side side)
 {
 	double took[TRIES];
-	/* B may find that A has begun. */
+	/* A may have made the number odd before B reads it. */
 	uint64_t turn = atomic_load(&line->turn) & ~1ull;
 
 	for (int i = 0; i < TRIES; i++, turn += 2 * ROUND_TRIPS) {

@@ -6,8 +6,8 @@
 #include "bench.h"
 
 /*
- * Exact below 1024 ns; above, 512 steps from one power of two to the next: a
- * fifth of a percent, for any number of samples, in memory that stays in cache.
+ * Exact below 1024 ns; above, 512 steps from one power of two to the next, a
+ * fifth of a percent each. Memory does not grow with the samples, and stays in cache.
  */
 #define EXACT_BITS	10
 #define STEPS_BITS	9

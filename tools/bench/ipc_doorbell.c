@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 /*
- * Contenders: the ring of slots.h, whose sides sleep. A side that is about to
- * sleep sets a flag and looks once more; the other one looks at the flag after
- * each message, and rings only if it is set. Of the two at least one must see
- * the other, which takes a full barrier on both sides. Three ways:
+ * Contenders: the ring of slots.h, with sides that sleep. A side that is about to
+ * sleep sets a flag and looks at the ring once more. The other side looks at the
+ * flag after each message, and wakes the sleeper only if it is set. At least one
+ * of the two must see the other's store, which takes a full barrier on both sides.
+ * Three ways to have it:
  *
  *   futex		a fence after each message
  *   futex-membarrier	none: the sleeper has the kernel put one into the other's CPU
@@ -112,7 +113,7 @@ static void before_sleep(struct bench *b, enum bell bell)
 	}
 }
 
-/* The other side's. */
+/* The barrier of the side that may have to wake the sleeper. */
 BENCH_INLINE void before_look(enum bell bell)
 {
 	if (bell == FUTEX_MEMBARRIER)

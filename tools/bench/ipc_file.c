@@ -97,7 +97,7 @@ static int write_at(struct bench *b, int fd, const void *buf, size_t size, uint6
 	return pwrite(fd, buf, size, (off_t)at) == (ssize_t)size ? 0 : -EIO;
 }
 
-/* Until the other side's counter is not this. */
+/* Until the counter at @at has another value than this one. */
 static int wait_while(struct bench *b, struct end *e, uint64_t at, uint64_t value)
 {
 	int ret;

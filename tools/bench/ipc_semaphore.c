@@ -186,7 +186,7 @@ static sem_t *semaphore(struct end *e, enum which which)
 	return which == EMPTY ? &e->s->empty[e->channel] : &e->s->full[e->channel];
 }
 
-/* The C library calls futex where nobody can count: each sleep is one, its end another. */
+/* The C library's futex calls cannot be counted: a sleep counts as one, its end as another. */
 static int posix_wait(struct bench *b, struct end *e, enum which which)
 {
 	sem_t *sem = semaphore(e, which);

@@ -21,7 +21,7 @@ struct post {
 
 static struct post posts[2];
 
-/* Who is to get signals stands in the rings' heads, which nothing else needs. */
+/* Each side stores its process id in a ring's head, which this contender has no other use for. */
 static pid_t peer(struct bench *b)
 {
 	const struct post *rx = b->rx;
@@ -119,7 +119,7 @@ BENCH_INLINE int get(struct bench *b, uint64_t *seq)
 		return 0;
 	value = (int)p->given;
 	p->given = 0;
-	/* The last message's sender may be gone already. */
+	/* After the last message its sender may have ended. */
 	ret = post_signal(b, p->space, value);
 	return ret == -ESRCH ? 0 : ret;
 }

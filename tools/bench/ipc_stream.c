@@ -29,7 +29,7 @@ static void close_streams(void *channels)
 	free(s);
 }
 
-/* Beyond a user's limit the kernel says no, or gives what it may. */
+/* Above the user's limit the kernel refuses, or sets the limit. */
 static void set_buffers(const int fd[2], size_t capacity)
 {
 	int bytes = (int)capacity;
@@ -50,7 +50,7 @@ static int open_socketpair(struct stream *s, int type, size_t capacity)
 	return 0;
 }
 
-/* Above /proc/sys/fs/pipe-max-size for root alone: then as much as there may be. */
+/* Only root may exceed /proc/sys/fs/pipe-max-size: other users get the largest size allowed. */
 static int set_pipe_size(struct stream *s, size_t capacity)
 {
 	while (fcntl(s->fd[1], F_SETPIPE_SZ, (int)capacity) < 0) {
@@ -159,7 +159,7 @@ static int attach_streams(const struct contender *c, void *channels, struct benc
 	(void)c;
 	b->tx = &s[b->side];
 	b->rx = &s[!b->side];
-	/* Or nobody would see the other side's end of file. */
+	/* This side's copy would keep the channel open after the other side has closed it. */
 	close(s[b->side].fd[0]);
 	close(s[!b->side].fd[1]);
 	return 0;

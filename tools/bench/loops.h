@@ -4,8 +4,8 @@
  *
  *	return run_loops(b, res, put, get, flush);
  *
- * with its own put(), get() and flush(), all of them inlined here: nobody pays
- * for a call that others do not make.
+ * with its own put(), get() and flush(), all of them inlined here, so that no
+ * contender pays for a function call.
  */
 #ifndef SHMRING_BENCH_LOOPS_H
 #define SHMRING_BENCH_LOOPS_H
@@ -38,8 +38,9 @@ BENCH_INLINE uint64_t bench_now(void)
 /* --------------------------------------------------------------- messages */
 
 /*
- * Loads and stores as wide as every CPU has them, at any multiple of 8; for large
- * messages, as wide as this one has them, as memcpy() does it for those who copy.
+ * Small messages: loads and stores of 16 bytes, which every CPU has, at any multiple
+ * of 8. Large messages: as wide as this CPU can, because contenders that copy use
+ * memcpy(), which does the same.
  */
 typedef uint64_t bench_pair __attribute__((vector_size(16), aligned(8), may_alias));
 typedef uint64_t bench_word __attribute__((may_alias));
@@ -70,8 +71,8 @@ BENCH_INLINE void fill_message(const struct bench *b, void *p, uint64_t seq)
 }
 
 /*
- * The same in memory that the other side has read: large messages as memset() and memcpy()
- * would write them there.
+ * As fill_message(), in memory that the other side has read: large messages are written as
+ * memset() and memcpy() write them.
  */
 BENCH_INLINE void fill_in_place(const struct bench *b, void *p, uint64_t seq)
 {
@@ -164,7 +165,7 @@ BENCH_INLINE int ping(struct bench *b, struct result *res, put_fn *put, get_fn *
 		if (seq != n)
 			return -EBADMSG;
 		now = bench_now();
-		/* The floor has no clock to read either. */
+		/* The cache line's round trip reads no clock, so this one must not pay for it. */
 		histogram_add(b->times, now - then > clock_cost ? now - then - clock_cost : 0);
 	}
 	res->messages = n;
@@ -193,8 +194,9 @@ BENCH_INLINE int pong(struct bench *b, struct result *res, put_fn *put, get_fn *
 }
 
 /*
- * Until it is time to send. Long pauses are slept through, as a program that
- * has nothing to do would; short ones cannot be, and are taken off the bill.
+ * Until it is time to send. Long pauses are slept through, as by a program that
+ * has nothing to do. Pauses too short for a timer are spun away, and their CPU
+ * time is not counted.
  */
 BENCH_INLINE uint64_t wait_until(struct bench *b, uint64_t due)
 {
@@ -263,7 +265,7 @@ static inline void pause_for(uint64_t ns)
 	nanosleep(&ts, NULL);
 }
 
-/* Nothing is sent until the end. What it costs to get there is not counted, nor the end. */
+/* Nothing is sent until the end. The CPU time before the pause and after it is not counted. */
 BENCH_INLINE int idle_out(struct bench *b, put_fn *put)
 {
 	uint64_t start, cpu;

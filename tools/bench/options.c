@@ -76,7 +76,7 @@ static void usage(FILE *f)
 	      "common label are compared; for the targets, also those with another one that a\n"
 	      "fifth of all have. Clocks' own cost is taken off round trips.\n\n"
 	      "The targets compare round trips that sleep: samples in which both sides did, nearly\n"
-	      "each time; who looks before it sleeps may not have to.\n\n"
+	      "each time. A side that looks at the ring before it sleeps need not always sleep.\n\n"
 	      "Paced and idle, shmring, spsc and rte_ring are measured in place alone.\n\n"
 	      "System calls are counted where they are made; shmring's are its sleeps and its\n"
 	      "wake-ups.\n\n"

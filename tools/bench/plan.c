@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* The rows to be measured, the rounds, and what is said meanwhile. */
+/* The rows to be measured, the rounds, and the progress shown meanwhile. */
 #include <math.h>
 #include <regex.h>
 #include <stdlib.h>
@@ -9,7 +9,7 @@
 #include "loops.h"
 
 #define TRIES		4	/* for a sample during which the cores stay where they are */
-#define PAUSE_S		2.0	/* between signs of life */
+#define PAUSE_S		2.0	/* between two lines of progress */
 #define OVERHEAD_S	0.015	/* two forks, two floors */
 #define USUAL_SIZE	64
 
@@ -26,7 +26,7 @@ struct progress {
 
 /* -------------------------------------------------------------------- rows */
 
-/* Its brother that does not copy, where only one of the two is worth the time. */
+/* Is the same contender there in place? Some tests measure it only once, to save time. */
 static bool has_inplace(const struct contender *list, const struct contender *c)
 {
 	for (; list->name; list++)
@@ -60,7 +60,7 @@ static bool takes_part(const struct contender *list, const struct contender *c, 
 	}
 }
 
-/* The floor is asked for always, the broken ones by their name alone. */
+/* The floor is always wanted; a broken contender only if --contenders names it. */
 static bool wanted(const struct settings *set, const regex_t *re, const struct contender *list,
 		   const struct contender *c)
 {
@@ -119,7 +119,7 @@ static size_t sizes_of(const struct settings *set, enum test test, const size_t 
 	}
 }
 
-/* At least four messages; a power of two, which shmring needs; equal for all. */
+/* At least four messages, and a power of two, which shmring needs; all have the same. */
 static size_t capacity_of(const struct settings *set, size_t size)
 {
 	size_t capacity = 4096;
@@ -175,7 +175,7 @@ static int add_test(struct run *run, const regex_t *re, enum test test)
 	return ret;
 }
 
-/* The floor is there in any case, and is all there is if it is all that is asked for. */
+/* Every plan has the floor, which is enough if no contenders were asked for. */
 static bool any_contender(const struct run *run)
 {
 	for (size_t i = 0; i < run->nr; i++)
@@ -233,7 +233,7 @@ static void start_progress(const struct run *run, struct progress *p)
 
 /* ------------------------------------------------------------------ rounds */
 
-/* Whoever hangs does so at every size, and each time costs patience. */
+/* A contender that hangs once hangs at every size, and each time costs a timeout. */
 static void give_up(struct run *run, const struct contender *c)
 {
 	for (size_t i = 0; i < run->nr; i++) {
@@ -249,7 +249,7 @@ static void fail(struct run *run, struct row *row, int error)
 	char label[CONTENDER_LABEL];
 
 	row->why = error;
-	/* What this is about has no excuse. */
+	/* shmring must work on every machine and at every size. */
 	if (cannot(error) && row->contender->family != FAMILY_SHMRING) {
 		row->status = STATUS_SKIPPED;
 		return;
@@ -290,7 +290,7 @@ static bool same_table(const struct row *a, const struct row *b)
 	return a->test == b->test && a->size == b->size && a->rate == b->rate;
 }
 
-/* Nobody always has the same place: what the one before leaves behind is shared out. */
+/* The order turns each round: each contender leaves the caches to another successor. */
 static void run_table(struct run *run, struct progress *p, struct row *rows, size_t nr)
 {
 	for (size_t i = 0; i < nr; i++) {
@@ -302,7 +302,7 @@ static void run_table(struct run *run, struct progress *p, struct row *rows, siz
 	}
 }
 
-/* Interleaved: whatever disturbs the machine for a while disturbs all alike. */
+/* Interleaved: a disturbance of the machine that lasts a while reaches all contenders. */
 int run_plan(struct run *run)
 {
 	struct progress p;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
  * Contender: Boost.Lockfree's spsc_queue, of messages by value, in shared
- * memory. Their size has to be known to the compiler: the usual ones are.
+ * memory. The compiler has to know their size, so there is code for some sizes only.
  */
 #include <boost/lockfree/spsc_queue.hpp>
 #include <cstdlib>
@@ -11,7 +11,7 @@
 
 namespace {
 
-/* Where the queue in the making is to have its messages. */
+/* Where the queue that is being made gets the memory for its messages. */
 unsigned char *arena;
 
 template <typename T> struct shared_allocator {

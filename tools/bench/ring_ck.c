@@ -82,7 +82,7 @@ BENCH_INLINE int put(struct bench *b, uint64_t seq)
 	struct end *e = b->tx;
 	void *message = e->message + e->next * b->size;
 
-	/* A message is written before the ring is asked for space: full is full by one less. */
+	/* Written before the ring is asked for space: that is why there are two more messages. */
 	fill_in_place(b, message, seq);
 	while (!ck_ring_enqueue_spsc(&e->r->ring, e->r->entry, message))
 		; /* busy */

@@ -136,7 +136,7 @@ BENCH_INLINE int get_burst(struct bench *b, uint64_t *seq)
 
 /* --------------------------------------------------------------- zero copy */
 
-/* What one call hands out may be in two pieces. */
+/* One call may hand out two pieces, the second from the start of the ring. */
 BENCH_INLINE unsigned char *zc_message(const struct bench *b, const struct end *e)
 {
 	unsigned int i = e->next;
@@ -201,7 +201,7 @@ BENCH_INLINE int get_zc_burst(struct bench *b, uint64_t *seq)
 	return zc_get(b, seq, b->batch);
 }
 
-/* What was started and not filled is not enqueued. */
+/* Enqueue the messages that were written, and give back the rest of the reservation. */
 BENCH_INLINE int flush_zc(struct bench *b)
 {
 	struct end *e = b->tx;

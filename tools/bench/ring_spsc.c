@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * Contender: one producer, one consumer, as it is well done; see slots.h. Every
- * message is published at once, and the other side's counter is looked at only
- * when the private copy of it says full or empty.
+ * Contender: the ring of slots.h. Every message is published at once. A side looks
+ * at the other's counter only when its private copy says full or empty.
  */
 #include "slots.h"
 

@@ -14,8 +14,8 @@
 
 #include "loops.h"
 
-#define GLANCE_MS	50	/* at the sides, whether they live */
-#define CHANGED		0.25	/* of the floor: the cores have moved */
+#define GLANCE_MS	50	/* between two looks whether the sides live */
+#define CHANGED		0.25	/* if the floor changed by more, the cores have moved */
 #define IDLE_NS		500000000u
 
 /* Where the sides wait for each other, in shared memory. */
@@ -24,7 +24,7 @@ struct meeting {
 	atomic_int pid[2];
 };
 
-/* What the parent knows of one sample while it runs. */
+/* One sample while it runs, in the parent; each side has a copy. */
 struct sample {
 	const struct settings *set;
 	const struct contender *contender;
@@ -45,7 +45,7 @@ static void pin(const struct settings *set, enum side side)
 
 	CPU_ZERO(&cpus);
 	CPU_SET(set->cpus[side], &cpus);
-	/* Where it is not allowed the scheduler's choice has to do. */
+	/* An error is no failure: the scheduler then chooses. */
 	sched_setaffinity(0, sizeof(cpus), &cpus);
 }
 
@@ -72,7 +72,7 @@ static void meet(struct sample *s, int nr)
 	s->bench.peer = atomic_load(&s->meeting->pid[!s->bench.side]);
 }
 
-/* One CPU has no lines to exchange. */
+/* With one CPU no cache line moves. */
 static double take_floor(const struct sample *s)
 {
 	return s->set->nr_cpus < 2 ? NAN : line_rtt(s->line, s->bench.side);
@@ -162,7 +162,7 @@ bool cannot(int error)
 	return error == -EOPNOTSUPP || error == -EMSGSIZE;
 }
 
-/* Who has gone without a word cannot be waited for. */
+/* Has the side ended without a result? */
 static bool is_dead(const struct sample *s, enum side side)
 {
 	siginfo_t info = { .si_pid = 0 };
@@ -315,7 +315,7 @@ static bool steady(const struct sample *s)
 	return isnan(line[0]) || fabs(line[1] - line[0]) <= CHANGED * fmin(line[0], line[1]);
 }
 
-/* Long enough to mean something at the pace, and for an idle core. */
+/* Idle cores, and 500 messages at the pace, take longer than a sample usually does. */
 static uint64_t duration(const struct settings *set, const struct row *row)
 {
 	uint64_t ns = (uint64_t)(set->seconds * 1e9), least = 0;
@@ -336,7 +336,7 @@ double sample_seconds(const struct settings *set, const struct row *row)
 	return (double)duration(set, row) / 1e9;
 }
 
-/* A quarter of the ring at most, or the sides would take turns. */
+/* A quarter of the ring at most: with larger batches one side waits while the other works. */
 static unsigned int batch_size(const struct row *row)
 {
 	size_t quarter = row->capacity / row->size / 4;

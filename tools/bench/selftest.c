@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * Who tests the benchmark: contenders that lose, damage and repeat messages,
- * stop and die, each of which must be reported as BROKEN; and the ring that
- * they are made from, which must not.
+ * A test of the benchmark: contenders that lose, damage and repeat messages,
+ * stop and die. The benchmark must find each of them BROKEN, and must not find
+ * so the ring that they are made from.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -12,7 +12,7 @@
 
 enum fault { LOSES, DAMAGES, SHUFFLES, REPEATS, STOPS, DIES };
 
-#define FAULT_AT	1000u	/* messages go by first */
+#define FAULT_AT	1000u	/* sequence number of the first message that suffers */
 
 static enum fault fault;
 
@@ -33,7 +33,7 @@ static void put_slot(struct bench *b, uint64_t seq, bool damage)
 	fill_message(b, p, seq);
 	if (damage && fault == DAMAGES)
 		p[b->size - 1] ^= 1;
-	if (damage && fault == SHUFFLES) {	/* which only a pattern shows */
+	if (damage && fault == SHUFFLES) {	/* only --check finds this */
 		memcpy(&word, p + 8, 8);
 		memcpy(p + 8, p + 16, 8);
 		memcpy(p + 16, &word, 8);
@@ -87,7 +87,7 @@ const struct contender broken_contenders[] = {
 	{ 0 }
 };
 
-/* The number of contenders that were not judged as they should be. */
+/* The number of contenders with the wrong verdict. */
 static int judge(const struct run *run)
 {
 	char label[CONTENDER_LABEL];

@@ -130,7 +130,7 @@ BENCH_INLINE int get_inplace(struct bench *b, uint64_t *seq)
 	return ret ? ret : shmring_release(r);
 }
 
-/* How many are held back is a local matter: one ring has one user in a side. */
+/* Messages held back: one count for each direction, as a side has one ring for each. */
 static unsigned int staged, advanced;
 
 BENCH_INLINE int put_batch(struct bench *b, uint64_t seq)
@@ -156,7 +156,7 @@ BENCH_INLINE int flush_batch(struct bench *b)
 	return 0;
 }
 
-/* What has been read is given back before a wait: it may be what is waited for. */
+/* Give back what has been read before waiting: the producer may be waiting for that space. */
 BENCH_INLINE int get_batch(struct bench *b, uint64_t *seq)
 {
 	struct shmring *r = b->rx;
@@ -235,7 +235,7 @@ BENCH_INLINE int get_array(struct bench *b, uint64_t *seq)
 	return ret;
 }
 
-/* Larger slots: arrays of the program's own, copied as a whole. */
+/* Larger slots: the program's own arrays, copied as a whole. */
 static struct {
 	unsigned char *array;
 	size_t nr, taken;
@@ -301,7 +301,7 @@ BENCH_INLINE int get_boxed(struct bench *b, uint64_t *seq)
 
 /* ----------------------------------------------------------------- running */
 
-/* The calls that an end made: it slept, or it woke the other side. */
+/* Add the system calls of one endpoint: its sleeps, and its wake-ups of the other side. */
 static void add_calls(struct bench *b, const struct shmring *r)
 {
 	struct shmring_info info = SHMRING_INFO_INIT;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A ring of fixed-size messages in shared memory as it is well done: one
- * producer, one consumer, counters that never wrap, each in a cache line of its
- * own, a private copy of the other side's, and messages written and read where
- * they lie. Several contenders are this and a way to wait.
+ * A well-made ring of fixed-size messages in shared memory: one producer, one
+ * consumer; counters that never wrap, each in a cache line of its own; a private
+ * copy of the other side's counter; messages written and read where they lie.
+ * Several contenders consist of this ring and a way to wait.
  */
 #ifndef SHMRING_BENCH_SLOTS_H
 #define SHMRING_BENCH_SLOTS_H
@@ -18,7 +18,7 @@
 struct slots {
 	APART atomic_ullong head;	/* messages put */
 	APART atomic_ullong tail;	/* messages taken */
-	/* For those who sleep: set by the sleeper, cleared by the one who wakes it. */
+	/* For sides that sleep: set by the sleeper, cleared by the side that wakes it. */
 	APART atomic_uint data_wanted;
 	APART atomic_uint space_wanted;
 	int data_bell, space_bell;	/* file descriptors, if they are rung */

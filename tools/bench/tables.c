@@ -92,7 +92,7 @@ static bool better(const struct table *t, double a, double b)
 	return isnan(b) || (t->layout->higher ? a > b : a < b);
 }
 
-/* In its place, from best to worst; those without a figure last. */
+/* Insert the row in order, from best to worst; rows without a figure go last. */
 static void insert(struct table *t, const struct row *row)
 {
 	double key = row_median(t->run, row, t->layout->key);
@@ -210,7 +210,7 @@ static void print_floor(const struct run *run)
 			all++;
 			used += row_counts(run, &run->rows[i].samples[k]);
 		}
-		/* Some of many: for orientation. Each ratio has its own sample's. */
+		/* MAX_ROUNDS rows are enough for this line: ratios use their own sample's. */
 		if (n < MAX_ROUNDS && !isnan(row_median(run, &run->rows[i], LINE_RTT)))
 			v[n++] = row_median(run, &run->rows[i], LINE_RTT);
 	}

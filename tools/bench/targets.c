@@ -203,7 +203,7 @@ static struct comparison best_to_line(const struct run *run, const struct target
 	return c;
 }
 
-/* The bound is one of the figure itself. */
+/* The bound applies to the figure itself. */
 static struct comparison worst_alone(const struct run *run, const struct target *t, size_t size)
 {
 	struct pick worst = extreme(run, t, size, t->metric, t->mine, !more_is_better(t->metric));
@@ -336,7 +336,7 @@ static void print_target(const struct run *run, const struct target *t, struct t
 	}
 }
 
-/* A run in a guest needs this run's factor, if this is the host. */
+/* If this is the host: the run in a guest needs the factor measured here. */
 static void print_host_factor(const struct run *run, const struct target *t)
 {
 	struct comparison c = best_to_best(run, t, t->at[0].size);

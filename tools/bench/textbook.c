@@ -25,13 +25,13 @@
  *
  * In the book, in and out are plain integers. A compiler may then read `out`
  * once, before the loop, and wait for ever; and a CPU may make the new `in`
- * visible before the item. So here they are atomic, which comes in two prices:
- * as C gives it to plain expressions (sequentially consistent), and with no
- * more order than the algorithm needs (acquire and release).
+ * visible before the item. So here they are atomic, in two versions: as C gives
+ * it to plain expressions (sequentially consistent), and with no more order than
+ * the algorithm needs (acquire and release).
  *
- * BUFFER_SIZE is a constant in the book, and the compiler makes something cheap
- * of "% BUFFER_SIZE". So it is here, for the numbers of items that the usual
- * sizes lead to; for others it is a variable, and a division.
+ * BUFFER_SIZE is a constant in the book, so the compiler makes "% BUFFER_SIZE"
+ * cheap. Here it is a constant for the numbers of items that the default sizes
+ * lead to; for other numbers it is a variable, and "%" a division.
  */
 #include <stdatomic.h>
 

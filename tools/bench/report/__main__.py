@@ -63,8 +63,8 @@ def affected(run, status):
     for row in run.rows:
         if row.status == status:
             where.setdefault(f'{run.label_of(row)}, {row.test}', set()).add(row.size)
-    return [f'{who} ({", ".join(size_text(s) for s in sorted(sizes))})'
-            for who, sizes in where.items()]
+    return [f'{name} ({", ".join(size_text(s) for s in sorted(sizes))})'
+            for name, sizes in where.items()]
 
 
 def problems(run):
@@ -77,9 +77,9 @@ def problems(run):
         out.append('Not there when this was built: ' + ', '.join(run.missing) + '.')
     for status, what in (('broken', 'BROKEN (messages lost or damaged, or it hung)'),
                          ('skipped', 'Skipped (not for this machine, or not for the size)')):
-        who = affected(run, status)
-        if who:
-            out.append(f'{what}: ' + '; '.join(who) + '.')
+        names = affected(run, status)
+        if names:
+            out.append(f'{what}: ' + '; '.join(names) + '.')
     unsteady = sum(r.status == 'ok' and run.label not in r.labels.values() for r in run.rows)
     if unsteady:
         out.append(f'{unsteady} of {len(run.rows)} figures have no sample with this label.')

@@ -39,8 +39,8 @@ class Row:
         return self.wait in ('block', 'kernel')
 
     @property
-    def who(self):
-        """The contender, whatever the test, the size and the rate."""
+    def contender(self):
+        """The same in all rows of a contender, at any test, size and rate."""
         return self.name, self.wait, self.api
 
 
@@ -124,13 +124,13 @@ class Run:
         return q[0], q[2]
 
     def per_line(self, row, metric):
-        """Each sample's figure in relation to the cache line's time around it."""
+        """The median of each sample's figure divided by the same sample's round trip of a line."""
         v = [s[metric] / s['line_rtt_ns'] for n, s in row.samples.items()
              if metric in s and s.get('line_rtt_ns') and row.labels[n] == self.label]
         return statistics.median(v) if v and row.status == 'ok' else math.nan
 
     def valid(self, row):
-        """Of a test with sleeping sides only what did sleep is compared."""
+        """Of a test with sleeping sides, only samples in which both slept are compared."""
         return (row.test != 'sleep_pingpong' or
                 self.median(row, 'switches_per_m') >= REALLY_SLEEPS)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The plots of the report: who is shown, and how."""
+"""The plots of the report: which contenders are shown, and how."""
 import math
 from collections import defaultdict
 from html import escape
@@ -9,7 +9,7 @@ from data import TEXTBOOK, count_text, rate_text, short, size_text, time_text
 
 MARKERS = {'spin': 'circle', 'busy': 'circle', 'block': 'square', 'kernel': 'square',
            'adaptive': 'triangle'}
-COLOURS = {     # classes of style.css; whoever is not here gets one of the rest
+COLOURS = {     # classes of style.css; other contenders get one of the rest
     'shmring-records': 'c-ours', 'shmring-slots': 'c-ours2',
     'textbook-acqrel': 'c-textbook', 'textbook-seqcst': 'c-textbook2', 'pipe': 'c-pipe',
     'futex': 'c-futex', 'futex-membarrier': 'c-futex2', 'spsc': 'c-spsc', 'mcring': 'c-spsc',
@@ -36,87 +36,87 @@ def ratio_text(v):
     return f'{v:g}×'
 
 
-# ------------------------------------------------------------- who is shown
+# ---------------------------------------------------- which rows are shown
 
 class Field:
     """The rows of one test, contender by contender, along sizes or rates."""
 
     def __init__(self, run, test, along, keep=lambda row: True):
         self.run, self.along = run, along
-        self.rows = defaultdict(dict)       # who: place: row
+        self.rows = defaultdict(dict)       # contender: place: row
         for row in run.select(test, keep=keep):
-            self.rows[row.who][getattr(row, along)] = row
+            self.rows[row.contender][getattr(row, along)] = row
         self.places = sorted({place for rows in self.rows.values() for place in rows})
 
-    def any(self, who):
-        return next(iter(self.rows[who].values()))
+    def any(self, key):
+        return next(iter(self.rows[key].values()))
 
-    def values(self, who, metric):
-        v = {p: self.run.median(row, metric) for p, row in self.rows[who].items()}
+    def values(self, key, metric):
+        v = {p: self.run.median(row, metric) for p, row in self.rows[key].items()}
         return {p: x for p, x in sorted(v.items()) if x > 0}
 
     def best(self, metric, higher, keep=lambda row: True):
         """place: the best figure"""
         out = {}
-        for who in self.rows:
-            for p, v in self.values(who, metric).items():
-                if keep(self.any(who)) and (p not in out or (v > out[p]) == higher):
+        for key in self.rows:
+            for p, v in self.values(key, metric).items():
+                if keep(self.any(key)) and (p not in out or (v > out[p]) == higher):
                     out[p] = v
         return out
 
     def ranked(self, metric, higher, keep):
-        """Who is nearest to the best, over all places; half of them at least."""
+        """The rows nearest to the best, over all places; measured at half of them at least."""
         best, scores = self.best(metric, higher), []
-        for who in self.rows:
-            v = self.values(who, metric) if keep(self.any(who)) else {}
+        for key in self.rows:
+            v = self.values(key, metric) if keep(self.any(key)) else {}
             if v and 2 * len(v) >= len(self.places):
                 score = sum(math.log(v[p] / best[p]) for p in v) / len(v)
-                scores.append((-score if higher else score, who))
-        return [who for _, who in sorted(scores)]
+                scores.append((-score if higher else score, key))
+        return [key for _, key in sorted(scores)]
 
     def ours(self, metric, higher):
         """The best of each way to wait."""
         found = {}
-        for who in self.ranked(metric, higher, lambda r: r.ours):
-            found.setdefault(who[1], who)
+        for key in self.ranked(metric, higher, lambda r: r.ours):
+            found.setdefault(key[1], key)
         return list(found.values())
 
     def others(self, metric, higher, count, keep=lambda row: True):
         """The best ones, each name once."""
         found = {}
-        for who in self.ranked(metric, higher, lambda r: not r.ours and keep(r)):
-            found.setdefault(who[0], who)
+        for key in self.ranked(metric, higher, lambda r: not r.ours and keep(r)):
+            found.setdefault(key[0], key)
         return list(found.values())[:count]
 
     def named(self, *names):
-        return [who for who in self.rows if who[0] in names]
+        return [key for key in self.rows if key[0] in names]
 
 
-def series(field, who, metric, shown, scale=1, base=None):
+def series(field, key, metric, shown, scale=1, base=None):
     """base: place: what to divide by"""
-    row = field.any(who)
+    row = field.any(key)
     points = []
-    for p, v in field.values(who, metric).items():
+    for p, v in field.values(key, metric).items():
         by = scale / base[p] if base and base.get(p) else scale
         if base and not base.get(p):
             continue
-        q = field.run.quartiles(field.rows[who][p], metric)
-        late = row.test == 'paced' and field.run.median(field.rows[who][p],
+        q = field.run.quartiles(field.rows[key][p], metric)
+        late = row.test == 'paced' and field.run.median(field.rows[key][p],
                                                         'msgs_per_s') < 0.9 * p
         points.append((p, v * by, (q[0] * by, q[1] * by) if q and q[0] > 0 else None, late))
-    weight = 'muted' if who not in shown else 'ours' if row.ours else 'strong'
+    weight = 'muted' if key not in shown else 'ours' if row.ours else 'strong'
     return Series(field.run.label_of(row), colour(row), points, weight, MARKERS[row.wait],
                   dash=row.wait in ('busy', 'spin'))
 
 
 def drawn(field, metric, shown, scale=1, base=None, muted=True):
-    return [series(field, who, metric, shown, scale, base) for who in field.rows
-            if muted or who in shown]
+    return [series(field, key, metric, shown, scale, base) for key in field.rows
+            if muted or key in shown]
 
 
 def grey_names(field, shown):
-    names = sorted({who[0] for who in field.rows if not field.any(who).ours} -
-                   {who[0] for who in shown})
+    names = sorted({key[0] for key in field.rows if not field.any(key).ours} -
+                   {key[0] for key in shown})
     return f' Pale: {escape(", ".join(names))}, and the rest of shmring.' if names else ''
 
 
@@ -160,23 +160,23 @@ def throughput(run, test, goals):
 
 def in_place(run):
     field = Field(run, 'stream', 'size')
-    both = [who for who in field.rows if who[2] == 'inplace' and
-            (who[0], who[1], 'copy') in field.rows and
-            (not field.any(who).ours or who[1] == 'spin')]
+    both = [key for key in field.rows if key[2] == 'inplace' and
+            (key[0], key[1], 'copy') in field.rows and
+            (not field.any(key).ours or key[1] == 'spin')]
     if not both:
         return NOTHING
     lines, shown = [], []
-    for who in both:
-        copying = (who[0], who[1], 'copy')
-        shown.append(who)
-        lines.append(series(field, who, 'msgs_per_s', [who],
+    for key in both:
+        copying = (key[0], key[1], 'copy')
+        shown.append(key)
+        lines.append(series(field, key, 'msgs_per_s', [key],
                             base=field.values(copying, 'msgs_per_s')))
     ratio = lines_chart('in place in relation to copying', lines, size_axis(field.places),
                         ratio_axis('in place, in relation to copying', lines), levels=((1, ''),))
     all_shown = shown + [(n, w, 'copy') for n, w, _ in shown]
-    bytes_of = [series(field, who, 'mb_per_s', all_shown, 1e6) for who in all_shown]
-    for s, who in zip(bytes_of, all_shown):
-        s.dash, s.marker = who[2] == 'copy', 'square' if who[2] == 'copy' else 'circle'
+    bytes_of = [series(field, key, 'mb_per_s', all_shown, 1e6) for key in all_shown]
+    for s, key in zip(bytes_of, all_shown):
+        s.dash, s.marker = key[2] == 'copy', 'square' if key[2] == 'copy' else 'circle'
     bytes_of += memcpy_series(run)
     absolute = lines_chart('bytes a second, by size', bytes_of, size_axis(field.places),
                            Axis('bytes a second', count_text))
@@ -294,14 +294,14 @@ def counts_row(run, row):
 
 
 def counts(run, test, rate, caption):
-    who = {}
-    for row in run.select(test, 64, rate):      # one of those that differ in copying alone
+    found = {}
+    for row in run.select(test, 64, rate):      # of two rows that differ only in copying, one
         if run.values(row, 'syscalls_per_m'):
-            who.setdefault((row.name, row.wait), row)
+            found.setdefault((row.name, row.wait), row)
             if row.api == 'inplace':
-                who[row.name, row.wait] = row
-    rows = sorted(who.values(), key=lambda r: (run.median(r, 'syscalls_per_m'),
-                                               run.median(r, 'switches_per_m')))
+                found[row.name, row.wait] = row
+    rows = sorted(found.values(), key=lambda r: (run.median(r, 'syscalls_per_m'),
+                                                 run.median(r, 'switches_per_m')))
     if not rows:
         return ''
     plot = dot_plot(caption, [counts_row(run, r) for r in rows],
