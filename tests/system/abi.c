@@ -33,7 +33,7 @@ void load_module(const char *path, const char *parameters)
 	close(fd);
 }
 
-/* The last reference may be dropped a moment after close. */
+/* close() drops its reference to the module late, in task work. */
 void unload_module(void)
 {
 	long ret;
@@ -299,7 +299,7 @@ static struct endpoint endpoint_for(const struct part *part)
 	return e;
 }
 
-/* interrupt() may send one signal too many. */
+/* interrupt() may send one signal more than was needed. */
 static void next_order(int from, struct order *o)
 {
 	ssize_t n;

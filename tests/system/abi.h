@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * /dev/shmring without the library: calls that return a result or -errno, an
- * endpoint with its regions mapped, and actors, which are processes that hold
- * an endpoint and do what they are told.
+ * /dev/shmring without the library: calls that return a result or -errno; an endpoint with its
+ * regions mapped; and actors, which are processes that hold an endpoint and carry out verbs.
  */
 #ifndef ABI_H
 #define ABI_H
@@ -31,7 +30,7 @@ static inline uint32_t other_role(uint32_t role)
  */
 int control(void);
 
-/* The module: @path is that of shmring.ko, and nobody uses it when it is unloaded. */
+/* Load the module: @path is that of shmring.ko. Unloading needs a module that is not in use. */
 void load_module(const char *path, const char *parameters);
 void unload_module(void);
 
@@ -78,7 +77,7 @@ struct endpoint endpoint_lowat(int ring, uint32_t role, uint64_t lowat);
 void unmap(struct endpoint *e);
 void drop(struct endpoint *e);		/* unmap and close */
 
-/* Its own position: go on by @bytes, and WAKE if that is due. */
+/* Set the endpoint's own position @bytes further, and call WAKE if that is due. */
 void move(struct endpoint *e, uint64_t bytes);
 void set_position(struct endpoint *e, uint64_t position);
 
@@ -103,21 +102,22 @@ struct actor {
 
 /* An actor that has taken the role; with @mapped, its regions too. */
 struct actor actor(int ring, uint32_t role, bool mapped);
-/* ... or one that uses an endpoint of ours, which it does not map. */
+/* ... or one that uses an endpoint of this process, which it does not map. */
 struct actor actor_on(int fd, uint32_t role);
 void tell(struct actor *a, enum verb verb, uint64_t x, uint64_t y, uint64_t z);
 int hear(struct actor *a);
 int ask(struct actor *a, enum verb verb, uint64_t x, uint64_t y, uint64_t z);
 
 /*
- * Send @sig until the actor answers: a signal that comes before its call is lost. A state of
- * 'S' does not show that it is in the call, as a task has it while it looks whether to sleep.
+ * Send @sig until the actor answers, because a signal that comes before its call is lost. The
+ * state 'S' does not show that the call sleeps: a task has it also while it looks whether to
+ * sleep.
  */
 int interrupt(struct actor *a, int sig);
 void dismiss(struct actor *a);		/* exit(2) */
 void murder(struct actor *a);		/* SIGKILL */
 
-/* How often the role has slept; and: it has done so since, and does now. */
+/* How often the role has slept; and: wait until it has slept more often, and sleeps now. */
 uint64_t sleeps(int ring, uint32_t role);
 void await_sleep(struct actor *a, int ring, uint64_t sleeps_before);
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* ATTACH and QUERY: each argument wrong in turn, and what a right one gives. */
+/* ATTACH and QUERY: each argument wrong in turn, and the result of right ones. */
 #include "refused.h"
 
 #include <fcntl.h>
@@ -92,7 +92,7 @@ static void test_busy(void)
 	}
 }
 
-/* Which rights a file may hand on, and which roles it may take. */
+/* The rights that a file may pass on, and the roles that it may take. */
 static void test_rights(void)
 {
 	struct shmring_ioc_attach a;
@@ -144,7 +144,7 @@ static void test_query_lane(void)
 	}
 }
 
-/* Readable, but not writable: the argument is in and out. */
+/* The argument of QUERY is written to: memory that is only readable is an EFAULT. */
 static void test_query_of_read_only_memory(void)
 {
 	struct shmring_ioc_query *q = mmap(NULL, page_size(), PROT_READ,
@@ -155,7 +155,7 @@ static void test_query_of_read_only_memory(void)
 	CHECK(!munmap(q, page_size()));
 }
 
-/* A newer program's longer structure: the kernel leaves the rest alone. */
+/* A newer program's longer structure: the kernel does not touch the part beyond its own. */
 static void test_query_of_a_newer_program(void)
 {
 	struct {

@@ -19,8 +19,8 @@ enum verb_of_user { MAKE, OPEN, UNLINK, ATTACH, CLOSE, HAS_ROOM };
 
 struct request {
 	enum verb_of_user verb;
-	int file;			/* which of the user's; for ATTACH the new one */
-	int from;			/* ATTACH: the other one */
+	int file;			/* which of the user's files; for ATTACH the new one */
+	int from;			/* ATTACH: the ring's file */
 	char name[SHMRING_NAME_MAX];
 	uint32_t flags;
 };
@@ -31,7 +31,7 @@ struct user {
 	int from;
 };
 
-/* What a user starts with. */
+/* What a user's process is given. */
 struct start {
 	uid_t uid;
 	int requests;
@@ -127,7 +127,7 @@ static int on_name(struct user *u, enum verb_of_user verb, int file, const char 
 	return request(u, r);
 }
 
-/* A file that has been closed is let go of a moment later. */
+/* The charge ends a moment after close(): wait for it. */
 static void expect_room(struct user *u, bool room)
 {
 	if (room)
@@ -158,7 +158,7 @@ static void end(void)
 	end_user(&c);
 }
 
-/* A ring that its creator has unlinked and closed is charged to the users that keep it. */
+/* After its creator has unlinked and closed a ring, the users that keep it are charged. */
 static void test_unlinked_and_closed(void)
 {
 	const char *name = unique("charge");
@@ -177,7 +177,7 @@ static void test_unlinked_and_closed(void)
 	expect_room(&b, false);
 	expect_room(&c, true);
 
-	/* ... first the user of the oldest file, then the next. */
+	/* ... first the user of the oldest file, then the user of the next one. */
 	EXPECT_EQ(on_file(&b, CLOSE, 0, 0), 0);
 	expect_room(&b, true);
 	expect_room(&c, false);
@@ -189,7 +189,7 @@ static void test_unlinked_and_closed(void)
 	end();
 }
 
-/* The name alone keeps the creator charged: others may still come. */
+/* A ring with its name stays charged to its creator: other users may still open it. */
 static void test_closed_then_unlinked(uint32_t flags)
 {
 	const char *name = unique("charge");
@@ -222,7 +222,7 @@ static void test_nobody_but_the_name(void)
 	end();
 }
 
-/* A file of the creator's, in whatever process, keeps the creator charged. */
+/* A file of the creator's keeps the creator charged, whichever process has it open. */
 static void test_creator_keeps_another(void)
 {
 	const char *name = unique("charge");
@@ -258,7 +258,7 @@ static void test_passed_on(void)
 	end_user(&heir);
 }
 
-/* A creator who has let go and gets a file again is charged in turn, as any user. */
+/* A creator that has closed its files, and gets one again, is charged in turn like any user. */
 static void test_creator_comes_back(void)
 {
 	const char *name = unique("charge");
@@ -285,7 +285,10 @@ static void test_creator_comes_back(void)
 	end();
 }
 
-/* Of one user's two processes the first has paid: the ring outlives its credentials. */
+/*
+ * One user's first process has paid, its second one holds the ring: the charge has to outlive
+ * the first one's credentials.
+ */
 static void test_other_process_of_the_payer(void)
 {
 	const char *name = unique("charge");

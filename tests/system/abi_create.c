@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
-/* CREATE: each argument wrong in turn, and what a right one gives. */
+/* CREATE: each argument wrong in turn, and the result of right ones. */
 #include "refused.h"
 
 #include <fcntl.h>
 
-static int witness;	/* a ring to see that others leave alone */
+static int witness;	/* a ring that no call here may change */
 
 static struct shmring_ioc_create valid(void)
 {
@@ -109,7 +109,7 @@ static uint64_t max_pages(void)
 	return pages;
 }
 
-/* Every size there is, as far as the limit for all rings goes. */
+/* Every capacity, up to the limit for all rings together. */
 static void test_good_capacities(void)
 {
 	uint64_t most = max_pages() * page_size();

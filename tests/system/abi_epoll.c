@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * epoll, level-triggered, edge-triggered and one-shot: a ping-pong of some
- * thousand rounds, in which a lost event is a hang; then the edges themselves.
+ * epoll, level-triggered, edge-triggered and one-shot: a ping-pong of some thousand rounds, in
+ * which a lost event is a hang; then each edge alone.
  */
 #include "abi.h"
 
@@ -36,7 +36,7 @@ static uint32_t next_event(int ep, int timeout)
 	return ret ? ev.events : 0;
 }
 
-/* Take everything; return how much that was. */
+/* Take everything. Returns the number of bytes. */
 static uint64_t take(struct endpoint *c)
 {
 	uint64_t used = __atomic_load_n(&c->producer->head, __ATOMIC_ACQUIRE) - c->consumer->tail;
@@ -68,7 +68,7 @@ static void rally(int in, int out, uint32_t flags, bool serve)
 	EXPECT_EQ(c.consumer->tail, 8 * rounds);
 	close(ep);
 	drop(&c);
-	/* The other one may still be reading what it is. */
+	/* The other process may still be reading the message that was announced. */
 	AWAIT(p.consumer->tail == p.producer->head);
 	drop(&p);
 }
@@ -112,7 +112,7 @@ static void test_edges(void)
 			take(&c);
 	}
 	close(ep);
-	/* Level-triggered it goes on saying so. */
+	/* The level-triggered epoll goes on reporting what has not been taken. */
 	move(&p, 8);
 	ep = watch(c.fd, EPOLLIN);
 	for (i = 0; i < 3; i++)
@@ -149,8 +149,8 @@ static void test_space_edges(void)
 }
 
 /*
- * A consumer that waits for more than there is, in an empty ring, hears of a producer
- * that arms for its next edge: then any data will do, as no more may come.
+ * A consumer waits for more than there is, in an empty ring. A producer that arms for its next
+ * edge ends that wait: any data will do then, as the producer may send no more.
  */
 static void test_edge_of_a_producer_in_an_empty_ring(void)
 {
@@ -173,7 +173,7 @@ static void test_edge_of_a_producer_in_an_empty_ring(void)
 	CHECK(!close(ring));
 }
 
-/* Whoever is asked again by every EPOLL_CTL_MOD is not armed for while it is ready. */
+/* EPOLL_CTL_MOD polls the endpoint anew. A ready endpoint does not get armed by that. */
 static void test_one_shot(uint32_t flags)
 {
 	struct epoll_event again = { .events = EPOLLIN | EPOLLONESHOT | flags };
@@ -221,8 +221,7 @@ static void test_death(uint32_t role, uint32_t flags)
 	CHECK(!close(ring));
 }
 
-/* The endpoint goes while it is watched: epoll forgets it, and nothing breaks. */
-/* Who saw that the other side has gone sees that there is another one. */
+/* A descriptor that has reported the end of the other side reports its successor. */
 static void test_new_peer_is_an_edge(void)
 {
 	int ring = make_ring(page_size());

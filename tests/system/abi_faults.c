@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * Every allocation and every copy of every system call on /dev/shmring and its files
- * fails once: see faults.h. Pages that a failure leaves charged run out, as there are
- * few, for the module's limit and for the user's.
+ * Every allocation and every copy of every system call on /dev/shmring and its files fails
+ * once: see faults.h. The module's limit and the user's are set so low that pages which stay
+ * charged after a failure use them up.
  */
 #include "faults.h"
 #include "regions.h"
@@ -19,14 +19,14 @@
 #define HEADER_PAGES	3
 #define SMALL		16	/* pages of data */
 #define LARGE		512	/* the array of pages takes more than one page itself */
-#define SPARE		100	/* pages that a ring may have beside those of the scenes */
+#define SPARE		100	/* pages that rings may have beside those of the scenes */
 #define MAX_PAGES	"/sys/module/shmring/parameters/max_pages"
 
 static int ring;		/* NAME; watched */
 static struct endpoint p, c;	/* of another one */
 static int epoll_fd;
 
-/* What the scene at hand has prepared. */
+/* Set by the scene's prepare(). */
 static int fd = -1;
 static void *addr = MAP_FAILED;
 
@@ -103,7 +103,7 @@ static int call_query(const struct scene *s)
 	return (int)call(s->role ? p.fd : ring, SHMRING_IOC_QUERY, &q);
 }
 
-/* A region of the watched ring; DATA + 1: the producer's and the data. */
+/* A region of the watched ring; DATA + 1: the producer's page and the data, in one mapping. */
 static struct shmring_region place(const struct scene *s)
 {
 	struct shmring_ioc_query q = query(fd);
@@ -159,7 +159,7 @@ static int call_munmap(const struct scene *s)
 	return munmap(addr, where.length) ? -errno : 0;
 }
 
-/* Eight bytes are there to take, and room for all but these. */
+/* Eight bytes of data, and space for all but eight. */
 static int call_wait_data(const struct scene *s)
 {
 	return wait_data(c.fd, (uint64_t)s->arg, 0, 1);
@@ -287,7 +287,7 @@ static const struct scene scenes[] = {
 	NEW_FD("CREATE, large", call_create, .arg = LARGE, .once = true),
 };
 
-/* Only few pages, and no privilege to have more. */
+/* Few pages for all rings, and no privilege to exceed the limit. */
 static void be_poor(unsigned long pages)
 {
 	struct __user_cap_header_struct h = { .version = _LINUX_CAPABILITY_VERSION_3 };

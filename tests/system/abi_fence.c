@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * Fences, seen from user space: a call that must not sleep does not wait for (J), and one
- * side cannot have the other side's CPUs interrupted without bound.
+ * Fences, seen from user space: a call that must not sleep does not wait for (J), and a side
+ * cannot have the other side's CPUs interrupted without bound.
  */
 #include "abi.h"
 
@@ -48,7 +48,10 @@ static void test_nobody_waits_for_grace_periods(void)
 		set_position(&c[i], FAR + page_size());
 		CHECK(!epoll_ctl(ep, EPOLL_CTL_ADD, c[i].fd, &ev));
 	}
-	/* Once, each of the 128 calls blocked. On a busy machine some may be late. */
+	/*
+	 * An implementation that waited for (J) blocked in each of the 128 calls. On a busy
+	 * machine a few may block for another reason.
+	 */
 	EXPECT(times_blocked() - before < NR_RINGS / 2);
 	for (i = 0; i < NR_RINGS; i++)
 		move(&p[i], 8);
@@ -63,7 +66,7 @@ static void test_nobody_waits_for_grace_periods(void)
 	CHECK(!close(ep));
 }
 
-/* A side that polls an empty ring once for each credit of bytes soon gets no (J) any more. */
+/* A side that polls an empty ring once per credit of bytes soon gets no (J) any more. */
 static void test_interrupts_are_bounded(void)
 {
 	int ring = make_ring(page_size());

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * Positions that no honest process writes. The kernel may answer anything but
- * must answer: each wait here ends, by the lie, a WAKE, the peer's death or the
- * deadline, and the ring can be used by those who come after.
+ * Positions that no honest process writes. The kernel may return anything, but must return:
+ * each wait here ends by the false position, a WAKE, the peer's death or the deadline.
+ * Afterwards the next owners of both roles can use the ring.
  */
 #include "abi.h"
 
@@ -58,7 +58,7 @@ static void test_every_pair_of_lies(void)
 	CHECK(!close(ring));
 }
 
-/* Neither the liar's peer nor its successor is worse off than by a silent peer. */
+/* A false position costs the other side, and the next owner, no more than a silent peer would. */
 static void test_wake_into_lies(uint32_t role)
 {
 	struct endpoint liar;
@@ -85,7 +85,10 @@ static void test_wake_into_lies(uint32_t role)
 	}
 }
 
-/* Both lie, and go, either first: the next two find positions they can go on from. */
+/*
+ * Both sides store false positions and go, in either order: the next two owners find positions
+ * that they can go on from.
+ */
 static void test_nothing_left_of_lies(uint32_t first)
 {
 	const uint64_t far = ~0ull / 4 * 3;
@@ -114,7 +117,7 @@ static void test_nothing_left_of_lies(uint32_t first)
 	}
 }
 
-/* Wait, again and again, as by a library that finds nothing each time. */
+/* Wait again and again, as a library does that finds nothing each time. */
 static int waits_for_ever(void *arg)
 {
 	struct endpoint *c = arg;
@@ -137,9 +140,9 @@ static int polls_for_ever(void *arg)
 }
 
 /*
- * A head that goes on when the consumer has armed, and back when it has been called ready:
- * the consumer would be busy for ever and have nothing, and no signal or deadline would be
- * looked at.
+ * The producer moves head on when the consumer has armed, and back when the consumer has been
+ * woken. Without a bound, the consumer would loop in the kernel with nothing to return, and
+ * look at neither signals nor its deadline.
  */
 static int flips_at_the_right_time(void *arg)
 {
@@ -178,7 +181,7 @@ static void flip(struct endpoint *liar, struct actor *victim, uint64_t *seed)
 	}
 }
 
-/* The next two find a ring that works. */
+/* The next owners of both roles find a ring that works. */
 static void expect_usable(int ring)
 {
 	struct endpoint p = endpoint(ring, PRODUCER);

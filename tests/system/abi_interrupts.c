@@ -65,7 +65,7 @@ static void publish_to(struct shared *s, uint64_t position)
 	AWAIT(__atomic_load_n(&s->reached, __ATOMIC_ACQUIRE) == position);
 }
 
-/* A consumer here, on CPU 0, and a producer that has published up to CREDIT on the other. */
+/* A consumer in this process on CPU 0, and a producer on CPU 1 that has published up to CREDIT. */
 static struct endpoint begin(struct shared *s, pid_t *pid)
 {
 	struct endpoint c;
@@ -87,8 +87,8 @@ static void end(struct shared *s, struct endpoint *c, pid_t pid)
 }
 
 /*
- * The consumer sleeps @TIMES times, beyond what the producer is known to fence. Each takes
- * one interrupt.
+ * The consumer sleeps @TIMES times, each time beyond the position up to which the producer is
+ * known to fence. Each sleep takes one interrupt.
  */
 static void test_publisher_is_interrupted(void)
 {
@@ -112,7 +112,7 @@ static void test_publisher_is_interrupted(void)
 	end(s, &c, pid);
 }
 
-/* A publisher that is known to fence is left alone. */
+/* A publisher that is known to fence is not interrupted. */
 static void test_publisher_that_fences(void)
 {
 	struct shared *s = share(sizeof(*s));
@@ -133,7 +133,7 @@ static void test_publisher_that_fences(void)
 	end(s, &c, pid);
 }
 
-/* Elsewhere (J) is a grace period, and a ring begins with fences. */
+/* On other machines (J) is a grace period, and a ring begins with fences. */
 static bool interrupts(void)
 {
 	int ring = make_ring(page_size());

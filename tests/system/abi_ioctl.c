@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * What all ioctls have in common: on which files they work, numbers that nobody
- * has, structures of other sizes, bad pointers.
+ * What all ioctls have in common: the files on which they work, unused numbers, structures of
+ * other sizes, bad pointers.
  */
 #include "refused.h"
 
@@ -24,7 +24,7 @@ union argument {
 
 #define ON(kind)	(1u << (kind))
 
-/* What is valid is made so that it succeeds, or fails with @valid. */
+/* Arguments with which each call succeeds, or fails with @valid. */
 static const struct {
 	const char *name;
 	unsigned long cmd;
@@ -85,7 +85,7 @@ static int a_file_for(unsigned int kinds)
 	return files[kind];
 }
 
-/* What should work does, and gives a descriptor only if it says so. */
+/* Only the calls whose @valid is 0 may return a descriptor. */
 static void works(int fd, unsigned long cmd, const union argument *a, long valid)
 {
 	long got = call(fd, cmd, a);
@@ -170,7 +170,7 @@ static void test_unknown_numbers(void)
 	}
 }
 
-/* Of the first version of a structure that has @size bytes now. */
+/* The size of the first version of a structure that has @size bytes now. */
 static size_t first_size(unsigned long cmd, size_t size)
 {
 	switch (cmd) {
@@ -235,7 +235,7 @@ static void test_longer_structures(void)
 	}
 }
 
-/* The answer to an older program has the size that it knows. */
+/* An older program gets an answer of the size that it has asked for. */
 static void test_shorter_answer(void)
 {
 	const size_t first = offsetof(struct shmring_ioc_query, producer_pid);
@@ -253,7 +253,7 @@ static void test_shorter_answer(void)
 	EXPECT_EQ(q.consumer_pid, getpid());
 }
 
-/* WAKE has no structure: what is not its number is not it. */
+/* WAKE has no structure: its number with any size is no number of ours. */
 static void test_wake_with_a_structure(void)
 {
 	unsigned char bytes[64] = { 0 };

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
 /*
- * What outlives what: mappings everything else, rings their last holder, stream
- * positions the processes, names the ring's holders and no more, PERSIST those.
+ * The lifetimes: a mapping keeps everything, a ring lives until its last holder, positions
+ * outlive processes, and a name lasts as long as the ring's holders, or with PERSIST until it
+ * is unlinked.
  */
 #include "abi.h"
 
-/* Have every free page be somebody else's for a while. */
+/* Use much of the free memory, so that a page that was freed too early gets other content. */
 static int grab_memory(void *arg)
 {
 	const size_t size = 64 << 20;
@@ -70,7 +71,7 @@ static void test_mapping_outlives_everything(void)
 	unmap(&c);
 }
 
-/* Both write on, long after there is a file. */
+/* Both sides write on long after the files are closed. */
 static void test_two_mappings_and_nothing_else(void)
 {
 	int ring = make_ring(page_size());

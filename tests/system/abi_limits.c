@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * RLIMIT_MEMLOCK and max_pages: what is over is refused, leaves nothing half
- * made, and what goes makes room.
+ * RLIMIT_MEMLOCK and max_pages: a ring above the limit is refused, leaves nothing behind, and
+ * fits once another ring has gone.
  */
 #include "abi.h"
 
@@ -39,11 +39,11 @@ static int as_user(void *arg)
 		second = create("", 4 * page, 0600, 0);
 		CHECK(second >= 0);
 		EXPECT_EQ(create("", page, 0600, 0), -EDQUOT);
-		/* Neither endpoints nor other holders cost anything. */
+		/* Endpoints and further files of a ring are not charged. */
 		CHECK(!close(attach(first, PRODUCER)));
 		CHECK(!close(first) && !close(second));
 	}
-	/* A name that is taken gives back what the ring would have taken. */
+	/* CREATE with a name that is taken gives its pages back. */
 	first = create(name, page, 0600, 0);
 	CHECK(first >= 0);
 	for (i = 0; i < 1000; i++)
@@ -53,7 +53,7 @@ static int as_user(void *arg)
 	return TEST_PASS;
 }
 
-/* Root has CAP_IPC_LOCK. */
+/* Root has CAP_IPC_LOCK, which lifts the limit. */
 static int as_root(void *arg)
 {
 	int fd;
@@ -69,7 +69,7 @@ static void test_memlock(void)
 {
 	int i;
 
-	/* Whatever one has left goes with it. */
+	/* The rings that are still open go with this process. */
 	for (i = 0; i < 3; i++)
 		EXPECT_EQ(in_child(as_user, NULL), TEST_PASS);
 	EXPECT_EQ(in_child(as_root, NULL), TEST_PASS);
@@ -94,7 +94,7 @@ static bool write_max_pages(unsigned long pages)
 	return f && fprintf(f, "%lu\n", pages) > 0 && !fclose(f);
 }
 
-/* The limit is each user's own: the next one has all of his. */
+/* The limit is one of each user: the next user has all of its own. */
 static int at_own_limit(void *arg)
 {
 	int *said = arg;
@@ -127,7 +127,7 @@ static void test_users_apart(void)
 	kill_child(pid);
 }
 
-/* The root of a user namespace that anybody can make has no CAP_IPC_LOCK that counts. */
+/* CAP_IPC_LOCK in a user namespace, which any user can make, does not lift the limit. */
 static int as_root_of_a_namespace(void *arg)
 {
 	(void)arg;
@@ -150,7 +150,7 @@ static void test_root_of_a_namespace(void)
 		EXPECT_EQ(ret, TEST_PASS);
 }
 
-/* The own limit comes first. */
+/* The user's own limit is checked first. */
 static int over_both_limits(void *arg)
 {
 	(void)arg;
@@ -160,7 +160,7 @@ static int over_both_limits(void *arg)
 	return TEST_PASS;
 }
 
-/* The limit is for all rings together, so measure from what others have. */
+/* The limit is one for all rings together, so measure how much others leave. */
 static int fill_up(void *arg)
 {
 	const uint64_t page = page_size();
@@ -185,7 +185,7 @@ static int fill_up(void *arg)
 		CHECK(!close(first));
 		CHECK(!close(second));
 	}
-	/* Less than there is now: nobody loses what he has. */
+	/* A limit below what is in use: no ring that exists is lost. */
 	first = create(name, 16 * page, 0600, 0);
 	CHECK(write_max_pages(1));
 	EXPECT_EQ(create("", page, 0600, 0), -ENOSPC);
@@ -203,7 +203,7 @@ static void test_max_pages(void)
 	EXPECT_EQ(read_max_pages(), before);
 }
 
-/* Descriptors: the last resource that a call can fail for. */
+/* Descriptors: the last resource that a call takes, and can fail for. */
 static int without_descriptors(void *arg)
 {
 	const char *name = unique("emfile");

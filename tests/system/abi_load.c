@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: MIT
 /*
- * Loads and unloads the module again and again, with a ring made and used in
- * between, and looks whether memory went with it. Needs SHMRING_KO, the path of
- * shmring.ko; leaves the module loaded.
+ * Loads and unloads the module again and again, makes and uses a ring in between, and checks
+ * that memory stays the same. Needs SHMRING_KO, the path of shmring.ko; leaves the module
+ * loaded.
  */
 #include "abi.h"
 
 #define WARM_UP		50
-#define MAX_LOST_KB	8192	/* noise */
+#define MAX_LOST_KB	8192	/* changes that others cause */
 
 /*
- * So many that two pages lost in each are above the noise: 1024 where a page has 4 KiB. Where
- * everything is slow and so fewer SHMRING_MESSAGES are asked for, eight pages: 256.
+ * Enough times that two pages lost each time are above the noise: 1024 times where a page has 4
+ * KiB. On slow machines, for which SHMRING_MESSAGES is small, 256 times: eight pages lost each
+ * time.
  */
 static int cycles(void)
 {
@@ -68,7 +69,7 @@ static void cycle(const char *path, int times)
 	}
 }
 
-/* Whether more than noise has gone. */
+/* Has more memory gone than the noise? */
 static bool lost_over(const char *path)
 {
 	long available, slab;
@@ -95,7 +96,7 @@ int main(void)
 	if (!access("/sys/module/shmring", F_OK))
 		unload_module();
 	cycle(path, WARM_UP);
-	/* What leaks does so each time; what the kernel keeps for itself does not. */
+	/* A leak shows each time; memory that the kernel keeps for its own use does not. */
 	if (lost_over(path) && lost_over(path))
 		EXPECT(!lost_over(path));
 	load_module(path, "");

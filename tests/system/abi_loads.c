@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: MIT
 /*
- * How often does a call load, and store, each word that both sides see? Counted on the
- * module as it is shipped, by the processor: debug registers watch the kernel's own
- * addresses of these words, through perf, for the task that makes the call. Inlined or
- * not, atomic or not, each instruction that touches a word counts. User space does not:
- * it has other addresses for the same frames.
+ * How often does a call load, and store, each word that both sides see? Counted on the module
+ * as it is shipped, by the processor: through perf, debug registers watch the kernel's own
+ * addresses of these words, for the task that makes the call. Each instruction that touches a
+ * word counts, whether inlined or atomic or neither. User space's accesses do not count: it has
+ * other addresses for the same frames.
  *
- * A word that the other side may write is dangerous if it is read twice and checked once.
- * So each step of a call, which decides something once, may load such a word once; and a
- * call may take the steps that the table gives it. A wait that arms looks again after it,
- * and one that was woken too: each look is a step. A load more is named, with the call.
+ * A word that the other side may write is dangerous if it is read twice and checked once. So
+ * each step of a call, which decides one thing once, may load such a word once; and a call may
+ * take the steps that the table gives it. A wait that arms looks again afterwards, and so does
+ * one that was woken: each look is a step. Any further load has a step of its own with a name.
  *
- * Where a ring's pages are, a kprobe on the kernel's function that maps them tells.
- * x86 cannot watch loads alone, and there are four registers: so every call is made anew
- * for each four words, once to count what touches them, and once to count stores.
+ * A kprobe on the kernel's function that maps a ring's pages gives their addresses. x86 cannot
+ * watch loads alone, and has four registers: so every call is made again for each four words,
+ * once to count all accesses, and once to count stores.
  */
 #include "abi.h"
 
@@ -46,7 +46,7 @@ static const struct word {
 	{ "producer.refused", PRODUCER_PAGE, offsetof(struct shmring_producer, refused), 8 },
 	{ "consumer.refused", CONSUMER_PAGE, offsetof(struct shmring_consumer, refused), 8 },
 	{ "data", DATA_PAGE, 0, 8 },
-	/* The kernel writes these, at the bidding of either side. */
+	/* The kernel writes these, on behalf of either side. */
 	{ "consumer.wake_at", LANE(consumer.wake_at), 8 },
 	{ "producer.wake_at", LANE(producer.wake_at), 8 },
 	{ "consumer.fence_until", LANE(consumer.fence_until), 8 },
@@ -60,7 +60,7 @@ static const struct word {
 #define NR_USERS_WORDS	5	/* the first of them */
 #define AT_ONCE		4	/* as many as there are debug registers */
 
-/* What a step touches, "name" once or "name:times". */
+/* The words that a step touches, "name" once or "name:times". */
 static const struct step {
 	const char *name;
 	const char *loads;
@@ -68,31 +68,32 @@ static const struct step {
 } steps[] = {
 	/* Is there data, or space? */
 	{ "data?", "head tail producer.state", "" },
-	{ "enough?", "producer.wake_at", "" },	/* some, but not all that was asked for */
+	{ "enough?", "producer.wake_at", "" },	/* there is some, but less than was asked for */
 	{ "end?", "tail end producer.state", "" },
 	{ "space?", "head tail consumer.state", "" },
-	/* Arm: where to be woken, is the fence due, and does the other one wait? */
+	/* Arm: the position to be woken at; is the fence due; does the other side wait? */
 	{ "arm-data", "head tail consumer.wake_at producer.wake_at", "consumer.wake_at" },
 	{ "arm-space", "head tail producer.wake_at consumer.wake_at", "producer.wake_at" },
-	/* For the next byte, whatever the other one waits for; for more than was seen. */
+	/* For the next byte, whatever the other side waits for. */
 	{ "arm-next", "head tail consumer.wake_at", "consumer.wake_at" },
+	/* For more than was seen. */
 	{ "arm-edge", "head consumer.wake_at producer.wake_at", "consumer.wake_at" },
-	/* Of an armed side that is ready: is the position that of who is there now? */
+	/* Of an armed side that is ready: is its position one of the present owner? */
 	{ "remember-data", "producer.state", "" },
 	{ "remember-space", "consumer.state", "" },
 	{ "fence-data", "consumer.fence_until", "consumer.fence_until" },
 	{ "fence-space", "producer.fence_until", "producer.fence_until" },
 	{ "disarm-data", "", "consumer.wake_at" },
 	{ "disarm-space", "", "producer.wake_at" },
-	/* Does somebody sleep; and, under the lock, still? */
+	/* Is a consumer armed; and, under the lock, still? */
 	{ "consumer?", "consumer.wake_at", "" },
 	{ "producer?", "producer.wake_at", "" },
 	{ "wake-consumer", "consumer.wake_at", "consumer.wake_at" },
 	{ "wake-producer", "producer.wake_at", "producer.wake_at" },
-	/* What there is to be seen. */
+	/* All that QUERY and /proc/shmring show. */
 	{ "show", "head tail consumer.state producer.state producer.refused consumer.refused",
 	  "" },
-	{ "moved?", "tail", "" },	/* while head was loaded: shmring_positions() */
+	{ "moved?", "tail", "" },	/* during the load of head: shmring_positions() */
 	/* Roles. */
 	{ "begin-producer", "", "producer.state consumer.wake_at" },
 	{ "begin-consumer", "", "consumer.state producer.wake_at" },
@@ -106,15 +107,15 @@ struct scene {
 	int ring;
 	struct endpoint p, c;
 	uint64_t kernel[NR_PAGES];	/* the kernel's addresses of the pages */
-	struct actor a;			/* who sleeps, on an endpoint of ours */
-	pid_t watched;			/* who makes the call; 0: this process */
-	int fd;				/* of what else there is */
+	struct actor a;			/* a process that sleeps on an endpoint of this one */
+	pid_t watched;			/* the process that makes the call; 0: this one */
+	int fd;				/* a file for the call, beside the endpoints */
 };
 
 #define CAPACITY	page_size()
 #define SOME		64	/* bytes */
 
-/* What comes before the call. */
+/* Each prepares a call. */
 static void empty(struct scene *s) { (void)s; }
 static void some(struct scene *s) { set_position(&s->p, SOME); }
 static void full(struct scene *s) { set_position(&s->p, CAPACITY); }
@@ -372,7 +373,10 @@ static bool put(const char *path, const char *text, int flags)
 	return ok;
 }
 
-/* Whoever maps a frame says where, which, and where the kernel has all of memory. */
+/*
+ * A kprobe on the function that maps a frame: it records the address, the frame, and where the
+ * kernel has its map of all memory.
+ */
 static void trace_frames(void)
 {
 	if (access(TRACING "kprobe_events", W_OK))
@@ -393,7 +397,7 @@ static void trace_no_frames(void)
 	CHECK(put(TRACING "kprobe_events", "-:" EVENT "\n", O_APPEND));
 }
 
-/* What was traced since it was last read. */
+/* The trace since the last read. */
 static void read_trace(char *text, size_t size)
 {
 	int fd = open(TRACING "trace_pipe", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
@@ -409,7 +413,7 @@ static void read_trace(char *text, size_t size)
 	close(fd);
 }
 
-/* The kernel's address of a page that this process has mapped just now. */
+/* The kernel's address of the page of the last mmap(), from its trace. */
 static uint64_t kernel_address(const char *trace, const void *mapped)
 {
 	unsigned long long at, frame, base;
@@ -441,7 +445,7 @@ static void set(struct scene *s)
 	s->kernel[DATA_PAGE] = kernel_address(trace, s->c.data);
 }
 
-/* A debug register, for the kernel's accesses on behalf of @pid (0: ours); or -errno. */
+/* A debug register, for the kernel's accesses on behalf of @pid (0: this process); or -errno. */
 static int watch(pid_t pid, uint64_t address, size_t size, unsigned int type)
 {
 	struct perf_event_attr attr = {
@@ -506,7 +510,7 @@ static int measure(void *arg)
 	return TEST_PASS;
 }
 
-/* How often a step touches @name; the last of a list ends with the list. */
+/* How often a step touches @name. strchr() matches the end of the list, too. */
 static long long times(const char *list, const char *name)
 {
 	size_t len = strlen(name);
@@ -531,7 +535,7 @@ static const struct step *find_step(const char *name, size_t len)
 	exit(TEST_FAIL);
 }
 
-/* What all steps of a call come to. */
+/* Expect the accesses of all steps of a call together. */
 static void expect(const struct try *t, const long long *loads, const long long *stores)
 {
 	long long want_loads[NR_WORDS] = { 0 }, want_stores[NR_WORDS] = { 0 };
@@ -554,7 +558,7 @@ static void expect(const struct try *t, const long long *loads, const long long 
 	}
 }
 
-/* No step decides by two values of what a user may write. */
+/* No step may load a word twice that user space can write. */
 static void test_steps(void)
 {
 	size_t i, w;

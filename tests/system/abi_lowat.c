@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* SET_LOWAT: which numbers it takes, and that poll goes by the last one. */
+/* SET_LOWAT: the numbers that it takes, and that poll uses the last one. */
 #include "refused.h"
 
 #include <poll.h>
@@ -47,7 +47,10 @@ static void test_arguments(void)
 	CHECK(!close(ring));
 }
 
-/* Records that do not fit: poll goes by what the producer has said that it needs. */
+/*
+ * The producer waits for space with a record that does not fit: the consumer's poll uses the
+ * bytes that the producer has said it needs.
+ */
 static void test_the_last_number_counts(void)
 {
 	const uint64_t capacity = page_size();
@@ -61,7 +64,7 @@ static void test_the_last_number_counts(void)
 	EXPECT_EQ(set_lowat(p.fd, 65), 0);
 	EXPECT_EQ(ready(p.fd), 0);
 	EXPECT_EQ(set_lowat(c.fd, capacity - 63), 0);
-	/* The producer's poll has armed: it waits, and any data will do. */
+	/* The producer's poll has armed, so it waits, and any data is enough for the consumer. */
 	EXPECT_EQ(ready(c.fd), POLLIN);
 	EXPECT_EQ(set_lowat(p.fd, 1), 0);
 	EXPECT_EQ(ready(p.fd), POLLOUT);
@@ -93,7 +96,7 @@ static void test_fdinfo(void)
 	CHECK(!close(ring));
 }
 
-/* Another thread's poll sleeps for more: it looks again once less will do. */
+/* Another thread's poll sleeps for more bytes: SET_LOWAT has it look again with fewer. */
 static void test_lowered_wakes_a_poller(void)
 {
 	const uint64_t capacity = page_size();

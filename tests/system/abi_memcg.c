@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * Rings are charged to the memory cgroup of who makes them: its limit holds, and
- * what goes is given back.
+ * Rings are charged to the memory cgroup of the process that creates them: the group's limit
+ * holds, and closing a ring gives its memory back.
  */
 #include "abi.h"
 
@@ -13,8 +13,8 @@
 static char group[128];
 
 /*
- * What a group may keep for itself: each CPU charges 64 pages ahead, which is 4 MiB
- * where a page has 64 KiB.
+ * The memory that a group may keep after its rings have gone: each CPU charges 64 pages ahead,
+ * which is 4 MiB where a page has 64 KiB.
  */
 static long long slack(void)
 {
@@ -23,7 +23,7 @@ static long long slack(void)
 	return batches > 4 << 20 ? batches : 4 << 20;
 }
 
-/* Of a ring that is far above it. */
+/* A ring far above the slack. */
 static uint64_t large(void)
 {
 	return 4 * (uint64_t)slack();
@@ -71,7 +71,7 @@ static void join_group(void)
 	CHECK(write_text(group, "cgroup.procs", "0"));
 }
 
-/* In the group: make a ring, and hold it. */
+/* In the group: create a ring, and hold it. */
 static int make_one(void *arg)
 {
 	const uint64_t *capacity = arg;
@@ -91,7 +91,7 @@ static void test_charged(void)
 	EXPECT_EQ(state_of(pid), 'T');
 	EXPECT(read_number("memory.current") >= (long long)capacity);
 	kill_child(pid);
-	/* The group itself keeps a little, and gives it back late. */
+	/* The group gives most of it back, and late. */
 	AWAIT(read_number("memory.current") < slack());
 }
 
@@ -106,12 +106,12 @@ static int make_too_much(void *arg)
 		EXPECT_EQ(ret, -ENOMEM);
 		EXPECT_EQ(open_ring("too-much", SHMRING_RIGHT_ALL), -ENOENT);
 	}
-	/* And what fits fits. */
+	/* A ring below the limit still fits. */
 	EXPECT(create("", *capacity / 16, 0600, 0) >= 0);
 	return TEST_PASS;
 }
 
-/* A refusal, or the end of the one who asked for it; and nobody else. */
+/* The call is refused, or the OOM killer ends its process and no other. */
 static void test_over_the_limit(void)
 {
 	uint64_t capacity = 2 * large();
@@ -128,7 +128,7 @@ static void test_over_the_limit(void)
 	CHECK(write_text(group, "memory.max", "max"));
 }
 
-/* Made in the group and held outside, it stays charged. */
+/* A ring that is created in the group and held outside stays charged to the group. */
 static int make_for_parent(void *arg)
 {
 	join_group();

@@ -2,7 +2,7 @@
 /* What is in the pages: zeroes but for what the ABI says; the data twice. */
 #include "abi.h"
 
-/* Memory that was somebody's, so that a page that is not zeroed shows. */
+/* Fill memory before it is freed, so that a page that was not zeroed shows. */
 static void dirty_memory(void)
 {
 	const size_t size = 32 << 20;
@@ -23,7 +23,7 @@ static bool all_zero(const void *from, const void *to)
 	return true;
 }
 
-/* What a publisher fences for at first: a MiB, or the ring's capacity if that is more. */
+/* The bytes that a publisher fences for at first: a MiB, or the ring's capacity if that is more. */
 static uint64_t first_credit(uint64_t capacity)
 {
 	return capacity > 1u << 20 ? capacity : 1u << 20;
@@ -49,7 +49,7 @@ static void test_fresh_pages(void)
 		want.producer.state = want.consumer.state = SHMRING_PEER_LIVE;
 		want.producer.epoch = want.consumer.epoch = 1;
 		EXPECT(!memcmp(c.status, &status, sizeof(status)));
-		/* Never, for ever, or for the first bytes: as this kernel can. */
+		/* Fences never, for ever, or for the first bytes: each kernel has one of these. */
 		want.consumer.fence_until = c.lane->consumer.fence_until;
 		want.producer.fence_until = want.consumer.fence_until;
 		EXPECT(!want.consumer.fence_until || want.consumer.fence_until == SHMRING_FENCE_ALWAYS ||
@@ -89,7 +89,7 @@ static void test_data_twice(void)
 	CHECK(!close(ring));
 }
 
-/* Geometry and epochs, as the peer sees them come and go. */
+/* Geometry and epochs, as an endpoint sees its peers come and go. */
 static void test_kernel_region(void)
 {
 	struct shmring_ioc_create create = { .capacity = 2 * page_size(), .slot_size = 24,
@@ -121,7 +121,7 @@ static void test_kernel_region(void)
 	CHECK(!close(ring));
 }
 
-/* What a liar leaves behind is put right for whoever comes next. */
+/* The next owner finds positions that work, whatever the last one has stored. */
 static void test_positions_after_a_liar(void)
 {
 	static const uint64_t lies[] = { 1ull << 63, ~0ull, ~0ull - 7, 1ull << 32 };

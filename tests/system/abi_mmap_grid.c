@@ -10,7 +10,7 @@
 static int ring;
 static struct shmring_ioc_query q;
 
-/* Regions are mapped whole, and alone, but for producer and data together. */
+/* A mapping is of one whole region; producer and data may be one mapping. */
 static bool is_span(uint64_t offset, uint64_t length)
 {
 	const struct shmring_region both = { q.producer.offset,
@@ -25,7 +25,7 @@ static bool is_span(uint64_t offset, uint64_t length)
 	return false;
 }
 
-/* The result of mmap, undone: 0 or -errno. */
+/* mmap, and munmap if it works: 0 or -errno. */
 static int try(int fd, uint64_t offset, uint64_t length, int prot, int flags)
 {
 	void *p;
@@ -38,7 +38,7 @@ static int try(int fd, uint64_t offset, uint64_t length, int prot, int flags)
 	return 0;
 }
 
-/* An own region ends the role when it goes, so every try is a new endpoint. */
+/* Unmapping an own region ends the role, so every try takes a new endpoint. */
 static int try_as(uint32_t role, uint64_t offset, uint64_t length, int prot, int flags)
 {
 	int fd = attach(ring, role);
@@ -70,7 +70,7 @@ static void test_around_the_ring(void)
 	}
 }
 
-/* Far out the memory manager may refuse first, in its own words. */
+/* Far beyond the ring the memory manager may refuse first, with an error of its own. */
 static void expect_refused(uint32_t role, uint64_t offset, uint64_t length)
 {
 	int ret;
@@ -129,7 +129,7 @@ static void test_private(void)
 	}
 }
 
-/* What is no endpoint maps nothing. */
+/* Only endpoints can be mapped. */
 static void test_other_files(void)
 {
 	uint64_t offset;
@@ -141,7 +141,7 @@ static void test_other_files(void)
 	}
 }
 
-/* A refused mmap is none: the role is still there and unmapped. */
+/* A refused mmap leaves the role held and unmapped. */
 static void test_refused_leaves_the_role(void)
 {
 	struct shmring_ioc_query now;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* An endpoint's own regions: mapped once, by one process; the role goes with the last. */
+/* An endpoint's own regions: mapped once, by one process; the role ends with the last mapping. */
 #include "regions.h"
 
 static int map_status(int fd, const struct shmring_region *where, int prot)
@@ -21,7 +21,7 @@ static uint32_t state(int ring, uint32_t role)
 	return role == PRODUCER ? q.producer_state : q.consumer_state;
 }
 
-/* While it is mapped a second mapping is EBUSY, afterwards ESHUTDOWN. */
+/* While a region is mapped, a second mapping is EBUSY; afterwards ESHUTDOWN. */
 static void test_second_mapping(void)
 {
 	static const int prots[] = { PROT_NONE, PROT_READ, PROT_READ | PROT_WRITE };
@@ -52,7 +52,7 @@ static void test_second_mapping(void)
 				EXPECT_EQ(map_status(m.fd, &where, prots[i]), -ESHUTDOWN);
 			}
 			EXPECT_EQ(state(m.ring, role), SHMRING_PEER_GONE);
-			/* What it may only read is still there for it. */
+			/* The other regions can still be mapped to read. */
 			EXPECT_EQ(map_status(m.fd, &q.kernel, PROT_READ), 0);
 			CHECK(!close(m.fd));
 			CHECK(!close(m.ring));
@@ -68,7 +68,7 @@ static void test_both_at_once_or_one_by_one(void)
 	struct shmring_region both = { q.producer.offset, q.producer.length + q.data.length };
 	unsigned char *p, *data;
 
-	/* As one: none of its parts again. */
+	/* Both regions in one mapping: neither can be mapped again. */
 	p = map_region(fd, &both, PROT_READ | PROT_WRITE);
 	EXPECT_EQ(map_status(fd, &both, PROT_READ), -EBUSY);
 	EXPECT_EQ(map_status(fd, &q.producer, PROT_READ), -EBUSY);
@@ -81,7 +81,7 @@ static void test_both_at_once_or_one_by_one(void)
 	EXPECT_EQ(state(ring, PRODUCER), SHMRING_PEER_GONE);
 	CHECK(!close(fd));
 
-	/* One by one: the role stays until the last is gone. */
+	/* The regions one by one: the role stays until the last is unmapped. */
 	fd = attach(ring, PRODUCER);
 	p = map_region(fd, &q.producer, PROT_READ | PROT_WRITE);
 	data = map_region(fd, &q.data, PROT_READ | PROT_WRITE);
@@ -107,7 +107,7 @@ static int child_finds_it_busy(void *arg)
 
 	EXPECT_EQ(map_status(i->fd, &i->q.data, PROT_READ | PROT_WRITE), -EBUSY);
 	EXPECT_EQ(map_status(i->fd, &i->q.producer, PROT_READ | PROT_WRITE), -EBUSY);
-	/* To look at is free. */
+	/* A region that the role only reads can be mapped any number of times, by any process. */
 	EXPECT_EQ(map_status(i->fd, &i->q.consumer, PROT_READ), 0);
 	return TEST_PASS;
 }
@@ -136,7 +136,7 @@ static int child_maps_first(void *arg)
 	return TEST_PASS;
 }
 
-/* An endpoint that was handed on unmapped is the receiver's to map, and to end. */
+/* An endpoint that was passed on unmapped: the receiver maps it, and so ends the role. */
 static void test_handed_on(void)
 {
 	int ring = make_ring(page_size());

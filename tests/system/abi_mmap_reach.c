@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * Every other way to a mapping's pages, or to more of them, with what each says for
- * a region that the role writes (own) and for one that it does not: the same on
- * every kernel. What a kernel has not got is named, and the mapping is as before
- * whatever was tried.
+ * Every other way to a mapping's pages, or to more of them, with the result for a region that
+ * the role writes (own) and for one that it does not: the same on every kernel. A way that a
+ * kernel lacks is named. After each way the mapping is as before.
  */
 #include "regions.h"
 
@@ -150,7 +149,7 @@ struct tracing {
 	bool poke;
 };
 
-/* A child traces us, who have the mapping. */
+/* A child traces this process, which has the mapping. */
 static int trace_parent(void *arg)
 {
 	struct tracing *t = arg;
@@ -207,7 +206,7 @@ static long reopen(struct mapping *m)
 	return result(fd);
 }
 
-/* Only of mappings that have parts; the others have nothing to lose. */
+/* A mapping of one page has no part. */
 static long remap_a_part(struct mapping *m)
 {
 	const size_t page = page_size();
@@ -329,7 +328,10 @@ static void read_flags(const struct mapping *m, char *flags, size_t size)
 	fclose(f);
 }
 
-/* No execution, fork, growth, dump or pin; written, ever, by its owner alone. */
+/*
+ * No execution, fork, growth, dump or pin; writable, now or later, by the owner of the role
+ * alone.
+ */
 static void marked(struct mapping *m)
 {
 	static const char *const always[] = { " sh ", " mr ", " ms ", " io ", " dc ", " de ",

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * Who may map what how, and what cannot be had afterwards: by mprotect, by the
- * kernel's ways into a process, by mremap, by splitting, by fork.
+ * The rights of each role to map each region, and that no right is gained afterwards: by
+ * mprotect, by the kernel's ways into a process, by mremap, by splitting, by fork.
  */
 #include "regions.h"
 
@@ -50,7 +50,7 @@ static void test_protections(void)
 	CHECK(!close(ring));
 }
 
-/* What a mapping was made without it never gets. */
+/* A right that a mapping was made without cannot be added. */
 static void mprotect_up(struct mapping *m)
 {
 	int prot, now = allowed(m->role, m->region);
@@ -62,12 +62,12 @@ static void mprotect_up(struct mapping *m)
 		EXPECT(mprotect(m->addr, m->length, prot) == -1 && errno == EACCES);
 	}
 	EXPECT_EQ(can_write(m->addr), is_own(m->role, m->region));
-	/* Down and up again is the owner's business. */
+	/* The owner may take rights away, and give them back. */
 	EXPECT(!mprotect(m->addr, m->length, PROT_NONE));
 	EXPECT(!mprotect(m->addr, m->length, now));
 }
 
-/* The kernel refuses to write through these, whatever the role. */
+/* The kernel refuses to write through these files, in either role. */
 static void write_through_proc(struct mapping *m)
 {
 	int fd = open("/proc/self/mem", O_RDWR | O_CLOEXEC);
@@ -88,7 +88,7 @@ static void write_from_a_process(struct mapping *m)
 	EXPECT_EQ(process_vm_writev(getpid(), &from, 1, &to, 1, 0), -1);
 }
 
-/* What the kernel says of it, " xx xx ... ". */
+/* The flags in /proc/self/smaps, " xx xx ... ". */
 static void flags_of(const struct mapping *m, char *flags, size_t size)
 {
 	FILE *f = fopen("/proc/self/smaps", "re");
@@ -107,7 +107,10 @@ static void flags_of(const struct mapping *m, char *flags, size_t size)
 	fclose(f);
 }
 
-/* What mremap and core dumps are refused twice over, no test of theirs would miss. */
+/*
+ * mremap and core dumps are refused by a second check, too: only this shows that the flags are
+ * there.
+ */
 static void flagged(struct mapping *m)
 {
 	static const char *const always[] = { " io ", " dc ", " de ", " dd ", " sh " };
@@ -156,7 +159,7 @@ static void mremap_ways(struct mapping *m)
 	}
 }
 
-/* In the middle, at the beginning, at the end: there are no pieces. */
+/* No part can be unmapped: in the middle, at the beginning, at the end. */
 static void split(struct mapping *m)
 {
 	const size_t page = page_size();
@@ -170,7 +173,7 @@ static void split(struct mapping *m)
 		EXPECT_EQ(mprotect(m->addr + at[i], page, PROT_NONE), -1);
 		EXPECT_EQ(mmap(m->addr + at[i], page, PROT_READ,
 			       MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED, 1);
-		/* These may succeed, as long as they do nothing. */
+		/* These may succeed, but may not change anything. */
 		mlock(m->addr + at[i], page);
 		munlock(m->addr + at[i], page);
 		madvise(m->addr + at[i], page, MADV_DODUMP);
@@ -199,7 +202,10 @@ static void fork_without(struct mapping *m)
 	EXPECT_EQ(in_child(has_none, m), TEST_PASS);
 }
 
-/* Who throws pages away has nothing there, and never something else. */
+/*
+ * MADV_DONTNEED may drop this process's pages. It must not show other content, and must not
+ * reach the other side's mapping.
+ */
 static void dont_need(struct mapping *m)
 {
 	struct mapping other = *m;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* OPEN with F_WAIT: sleeps until there is a ring of the name. */
+/* OPEN with F_WAIT: sleeps until there is a ring with the name. */
 #include "abi.h"
 
 #include <fcntl.h>
@@ -9,7 +9,7 @@
 #define NR_WAITERS	32
 #define LONG_NS		3600000000000
 
-/* What a waiting process does, and what came of it. */
+/* What a waiting process does, and its result. */
 struct waiter {
 	const char *name;
 	uint64_t deadline;
@@ -48,7 +48,7 @@ static pid_t begin(struct waiter *w, const char *name, uint64_t deadline)
 	*w = (struct waiter){ .name = name, .deadline = deadline, .uid = w->uid };
 	pid = start(await_name, w);
 	AWAIT(state_of(pid) == 'S');
-	nap();			/* 'S' in OPEN, and not on the way there */
+	nap();			/* 'S' in OPEN, and not before the call */
 	AWAIT(state_of(pid) == 'S');
 	return pid;
 }
@@ -84,7 +84,7 @@ static void test_before_deadline(void)
 	test_name_comes(UINT64_MAX);
 }
 
-/* One waiter that finds the ring does not take it from the others. */
+/* A waiter that finds the ring leaves it there for the others. */
 static void test_many_waiters(void)
 {
 	const char *name = unique("many");
@@ -109,7 +109,7 @@ static void test_there_already(void)
 	fd = await_ring(name, SHMRING_RIGHT_ALL, 0);
 	EXPECT(fd >= 0);
 	CHECK(!close(fd));
-	/* Success beats a deadline that has passed. */
+	/* A ring that is there is opened, even if the deadline has passed. */
 	fd = await_ring(name, SHMRING_RIGHT_ALL, 1);
 	EXPECT(fd >= 0);
 	CHECK(!close(fd));
@@ -126,7 +126,7 @@ static void test_deadline(void)
 	EXPECT(now_ns() >= deadline);
 }
 
-/* Other rings, and names that begin alike, are not what it waits for. */
+/* Rings with other names, or with names that begin alike, do not end the wait. */
 static void test_other_names(void)
 {
 	const char *name = unique("other");
@@ -173,7 +173,7 @@ static void test_signals(void)
 	for (i = 0; i < ARRAY_SIZE(sigs); i++) {
 		context("signal %d", sigs[i]);
 		pid = begin(shared, unique("signal"), i ? now_ns() + LONG_NS : 0);
-		/* Again and again: the first may come before the call. */
+		/* More than one signal: the first may come before the call. */
 		while (!__atomic_load_n(&shared->said, __ATOMIC_RELAXED)) {
 			CHECK(!kill(pid, sigs[i]));
 			nap();
@@ -209,7 +209,7 @@ static int await_elsewhere(void *arg)
 	return await_name(arg);
 }
 
-/* A name of another IPC namespace is another name. */
+/* The same name in another IPC namespace is another name. */
 static void test_namespaces(void)
 {
 	uint64_t deadline = now_ns() + 300000000;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Names: which are good, for CREATE, OPEN and UNLINK; and what else is wrong there. */
+/* Names: the valid ones, for CREATE, OPEN and UNLINK; and each other argument wrong in turn. */
 #include "refused.h"
 
 #include <fcntl.h>
@@ -121,7 +121,7 @@ static void test_good_names(void)
 	check_good(text);
 }
 
-/* What comes after the NUL is no part of the name. */
+/* Bytes after the NUL are no part of the name. */
 static void test_rest_of_the_name(void)
 {
 	struct shmring_ioc_name n = { .rights = SHMRING_RIGHT_ALL };
@@ -163,7 +163,7 @@ static void test_rights_and_flags(void)
 	n = (struct shmring_ioc_name){ .rights = 0 };
 	strcpy((char *)n.name, name);
 	refused(ring, control(), SHMRING_IOC_OPEN, &n, -EINVAL);
-	/* A deadline is for a wait. */
+	/* A deadline is valid only with F_WAIT. */
 	n.deadline = 1;
 	refused(ring, control(), SHMRING_IOC_UNLINK, &n, -EINVAL);
 	n.rights = SHMRING_RIGHT_ALL;
@@ -181,7 +181,7 @@ static void test_unknown_name(void)
 	refused(witness, control(), SHMRING_IOC_UNLINK, &n, -ENOENT);
 }
 
-/* A name is taken off one ring and may be given to the next at once. */
+/* After UNLINK the name can be given to another ring at once. */
 static void test_name_is_free_after_unlink(void)
 {
 	const char *name = unique("again");

@@ -37,7 +37,7 @@ static int inside(void *arg)
 	EXPECT_EQ(unlink_ring(o->name), -ENOENT);
 	EXPECT(!listed(o->name));
 
-	/* The same name is another ring here. */
+	/* In this namespace the name is free. */
 	ring = create(o->name, page_size(), 0600, 0);
 	EXPECT(ring >= 0);
 	EXPECT(query(ring).id != query(o->ring).id);
@@ -48,7 +48,7 @@ static int inside(void *arg)
 		  -EOPNOTSUPP);
 	EXPECT_EQ(open_ring(unique("inside"), SHMRING_RIGHT_ALL), -ENOENT);
 
-	/* What was handed in works. */
+	/* A file that was passed on works here. */
 	c = endpoint(o->ring, CONSUMER);
 	EXPECT_EQ(wait_data(c.fd, 8, 0, 0), 0);
 	move(&c, 8);
@@ -57,7 +57,7 @@ static int inside(void *arg)
 }
 
 #define USER	1000
-#define NOBODY	65534	/* whoever has no name in a user namespace */
+#define NOBODY	65534	/* shown for a user that the user namespace does not map */
 
 static bool be_root_of_a_namespace(int more)
 {
@@ -66,8 +66,8 @@ static bool be_root_of_a_namespace(int more)
 }
 
 /*
- * Whoever makes a user namespace has all capabilities there; that is not where the rings
- * of this IPC namespace belong.
+ * The creator of a user namespace has all capabilities in it, but not over the rings of an IPC
+ * namespace that belongs to another one.
  */
 static int as_root_of_nothing(void *arg)
 {
@@ -81,7 +81,7 @@ static int as_root_of_nothing(void *arg)
 	EXPECT_EQ(unlink_ring(o->name), -EPERM);
 	EXPECT(!listed(o->name));
 	EXPECT(!listed("- "));
-	/* What was handed in says whose it is, as far as that can be said here. */
+	/* QUERY gives the ring's owner as this user namespace sees it: not mapped. */
 	EXPECT_EQ(query(o->ring).uid, NOBODY);
 	EXPECT_EQ(query(o->ring).gid, NOBODY);
 	private = create(unique("nobody"), page_size(), 0600, 0);
@@ -89,7 +89,7 @@ static int as_root_of_nothing(void *arg)
 	return TEST_PASS;
 }
 
-/* With an IPC namespace of its own it is root there. */
+/* With an IPC namespace of its own it is root of the rings there. */
 static int as_root_of_its_own(void *arg)
 {
 	const char *name = unique("own");
@@ -124,7 +124,7 @@ static void test_user_namespaces(void)
 	CHECK(!close(anonymous));
 }
 
-/* A namespace dies with a ring in it: no name is left, outside or in the next. */
+/* A namespace ends with a ring in it: no name is left outside, or in the next namespace. */
 static int leave_one(void *arg)
 {
 	CHECK(!unshare(CLONE_NEWIPC));
@@ -144,7 +144,7 @@ static void test_dead_namespaces(void)
 	}
 }
 
-/* The number of this process's IPC namespace, which another may get when it is gone. */
+/* The number of this process's IPC namespace; another namespace may get it after this one. */
 static uint64_t ipc_number(void)
 {
 	struct stat st;
@@ -159,7 +159,7 @@ struct survivor {
 	bool seeker_ready, ready;
 };
 
-/* A ring that outlives its namespace, whose root is this user. */
+/* Create a ring in a namespace that this user is root of; the namespace ends, the ring does not. */
 static int outlive(void *arg)
 {
 	struct survivor *s = arg;
@@ -174,7 +174,10 @@ static int outlive(void *arg)
 		pause();
 }
 
-/* Another user, who is root where the number is given again. */
+/*
+ * Another user is root of a new namespace that may have the old one's number: it gets no right
+ * to the ring.
+ */
 static int look_for_survivor(void *arg)
 {
 	struct survivor *s = arg;

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: MIT
-/* Files handed on: over a socket, narrowed, and what cannot be opened again. */
+/*
+ * Files that are passed on: over a socket, with fewer rights; and files that cannot be opened
+ * again.
+ */
 #include "abi.h"
 
 #include <fcntl.h>
@@ -48,7 +51,7 @@ static int may_only_consume(void *arg)
 	EXPECT_EQ(narrow(ring, SHMRING_RIGHT_ALL), -EACCES);
 	EXPECT_EQ(narrow(ring, SHMRING_RIGHT_PRODUCE), -EACCES);
 	e = endpoint(ring, CONSUMER);
-	/* Nor by way of the endpoint. */
+	/* The endpoint's file gives no further right. */
 	EXPECT_EQ(attach(e.fd, PRODUCER), -EACCES);
 	EXPECT_EQ(wait_data(e.fd, 8, 0, 0), 0);
 	EXPECT_EQ(e.data[0], 0x42);
@@ -80,7 +83,7 @@ static void test_narrowed(void)
 	close(socks[1]);
 }
 
-/* A ring lives in a message that nobody has read yet. */
+/* A ring lives in a message that no process has read yet. */
 static void test_ring_in_flight(void)
 {
 	const char *name = unique("flight");

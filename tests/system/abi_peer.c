@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* WAIT_PEER: the first of the other side, and the next; deadlines, signals, the end. */
+/* WAIT_PEER: the first owner of the other side, and the next; deadlines, signals, the end. */
 #include "refused.h"
 
 static void test_arguments(void)
@@ -41,7 +41,7 @@ static void test_first_and_next(uint32_t role)
 		peer = attach(ring, other_role(role));
 		CHECK(peer >= 0);
 		EXPECT_EQ(hear(&a), 0);
-		/* As long as it is there: at once, whatever the deadline. */
+		/* While there is a peer the call returns at once, with any deadline. */
 		EXPECT_EQ(ask(&a, VERB_PEER, 0, 0, 0), 0);
 		EXPECT_EQ(ask(&a, VERB_PEER, 1, 0, 0), 0);
 		CHECK(!close(peer));
@@ -59,7 +59,7 @@ static void test_signal(void)
 
 	go_to_sleep(&a, 0);
 	EXPECT_EQ(interrupt(&a, SIGUSR1), -EINTR);
-	/* A stop is no handler. */
+	/* Stopping and continuing the process does not end its wait. */
 	go_to_sleep(&a, 0);
 	CHECK(!kill(a.pid, SIGSTOP));
 	AWAIT(state_of(a.pid) == 'T');
@@ -72,7 +72,7 @@ static void test_signal(void)
 	CHECK(!close(ring));
 }
 
-/* A deadline passes, and not before its time. */
+/* A deadline ends the wait, and not before its time. */
 static void test_deadline(void)
 {
 	int ring = make_ring(page_size());
@@ -100,7 +100,10 @@ static void test_own_end(void)
 	CHECK(!close(ring));
 }
 
-/* A consumer that sleeps for data in the same queue does not keep its wake_at when it goes. */
+/*
+ * A signal ends WAIT_DATA: the kernel clears wake_at, although WAIT_PEER still sleeps in the
+ * same queue.
+ */
 static void test_leaves_nothing_armed(void)
 {
 	int ring = make_ring(page_size());

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: MIT
-/* Names and other users: who may open what, who may unlink, what the umask does. */
+/*
+ * Names and other users: which modes let a user open a ring, which let it unlink one, and the
+ * umask.
+ */
 #include "abi.h"
 
 #include <sys/resource.h>
@@ -36,7 +39,7 @@ static void become_class(enum class class)
 	}
 }
 
-/* The rights that a mode grants: the model. */
+/* The rights that a mode grants, computed independently of the module. */
 static uint32_t granted(uint32_t mode, enum class class)
 {
 	uint32_t bits;
@@ -69,7 +72,7 @@ static uint32_t nth_mode(int i)
 	       (i & 8 ? 0020u : 0) | (i & 16 ? 0004u : 0) | (i & 32 ? 0002u : 0);
 }
 
-/* Every right of every mode; what is open can take the role and no more. */
+/* Open with every right, in every mode; a file that opens can take those roles and no others. */
 static int open_all(void *arg)
 {
 	struct rings *rings = arg;
@@ -118,7 +121,7 @@ static int unlink_all(void *arg)
 	return TEST_PASS;
 }
 
-/* The rings together: 16 MiB where a page has 64 KiB, and a user may lock 8. */
+/* The rings take 16 MiB together where a page has 64 KiB, and a user may lock 8 MiB. */
 static void raise_memlock(void)
 {
 	struct rlimit limit = { .rlim_cur = 64 << 20, .rlim_max = 64 << 20 };
@@ -126,7 +129,7 @@ static void raise_memlock(void)
 	CHECK(!setrlimit(RLIMIT_MEMLOCK, &limit));
 }
 
-/* Makes the rings as their owner, says so, and holds them until it is killed. */
+/* Creates the rings as their owner, reports that, and holds them until it is killed. */
 static int make_all(void *arg)
 {
 	struct rings *rings = arg;
@@ -197,14 +200,14 @@ static void test_umask(void)
 		ring = create(unique("umask"), page_size(), 0666, 0);
 		CHECK(ring >= 0);
 		EXPECT_EQ(query(ring).mode, 0666 & ~masks[i]);
-		/* The creator's file has all rights, whatever the mode. */
+		/* The creator's file has all rights, in any mode. */
 		EXPECT_EQ(query(ring).rights, SHMRING_RIGHT_ALL);
 		CHECK(!close(ring));
 	}
 	umask(before);
 }
 
-/* A taken name is taken for those who may not use it, too. */
+/* A name that is taken is EEXIST also for users that may not open the ring. */
 static int create_taken(void *arg)
 {
 	become(OTHER, OTHERS, NULL, 0);
@@ -225,7 +228,7 @@ static void test_taken_by_another(void)
 	CHECK(!close(ring));
 }
 
-/* The device itself is root's until a udev rule says otherwise. */
+/* Only root may open the device until a udev rule changes that. */
 static int open_device(void *arg)
 {
 	(void)arg;

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
-/* poll and select: what is ready when, with every lowat; and who is woken. */
+/* poll and select: what is ready when, with every lowat; and which sleepers are woken. */
 #include "abi.h"
 
 #include <poll.h>
 #include <sys/select.h>
 
-/* What can be said of the errors is said by POLLHUP. */
+/* POLLHUP shows all that there is to show; POLLERR comes with it and is left out. */
 #define EVENTS	(POLLIN | POLLOUT | POLLHUP)
 
 static int ready(int fd)
@@ -44,7 +44,10 @@ static void test_levels(uint64_t producer_lowat, uint64_t consumer_lowat)
 	CHECK(!close(ring));
 }
 
-/* As for waits: a consumer that would wait for ever for its lowat gets what there is. */
+/*
+ * As for waits: if the two lowats exclude each other, the consumer gets what there is, or it
+ * would wait for ever.
+ */
 static void test_lowats_that_exclude_each_other(void)
 {
 	const uint64_t capacity = page_size();
@@ -100,7 +103,7 @@ static void test_end_of_stream(void)
 	EXPECT_EQ(ready(c.fd), POLLIN | POLLHUP);
 	move(&c, 16);
 	EXPECT(ready(c.fd) & POLLHUP);
-	/* Somebody else goes on with it. */
+	/* Another producer takes the role and goes on. */
 	p = endpoint(ring, PRODUCER);
 	EXPECT_EQ(ready(c.fd), 0);
 	move(&p, 8);
@@ -110,7 +113,7 @@ static void test_end_of_stream(void)
 	EXPECT(!(ready(p.fd) & POLLOUT));
 	c = endpoint(ring, CONSUMER);
 	EXPECT_EQ(ready(p.fd), POLLOUT);
-	/* The own role is over: nothing will ever come. */
+	/* The endpoint's own role is over: nothing will come any more. */
 	unmap(&p);
 	EXPECT(ready(p.fd) & POLLHUP);
 	EXPECT(!(ready(p.fd) & POLLOUT));
@@ -122,7 +125,7 @@ static void test_end_of_stream(void)
 	CHECK(!close(ring));
 }
 
-/* All that is asked for, and the errors that nobody asks for. */
+/* All events asked for, and the errors, which nobody has to ask for. */
 static int said(int fd, int events)
 {
 	struct pollfd p = { .fd = fd, .events = (short)events };
@@ -155,7 +158,7 @@ static void test_every_event(void)
 	CHECK(!close(ring));
 }
 
-/* A producer's default is a slot, or the smallest record. */
+/* A producer's default lowat is a slot, or the smallest record. */
 static void test_large_slots(void)
 {
 	const uint64_t eighth = page_size() / 8;
@@ -179,7 +182,7 @@ static void test_large_slots(void)
 	CHECK(!close(ring));
 }
 
-/* The counters are of waits; whether a poller sleeps shows in what it has armed. */
+/* The counters count only waits; wake_at shows whether a poller sleeps. */
 static void await_armed(struct actor *a, struct endpoint *peer)
 {
 	const __u64 *wake_at = a->role == PRODUCER ? &peer->lane->producer.wake_at :
@@ -213,7 +216,7 @@ static void test_woken(uint32_t role)
 		EXPECT_EQ(hear(&a) & EVENTS, event);
 		ask(&a, VERB_MOVE, page_size(), 0, 0);
 	}
-	/* A poller that is woken for nothing goes on sleeping. */
+	/* A poller that is woken with nothing ready goes on sleeping. */
 	sleep_in_poll(&a, &peer, event);
 	for (i = 0; i < 100; i++)
 		CHECK_EQ(call(peer.fd, SHMRING_IOC_WAKE, NULL), 0);
@@ -225,7 +228,7 @@ static void test_woken(uint32_t role)
 	CHECK(!close(ring));
 }
 
-/* The poller uses our endpoint, so that we can see what it has armed. */
+/* The poller uses an endpoint of this process, so that its wake_at can be seen here. */
 static void test_woken_by_death(uint32_t role, bool by_kill)
 {
 	int ring = make_ring(page_size());

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* What there is to see: /proc/shmring, and by whom; fdinfo. */
+/* /proc/shmring: what it shows, and to whom; fdinfo. */
 #include "abi.h"
 
 #include <fcntl.h>
@@ -19,7 +19,7 @@ struct row {
 	char ipc_ns[16];
 };
 
-/* The first line with this name. */
+/* Find the first line with this name. */
 static bool find(const char *name, struct row *r)
 {
 	FILE *f = fopen("/proc/shmring", "re");
@@ -75,7 +75,7 @@ static void test_row(void)
 	EXPECT_EQ(r.consumers, 1);
 	EXPECT(r.sleeps <= 1);
 
-	/* A liar cannot make it show what is not. */
+	/* False positions must not show as impossible numbers. */
 	set_position(&c, 1ull << 63);
 	CHECK(find(name, &r));
 	EXPECT(r.used <= r.capacity);
@@ -111,7 +111,7 @@ static void expect_number(int fd, const char *key, uint64_t value)
 	EXPECT(fdinfo_has(fd, key, text));
 }
 
-/* It says the same, line by line. */
+/* fdinfo has the same values as QUERY, line by line. */
 static void expect_fdinfo_is_query(int fd)
 {
 	struct shmring_ioc_query q = query(fd);
@@ -129,7 +129,7 @@ static void expect_fdinfo_is_query(int fd)
 	expect_number(fd, "space-refused", q.space_refused);
 }
 
-/* Both sides sleep and are woken, one more often than the other: it is their sum. */
+/* Both sides sleep and are woken, one more often than the other: /proc shows the sum. */
 static void test_sums(void)
 {
 	const char *name = unique("sums");
@@ -155,7 +155,7 @@ static void test_sums(void)
 
 	q = query(ring);
 	EXPECT(q.data_sleeps >= 3 && q.space_sleeps >= 1);
-	EXPECT(q.data_wakes <= 3 && q.space_wakes <= 1);	/* who naps may see it before */
+	EXPECT(q.data_wakes <= 3 && q.space_wakes <= 1);	/* a napping side may see it without */
 	CHECK(find(name, &r));
 	EXPECT_EQ(r.sleeps, q.data_sleeps + q.space_sleeps);
 	EXPECT_EQ(r.wakes, q.data_wakes + q.space_wakes);
@@ -183,7 +183,7 @@ static int look(void *arg)
 	return TEST_PASS;
 }
 
-/* Others see what they may use. */
+/* A user sees the rings that it may use, and no others. */
 static void test_visibility(void)
 {
 	static const struct {
@@ -214,7 +214,10 @@ static void test_visibility(void)
 	CHECK(!close(ring));
 }
 
-/* It is for who opened it: a set-uid program may have it as its input. */
+/*
+ * The credentials are those of the process that opened the file: a set-user-ID program may have
+ * it as standard input.
+ */
 static void test_opened_by_another(void)
 {
 	const char *name = unique("private");
@@ -292,7 +295,7 @@ static void test_pids(void)
 	CHECK(!close(ring));
 }
 
-/* As the first process of a PID namespace, with its /proc. */
+/* Runs as the first process of a PID namespace, with its own /proc. */
 static int look_from_inside(void *arg)
 {
 	const char *name = arg;
@@ -323,7 +326,7 @@ static int make_pid_namespace(void *arg)
 	return unshare(CLONE_NEWPID) ? TEST_FAIL : TEST_PASS;
 }
 
-/* Is there no PID namespace but the first? With a limit of one, another can be made. */
+/* Is the initial PID namespace the only one? A limit of one lets a process make another. */
 static bool is_only_pid_namespace(void)
 {
 	FILE *f = fopen("/proc/sys/user/max_pid_namespaces", "r+e");
@@ -356,7 +359,7 @@ static void test_pid_namespaces(void)
 		printf("no PID namespaces: the part about them is left out\n");
 	else
 		EXPECT_EQ(ret, TEST_PASS);
-	/* The ring holds no process of a role that has ended: its namespace can go. */
+	/* The kernel keeps no pid of a role that has ended, so the namespace can go. */
 	if (ret == TEST_PASS && alone)
 		AWAIT(is_only_pid_namespace());
 	else
@@ -365,7 +368,7 @@ static void test_pid_namespaces(void)
 	CHECK(!close(ring));
 }
 
-/* Makes a ring in an IPC namespace of its own, and waits. */
+/* Create a ring in an IPC namespace of its own, and wait. */
 static int make_elsewhere(void *arg)
 {
 	const char *name = arg;
@@ -375,7 +378,7 @@ static int make_elsewhere(void *arg)
 		return errno == EINVAL ? TEST_SKIP : TEST_FAIL;
 	CHECK(create(name, page_size(), 0600, 0) >= 0);
 	EXPECT(find(name, &r) && !strcmp(r.ipc_ns, "-"));
-	/* Not even root sees the initial namespace's from here. */
+	/* In this namespace not even root sees rings of the initial one. */
 	EXPECT(!find("test-elsewhere-outside", &r));
 	kill(getpid(), SIGSTOP);
 	return TEST_FAIL;
@@ -393,7 +396,7 @@ static int look_as_root_of_a_namespace(void *arg)
 	return TEST_PASS;
 }
 
-/* Root of the initial namespaces sees what takes the memory, wherever it is. */
+/* Root of the initial namespaces sees the rings of all namespaces: they take its memory. */
 static void test_ipc_namespaces(void)
 {
 	char path[64], link[64] = "", want[64], name[64];

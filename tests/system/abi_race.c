@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 /*
- * Threads that attach, map, wait, poll, wake, close, name and die at random, on the
- * same few descriptors. Nothing is expected of the single call; everything of what
- * comes after: a ring that works, nothing left, and a kernel with nothing to report.
+ * Threads that attach, map, wait, poll, wake, close, name and die at random, on the same few
+ * descriptors. No single call has an expected result. Afterwards a ring must work, nothing may
+ * be left, and the kernel must have nothing to report.
  *
- * SHMRING_RACES says how many calls each makes (default: 1000).
+ * SHMRING_RACES says how many calls each thread makes (default: 1000).
  */
 #include "abi.h"
 
@@ -31,7 +31,7 @@ static int any(uint64_t *seed)
 	return __atomic_load_n(any_slot(seed), __ATOMIC_RELAXED);
 }
 
-/* Whoever takes a descriptor out of its slot closes it, or hands it on. */
+/* The thread that takes a descriptor out of its slot has to close it or put it into another. */
 static void put(int *slot, int fd)
 {
 	int old = __atomic_exchange_n(slot, fd, __ATOMIC_ACQ_REL);
@@ -55,7 +55,7 @@ static void close_some(uint64_t *seed)
 	put(any_slot(seed), -1);
 }
 
-/* What was mapped writable is scribbled on, positions too. */
+/* Writable mappings get random content, in their positions too. */
 static void map_some(uint64_t *seed)
 {
 	const struct shmring_region *const regions[] = { &geometry.kernel, &geometry.consumer,
@@ -97,7 +97,7 @@ static void poll_some(uint64_t *seed)
 	poll(p, 2, (int)(random_u64(seed) % 2));
 }
 
-/* epoll outlives what it watches, and the other way round. */
+/* An epoll that outlives the endpoint it watches, and an endpoint that outlives the epoll. */
 static void watch_some(uint64_t *seed)
 {
 	struct epoll_event ev = { .events = EPOLLIN | EPOLLOUT |
@@ -125,7 +125,7 @@ static void name_some(uint64_t *seed)
 		CHECK(!close(fd));
 }
 
-/* A process that has mappings, or sleeps, when it is killed. */
+/* Kill a process that has mappings, or that sleeps. */
 static void kill_some(uint64_t *seed)
 {
 	pid_t pid = random_u64(seed) % 16 ? -1 : fork();
@@ -153,7 +153,7 @@ static void *run(void *arg)
 	return NULL;
 }
 
-/* The next pair starts with an empty window, and waits and moves. */
+/* The next owners begin with an empty ring; they wait and move. */
 static void expect_usable(void)
 {
 	struct endpoint p = endpoint(ring, PRODUCER);

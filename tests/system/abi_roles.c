@@ -11,7 +11,7 @@ static uint32_t state(int ring, uint32_t role)
 	return role == PRODUCER ? q.producer_state : q.consumer_state;
 }
 
-/* The role is held, and nobody else gets it. */
+/* The role is held: no other file can take it. */
 static void expect_held(int ring, uint32_t role)
 {
 	EXPECT_EQ(attach(ring, role), -EBUSY);
@@ -36,7 +36,7 @@ static void close_unmapped(int ring, uint32_t role)
 	CHECK(!close(fd));
 }
 
-/* As long as somebody has the file, an endpoint that was never mapped lives. */
+/* An endpoint that was never mapped lives as long as any descriptor of its file. */
 static void close_duplicate(int ring, uint32_t role)
 {
 	int fd = attach(ring, role);
@@ -66,7 +66,7 @@ static void unmap_then_close(int ring, uint32_t role)
 	CHECK(!close(e.fd));
 }
 
-/* Only what it may only read was mapped: the file decides. */
+/* Only read-only regions were mapped: the role ends with the file. */
 static void close_after_looking(int ring, uint32_t role)
 {
 	int fd = attach(ring, role);
@@ -122,7 +122,7 @@ __attribute__((noreturn)) static void sleep_for_ever(void)
 		pause();
 }
 
-/* Has a child that keeps every file of its parent, and outlives it. */
+/* Has a child that keeps every file of its parent, and outlives the parent. */
 static int have_a_child(void *arg)
 {
 	struct family *f = arg;
@@ -148,7 +148,7 @@ static void kill_a_parent(int ring, uint32_t role)
 	CHECK(!kill(*f.child, SIGKILL));
 }
 
-/* exec, with the endpoint's file kept: the role goes with the mapping. */
+/* exec, with the endpoint's file kept: the role ends with the mapping. */
 static int exec_away(void *arg)
 {
 	struct family *f = arg;
@@ -170,7 +170,7 @@ static void exec_mapped(int ring, uint32_t role)
 	kill_child(pid);
 }
 
-/* Endpoints are close-on-exec: an unmapped one goes too. */
+/* Endpoints are close-on-exec: exec ends an unmapped role too. */
 static int exec_unmapped_away(void *arg)
 {
 	struct family *f = arg;
@@ -190,7 +190,7 @@ static void exec_unmapped(int ring, uint32_t role)
 	kill_child(pid);
 }
 
-/* What the endpoint of a role that is over says. */
+/* What each call on the endpoint of an ended role returns. */
 static void use_afterwards(int ring, uint32_t role)
 {
 	struct endpoint e = endpoint(ring, role);
@@ -202,7 +202,7 @@ static void use_afterwards(int ring, uint32_t role)
 		  -ESHUTDOWN);
 	EXPECT_EQ(call(e.fd, SHMRING_IOC_WAKE, NULL), -ESHUTDOWN);
 	EXPECT_EQ(query(e.fd).role, role);
-	/* Its successor does not bring it back. */
+	/* A successor does not revive the old endpoint. */
 	next = endpoint(ring, role);
 	EXPECT_EQ(role == PRODUCER ? wait_space(e.fd, 1, 0, 1) : wait_data(e.fd, 1, 0, 1),
 		  -ESHUTDOWN);

@@ -2,11 +2,12 @@
 /*
  * A process that is given hardly any CPU delays no other process.
  *
- * One such process maps a large ring, and reports when it is in mmap() and when it is
- * through. What other processes finish in between did not wait for it; so no clock is needed.
- * SIGKILL ends it before it is through.
+ * One such process maps a large ring, and reports when it is in mmap() and when mmap() has
+ * returned. What other processes finish in between did not wait for it, so no clock is needed.
+ * SIGKILL ends it before mmap() returns.
  *
- * Another one reads /proc/shmring. How long the others took is printed, and not judged.
+ * Another one reads /proc/shmring. How long the other processes took is printed, and not
+ * judged.
  */
 #include "abi.h"
 
@@ -68,7 +69,7 @@ static void stop_spinners(void)
 		kill_child(spinners[--nr_spinners]);
 }
 
-/* Attached already: maps the data, which takes long. */
+/* Has attached already: maps the data, which takes long. */
 struct mapper {
 	int fd;
 	bool idle;	/* in SCHED_IDLE; otherwise in the group */
@@ -106,7 +107,7 @@ static pid_t start_mapper(struct mapper *m)
 	*progress = NOT_YET;
 	pid = start(map_slowly, m);
 	AWAIT(*progress != NOT_YET);
-	nap_ms(300);		/* well into it */
+	nap_ms(300);		/* by now mmap() is well under way */
 	return pid;
 }
 
@@ -129,7 +130,7 @@ static int use_ring(void *arg)
 	return TEST_PASS;
 }
 
-/* The last one takes its pages along a moment after its last user has gone. */
+/* A ring's memory is freed a moment after its last user has gone: try again until it is. */
 static int make_large_ring(void)
 {
 	int ring = -1;
@@ -247,7 +248,7 @@ static void test_killed_mapper(void)
 #define NR_RINGS	1500
 #define NR_CYCLES	100
 
-/* A reader that may see none of the rings, and has to walk past them all. */
+/* A reader that may see none of the rings, but has to walk past all of them. */
 static int read_proc(void *arg)
 {
 	struct sched_param param = { 0 };
@@ -267,7 +268,7 @@ static int read_proc(void *arg)
 	return TEST_FAIL;
 }
 
-/* With a lock held by the reader, each of these took seconds on a preemptible kernel. */
+/* If the reader held a lock, each of these calls took seconds on a preemptible kernel. */
 static int use_names(void *arg)
 {
 	const char *name = unique("slow");
@@ -289,8 +290,8 @@ static int use_names(void *arg)
 }
 
 /*
- * Up to NR_RINGS. Where pages are so large that the module's limit does not let them be:
- * half as many as it does.
+ * Up to NR_RINGS; where pages are so large that the module's limit allows fewer, half of what
+ * it allows.
  */
 static int make_rings(int rings[NR_RINGS])
 {

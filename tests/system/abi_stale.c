@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * What is left in the shared words after a role has ended: what the other side and the
- * next owner see, however the owner went and whatever it had written.
+ * What is left in the shared words after a role has ended: what the other side and the next
+ * owner see, in each way that the owner can end, and whatever it had written.
  */
 #include "abi.h"
 
@@ -80,7 +80,7 @@ static void end_owner(struct owner *o, const struct endpoint *seen)
 	kill_child(pid);
 }
 
-/* Every word that the kernel wrote for the role, and the role for the kernel. */
+/* The kernel resets every word that it wrote for the role, or that the role wrote for it. */
 static void expect_clean(int ring, const struct endpoint *seen, uint32_t role, uint32_t epoch)
 {
 	EXPECT_EQ(state_of_role(seen, role), SHMRING_PEER_GONE);
@@ -94,7 +94,7 @@ static void expect_clean(int ring, const struct endpoint *seen, uint32_t role, u
 	EXPECT_EQ(query(ring).head - query(ring).tail, role == PRODUCER ? 64 : 0);
 }
 
-/* The next owner sleeps and polls as the first one would have. */
+/* The next owner sleeps and polls as the first owner would have. */
 static void expect_fresh(int ring, const struct endpoint *seen, uint32_t role, uint32_t epoch,
 			 uint64_t fence_until)
 {
@@ -114,7 +114,7 @@ static void expect_fresh(int ring, const struct endpoint *seen, uint32_t role, u
 	drop(&next);
 }
 
-/* A sleeping other side is woken by the end, and then sleeps again as before. */
+/* The end of the role wakes a sleeping other side, which then sleeps again as before. */
 static void test_words(uint32_t role, enum way way)
 {
 	struct owner o = { .ring = make_ring(page_size()), .role = role, .way = way };
@@ -133,8 +133,8 @@ static void test_words(uint32_t role, enum way way)
 }
 
 /*
- * A dead producer's wish for space is not the next one's: a consumer that asks for more
- * than there is sleeps until that much is there.
+ * A producer that ends takes its request for space along: afterwards a consumer that asks for
+ * more than there is sleeps until that much is there.
  */
 static void test_wish_dies_with_its_owner(void)
 {
@@ -152,7 +152,7 @@ static void test_wish_dies_with_its_owner(void)
 	CHECK(!close(o.ring));
 }
 
-/* An endpoint whose role is over wakes nobody, and arms nothing of the next owner's. */
+/* An endpoint whose role is over wakes no sleeper, and does not touch what the next owner arms. */
 static void test_over(uint32_t role)
 {
 	struct shmring_ioc_lowat l = { .bytes = 1 };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * An argument whose page does not come: with userfaultfd the caller decides how long
- * the kernel waits for it. That is no lock of anybody's: all else goes on.
+ * The page of an argument that does not come: with userfaultfd the caller decides how long the
+ * kernel waits for it. The kernel must hold no lock meanwhile, so all other calls go on.
  */
 #include "abi.h"
 
@@ -13,8 +13,8 @@
 #include <sys/syscall.h>
 
 static int ring, producer, consumer, faults;
-static unsigned char *page;		/* that is not there */
-static unsigned char *argument;		/* what will be in it */
+static unsigned char *page;		/* that is not mapped yet */
+static unsigned char *argument;		/* its content, later */
 
 struct stalled {
 	int fd;
@@ -48,7 +48,7 @@ static void bring_page(void)
 	CHECK(!ioctl(faults, UFFDIO_COPY, &copy));
 }
 
-/* Every lock of the module is taken here, by somebody else. */
+/* Another process makes calls that take every lock of the module. */
 static int use_everything(void *arg)
 {
 	const char *name = unique("stall");

@@ -10,7 +10,7 @@
 #include <sys/epoll.h>
 #include <sys/syscall.h>
 
-/* What the kernel says for a module in use, in whatever words. */
+/* The errors of different kernels for a module in use. */
 static void expect_in_use(const char *by)
 {
 	context("unload while there is %s", by);
@@ -19,7 +19,7 @@ static void expect_in_use(const char *by)
 	CHECK(!access("/dev/shmring", F_OK));
 }
 
-/* A ring that nobody holds but its name. */
+/* A ring that only its name holds. */
 static void persistent(const char *name)
 {
 	struct shmring_ioc_create c = { page_size(), 0, 0600, SHMRING_CREATE_F_PERSIST, 0, "" };
@@ -51,7 +51,7 @@ static unsigned long max_pages(void)
 	return pages;
 }
 
-/* What it is loaded with counts; else a quarter of memory. */
+/* The parameter given at loading is in force; without it a quarter of memory is. */
 static void load_again(const char *path)
 {
 	const unsigned long memory = (unsigned long)sysconf(_SC_PHYS_PAGES);
@@ -65,7 +65,7 @@ static void load_again(const char *path)
 	EXPECT(max_pages() >= memory / 5 && max_pages() <= memory / 3);
 }
 
-/* The control file and a persistent name would hide everything else: it goes without. */
+/* The control file and a persistent name would keep the module: this process closes them. */
 static int without_control(int device)
 {
 	struct epoll_event ev = { .events = EPOLLIN };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * Every allocation and every copy of the io_uring commands fails once: see faults.h.
- * What io_uring itself allocates for them is among it.
+ * Every allocation and every copy of the io_uring commands fails once: see faults.h. Among them
+ * are the allocations of io_uring itself.
  */
 #include "faults.h"
 
@@ -24,7 +24,7 @@ static void close_uring(const struct scene *s)
 	io_uring_queue_exit(&uring);
 }
 
-/* The argument lies where addr3 is: two words. */
+/* addr3 and the word after it are the command's argument. */
 static void prepare(unsigned int op, int fd, uint64_t bytes)
 {
 	struct io_uring_sqe *sqe = io_uring_get_sqe(&uring);
@@ -37,7 +37,7 @@ static void prepare(unsigned int op, int fd, uint64_t bytes)
 	memcpy(&sqe->addr3, &bytes, sizeof(bytes));
 }
 
-/* One that was not taken last time is still in the queue. */
+/* An entry that was not submitted last time is still in the queue. */
 static int run(unsigned int op, int fd, uint64_t bytes)
 {
 	struct io_uring_cqe *cqe;
@@ -47,7 +47,7 @@ static int run(unsigned int op, int fd, uint64_t bytes)
 		prepare(op, fd, bytes);
 	ret = io_uring_submit(&uring);
 	if (ret < 0)
-		return ret == -EAGAIN ? -ENOMEM : ret;	/* its word for that */
+		return ret == -EAGAIN ? -ENOMEM : ret;	/* EAGAIN: an allocation failed */
 	CHECK_EQ(ret, 1);
 	if (io_uring_peek_cqe(&uring, &cqe))
 		return PENDING;
@@ -84,7 +84,7 @@ static void undo_wait(const struct scene *s, int ret)
 	if (ret != PENDING)
 		return;
 	call_cancel(s);
-	/* Of the two, one after the other in any order, it has taken one. */
+	/* call_cancel() has taken one of two completions, the cancel's or the wait's: this is the other. */
 	CHECK_EQ(io_uring_wait_cqe(&uring, &cqe), 0);
 	EXPECT(cqe->res == 0 || cqe->res == -ECANCELED);
 	io_uring_cqe_seen(&uring, cqe);
@@ -115,7 +115,7 @@ static int play_all(void *arg)
 	return TEST_PASS;
 }
 
-/* Linux before 6.10 has no commands for us; none of those has fault injection either. */
+/* Linux before 6.10 has none of these commands; no such kernel here has fault injection. */
 int main(void)
 {
 	control();

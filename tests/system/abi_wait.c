@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Waits that block, are woken, time out, and wait for as much as they were told. */
+/* Waits that block, are woken, time out, and wait for as many bytes as they ask for. */
 #include "abi.h"
 
 #include <fcntl.h>
@@ -46,7 +46,7 @@ static uint64_t wake_at(void)
 			       &peer.lane->consumer.wake_at, __ATOMIC_SEQ_CST);
 }
 
-/* Have it sleep; it is certain to, afterwards. */
+/* Send the waiter to sleep, and wait until it sleeps. */
 static void send_to_sleep(uint64_t bytes, uint64_t mark)
 {
 	uint64_t before = sleeps(ring, waiter.role);
@@ -55,7 +55,7 @@ static void send_to_sleep(uint64_t bytes, uint64_t mark)
 	await_sleep(&waiter, ring, before);
 }
 
-/* It looks, after a WAKE, and sleeps again. */
+/* After a WAKE the waiter looks, and sleeps again. */
 static void expect_it_sleeps_on(void)
 {
 	uint64_t before = sleeps(ring, waiter.role);
@@ -81,7 +81,7 @@ static void test_block_and_wake(uint32_t role)
 	end();
 }
 
-/* Less than was asked for is no reason to wake, even if somebody says WAKE. */
+/* Fewer bytes than asked for end no wait, not even after a WAKE. */
 static void test_sleeps_until_enough(uint32_t role)
 {
 	uint64_t want;
@@ -100,9 +100,9 @@ static void test_sleeps_until_enough(uint32_t role)
 }
 
 /*
- * A sleep is for the mark in its first millisecond, then for the bytes; a producer's
- * default mark is half the ring. The millisecond passes quickly, so try until the first
- * position that it arms for was seen in time.
+ * In its first millisecond a sleep is for the mark, then for the bytes; a producer's default
+ * mark is half the ring. The millisecond passes quickly, so try until the first position that
+ * the waiter arms for was seen in time.
  */
 static void test_patience(uint32_t role, uint64_t mark)
 {
@@ -127,7 +127,7 @@ static void test_patience(uint32_t role, uint64_t mark)
 	EXPECT_EQ(first, want);
 }
 
-/* A mark is for those who sleep: what is there already is there at once. */
+/* The mark matters only to a sleep: bytes that are there end the wait at once. */
 static void test_mark(uint32_t role)
 {
 	uint64_t capacity;
@@ -150,7 +150,7 @@ static void test_mark(uint32_t role)
 	send_to_sleep(65, 72);
 	move(&peer, 8);
 	EXPECT_EQ(hear(&waiter), 0);
-	/* A mark below bytes is bytes. */
+	/* A mark below bytes counts as bytes. */
 	send_to_sleep(128, 1);
 	EXPECT_EQ(wake_at(), 128);
 	move(&peer, 56);
@@ -158,7 +158,7 @@ static void test_mark(uint32_t role)
 	end();
 }
 
-/* Enough for @bytes when the time is up beats the deadline, mark or no mark. */
+/* At the deadline, @bytes end the wait with success, whatever the mark. */
 static void test_bytes_at_the_deadline(uint32_t role)
 {
 	uint64_t before;
@@ -192,7 +192,7 @@ static void on_alarm(int sig)
 	(void)sig;
 }
 
-/* The latest deadline there is, on a clock that is behind the kernel's: never, there. */
+/* The latest deadline that there is, in a clock behind the kernel's: the wait never ends. */
 static void expect_no_deadline(int fd)
 {
 	CHECK(!sigaction(SIGALRM, &(struct sigaction){ .sa_handler = on_alarm }, NULL));
@@ -208,7 +208,7 @@ static int waits_by_its_clock(void *arg)
 
 	EXPECT_EQ(wait_data(c.fd, 8, 0, deadline), -ETIMEDOUT);
 	EXPECT(now_ns() >= deadline);
-	/* Zero on the kernel's clock is a time that has passed; zero as given is none. */
+	/* Zero in the kernel's clock is a time that has passed; a deadline of zero means none. */
 	if (where[1] > 0)
 		EXPECT_EQ(wait_data(c.fd, 8, 0, (uint64_t)where[1] * 1000000000), -ETIMEDOUT);
 	else
@@ -217,7 +217,7 @@ static int waits_by_its_clock(void *arg)
 	return TEST_PASS;
 }
 
-/* The clock of who is in a time namespace; as futex(2), with the same deadlines. */
+/* In a time namespace deadlines count by its clock; futex(2) is asked with the same deadlines. */
 static int in_another_time(void *arg)
 {
 	int *where = arg, fd, ret;
@@ -259,7 +259,7 @@ static void test_time_namespaces(void)
 	}
 }
 
-/* A wake-up that is not enough does not stretch the deadline. */
+/* Wake-ups with too few bytes do not move the deadline. */
 static void test_timeout_despite_wakes(uint32_t role)
 {
 	uint64_t deadline;
@@ -286,7 +286,7 @@ static void test_wake_nobody(uint32_t role)
 	for (i = 0; i < 10000; i++)
 		CHECK_EQ(call(peer.fd, SHMRING_IOC_WAKE, NULL), 0);
 	EXPECT_EQ(wakes(), before);
-	/* And it is not remembered. */
+	/* Nothing of the wait is left for the next. */
 	EXPECT_EQ(ask(&waiter, VERB_WAIT, 8, 0, 1), -ETIMEDOUT);
 	send_to_sleep(8, 8);
 	move(&peer, 8);
@@ -294,7 +294,10 @@ static void test_wake_nobody(uint32_t role)
 	end();
 }
 
-/* A consumer waits before there is a producer; and the reverse, with a full ring. */
+/*
+ * A consumer that waits before there is a producer; a producer before a consumer, with a full
+ * ring.
+ */
 static void test_peer_that_has_not_come_yet(uint32_t role)
 {
 	struct actor early;
@@ -318,8 +321,8 @@ static void test_peer_that_has_not_come_yet(uint32_t role)
 }
 
 /*
- * The consumer wants more than fits beside what the producer wants to add: it
- * gets what there is. Whoever sleeps first.
+ * The consumer wants more bytes than fit beside the record that the producer wants to add. It
+ * gets what there is, whichever of them sleeps first.
  */
 static void test_no_deadlock(bool consumer_first)
 {

@@ -48,8 +48,8 @@ static void test_bytes(int fd, uint32_t role)
 }
 
 /*
- * Nothing is there, so a deadline that has passed is the answer. (Whether it got
- * as far as counting a sleep is not anybody's business.)
+ * There is nothing, so a wait whose deadline has passed returns ETIMEDOUT. It may or may not
+ * count as a sleep.
  */
 static void test_passed_deadlines(int fd, uint32_t role)
 {
@@ -71,7 +71,7 @@ static void test_passed_deadlines(int fd, uint32_t role)
 	}
 }
 
-/* What is ready is ready, whatever the deadline. */
+/* A wait for what is there succeeds, with any deadline. */
 static void test_success_beats_the_deadline(int fd, uint32_t role)
 {
 	static const uint64_t deadlines[] = { 0, 1, INT64_MAX, ~0ull };
@@ -87,7 +87,7 @@ static void test_success_beats_the_deadline(int fd, uint32_t role)
 	}
 }
 
-/* Far away, and beyond what a clock can show: all mean to sleep. */
+/* Far away, and beyond what a clock can show: with each of these a wait sleeps. */
 static void test_far_deadlines(uint32_t role)
 {
 	static const uint64_t deadlines[] = { 0, INT64_MAX - 1ull, INT64_MAX, INT64_MAX + 1ull,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * The other side goes, in every way it can: whoever sleeps hears of it, and so
- * does whoever asks later; what was committed is still to be had.
+ * The other side ends, in every way it can: a sleeper is woken with the error, and a later call
+ * returns it too. What was committed can still be read.
  */
 #include "abi.h"
 
@@ -10,8 +10,8 @@ enum way { CLOSE, UNMAP, EXIT, KILL, NR_WAYS };
 static const char *const ways[] = { "close, never mapped", "unmap", "exit", "kill" };
 
 static struct actor peer;
-static struct endpoint self;	/* of this process */
-static struct actor sleeper;	/* ... or of another */
+static struct endpoint self;	/* in this process */
+static struct actor sleeper;	/* ... or in another */
 static int ring;
 
 static void peer_goes(enum way way)
@@ -50,10 +50,10 @@ static void test_asleep(uint32_t role, enum way way)
 	await_sleep(&sleeper, ring, 0);
 	peer_goes(way);
 	EXPECT_EQ(hear(&sleeper), gone(role));
-	/* It stays so. */
+	/* The error stays. */
 	EXPECT_EQ(ask(&sleeper, VERB_WAIT, 8, 0, 0), gone(role));
 	EXPECT_EQ(ask(&sleeper, VERB_WAIT, 8, 0, 1), gone(role));
-	/* Until there is another. */
+	/* Until there is another peer. */
 	peer = actor(ring, other_role(role), true);
 	EXPECT_EQ(ask(&sleeper, VERB_WAIT, 8, 0, 1), -ETIMEDOUT);
 	ask(&peer, VERB_MOVE, 8, 0, 0);
@@ -63,7 +63,7 @@ static void test_asleep(uint32_t role, enum way way)
 	CHECK(!close(ring));
 }
 
-/* Less than was asked for, but there will be no more. */
+/* Less data than was asked for ends the wait, as no more will come. */
 static void test_what_is_left(enum way way)
 {
 	context("consumer sleeps on too little, producer goes by %s", ways[way]);
@@ -84,7 +84,7 @@ static void test_what_is_left(enum way way)
 	CHECK(!close(ring));
 }
 
-/* A consumer that comes when the producer has gone drains the ring all the same. */
+/* A consumer that attaches after the producer's end can still read everything. */
 static void test_late_consumer(enum way way)
 {
 	context("producer goes by %s before there is a consumer", ways[way]);
@@ -102,7 +102,7 @@ static void test_late_consumer(enum way way)
 	CHECK(!close(ring));
 }
 
-/* Space or not, a producer without a consumer hears EPIPE. */
+/* A producer without a consumer gets EPIPE, whether there is space or not. */
 static void test_space_without_a_consumer(enum way way)
 {
 	context("consumer goes by %s while there is space", ways[way]);
@@ -118,7 +118,10 @@ static void test_space_without_a_consumer(enum way way)
 	CHECK(!close(ring));
 }
 
-/* One's own role ends under one's feet: by a thread, or a receiver of the file. */
+/*
+ * The endpoint's own role ends while it waits: another thread, or the receiver of the file, has
+ * ended it.
+ */
 static void test_own_role(uint32_t role)
 {
 	struct shmring_ioc_query q;
@@ -156,7 +159,7 @@ int main(void)
 		test_asleep(PRODUCER, way);
 		test_asleep(CONSUMER, way);
 		if (way == CLOSE)
-			continue;	/* who has not mapped has not moved */
+			continue;	/* an actor that has not mapped cannot move */
 		test_what_is_left(way);
 		test_late_consumer(way);
 		test_space_without_a_consumer(way);

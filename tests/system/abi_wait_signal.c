@@ -50,7 +50,7 @@ static void test_handler(uint32_t role, int sig)
 	end();
 }
 
-/* What is ready beats the signal that comes with it. */
+/* Data that comes with a signal ends the wait with success. */
 static void test_success_beats_the_signal(uint32_t role)
 {
 	context("%s has its bytes when the signal comes", role_name(role));
@@ -87,7 +87,7 @@ static void test_stop(uint32_t role)
 	end();
 }
 
-/* Stopped is not dead: the role stays, and what comes meanwhile is there. */
+/* A stopped process keeps its role, and gets what has come meanwhile. */
 static void test_move_while_stopped(uint32_t role)
 {
 	struct shmring_ioc_query q;
@@ -106,7 +106,7 @@ static void test_move_while_stopped(uint32_t role)
 	end();
 }
 
-/* A stop does not stretch the deadline, which is absolute. */
+/* The deadline is absolute: a stop does not move it. */
 static void test_deadline_while_stopped(uint32_t role)
 {
 	uint64_t deadline;
@@ -122,7 +122,7 @@ static void test_deadline_while_stopped(uint32_t role)
 	end();
 }
 
-/* Nothing is left of a sleeper that was killed, and its role is free. */
+/* Nothing is left of a killed sleeper, and its role is free. */
 static void test_kill(uint32_t role)
 {
 	int i;
@@ -141,7 +141,7 @@ static void test_kill(uint32_t role)
 	}
 }
 
-/* One of two sleepers on the same endpoint goes: the other is still woken. */
+/* One of two sleepers on the same endpoint is killed: the other is still woken. */
 static void test_kill_one_of_two(void)
 {
 	struct endpoint p;

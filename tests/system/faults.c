@@ -6,7 +6,7 @@
 #define ROUNDS		3
 #define INJECTORS	"/sys/kernel/debug/"
 
-/* Kept open, as they are read again and again. */
+/* Open all the time: they are read again and again. */
 static struct {
 	int fail_nth;
 	int maps;
@@ -14,7 +14,7 @@ static struct {
 	int rings;
 } files;
 
-/* What can be seen from outside of what there is. */
+/* All that is visible from outside, by which a call can be seen to have changed something. */
 struct state {
 	int free_fd;
 	int mappings;
@@ -65,7 +65,7 @@ void need_faults(void)
 	need_root();
 	if (access("/proc/self/fail-nth", F_OK) || access(INJECTORS "fail_usercopy", F_OK))
 		skip("this kernel has no fault injection");
-	/* All allocations, those that may sleep too; and no word about it. */
+	/* Allocations that may sleep fail too; nothing is logged. */
 	set(INJECTORS "failslab/ignore-gfp-wait", "N");
 	set(INJECTORS "fail_page_alloc/ignore-gfp-wait", "N");
 	set(INJECTORS "fail_page_alloc/ignore-gfp-highmem", "N");
@@ -75,21 +75,21 @@ void need_faults(void)
 	set(INJECTORS "fail_usercopy/verbose", "0");
 }
 
-/* The @n-th from now on fails; 0: none. */
+/* The @n-th allocation or copy from now on fails; 0: none. */
 static void inject(unsigned int n)
 {
 	char number[16];
 	int len = snprintf(number, sizeof(number), "%u", n);
 	ssize_t ret;
 
-	/* What is left of the last one may hit this very copy. */
+	/* A fault that the last call did not meet may hit this very write. */
 	do {
 		ret = pwrite(files.fail_nth, number, (size_t)len, 0);
 	} while (ret < 0 && errno == EFAULT);
 	CHECK_EQ(ret, len);
 }
 
-/* Did the call meet the fault? Else it may be left for the copy of this read. */
+/* Did the call meet the fault? If not, the copy of this read may. */
 static bool met(void)
 {
 	char left[16] = "";
@@ -112,7 +112,7 @@ static int nr_of_mappings(void)
 	return nr;
 }
 
-/* As many are taken; if one more stays open, it is the next. */
+/* The lowest free descriptor shows how many are open. */
 static int first_free_fd(void)
 {
 	int fd = dup(files.fail_nth);
@@ -159,7 +159,7 @@ static void call_without(const struct scene *s)
 		s->undo(s, ret);
 }
 
-/* Make the call with a fault at @n. False: there are fewer. */
+/* Make the call with a fault at @n. False: the call has fewer places to fail at. */
 static bool call_with(const struct scene *s, unsigned int n, int watched, unsigned int *clean)
 {
 	struct state before, after;
@@ -188,7 +188,7 @@ static bool call_with(const struct scene *s, unsigned int n, int watched, unsign
 	return hit;
 }
 
-/* Bytes that the module has allocated: exact, by place. -1: nobody counts. */
+/* The bytes that the module has allocated, exact and by place. -1: this kernel does not count. */
 static long module_bytes(bool show)
 {
 	FILE *f = fopen("/proc/allocinfo", "re");

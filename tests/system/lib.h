@@ -14,7 +14,10 @@
 void need_backend(void);
 bool on_memfd(void);
 
-/* These cannot fail. Sleep at once, so that tests of sleeping do. */
+/*
+ * These cannot fail. Their waits sleep at once and do not spin, so that tests of sleeping do
+ * sleep.
+ */
 struct shmring *make(size_t capacity, size_t slot_size, enum shmring_role role);
 struct shmring *attach(const struct shmring *r, enum shmring_role role);
 
@@ -36,12 +39,12 @@ int send_now(struct shmring *r);
 extern const struct shmring_wait nowait;
 
 /*
- * A child that attaches to @r in a role and runs @fn. The parent's object stays
- * alone; the child ends with what @fn returns.
+ * A child that attaches to @r in a role and runs @fn, and exits with the result of @fn. It
+ * leaves the parent's object alone.
  */
 pid_t start_as(struct shmring *r, enum shmring_role role, int (*fn)(struct shmring *r));
 
-/* Is the child asleep, and in no hurry to be anything else? */
+/* Wait until the child sleeps, and stays asleep. */
 void await_asleep(pid_t pid);
 
 #endif /* LIB_H */

@@ -12,7 +12,7 @@ static struct shmring_wait within(uint64_t ns)
 	return (struct shmring_wait){ .deadline = shmring_deadline(ns) };
 }
 
-/* Like attach, and then it goes. */
+/* shmring_attach_wait(), and close at once. */
 static int attach_wait(const char *name, const struct shmring_wait *w)
 {
 	struct shmring *r;
@@ -45,7 +45,7 @@ static void test_name(void)
 	await_asleep(pid);
 	CHECK_EQ(shmring_create(&r, name, NULL), 0);
 	EXPECT_EQ(end_of(pid), TEST_PASS);
-	/* It is there: neither a deadline that has passed nor NOWAIT matters. */
+	/* The ring is there: a deadline that has passed, and NOWAIT, do not matter. */
 	EXPECT_EQ(attach_wait(name, &soon), 0);
 	EXPECT_EQ(attach_wait(name, &nowait), 0);
 	shmring_close(r);
@@ -56,7 +56,7 @@ static int is_interrupted(void *name)
 	struct sigaction act = { .sa_handler = ignore, .sa_flags = SA_RESTART };
 
 	CHECK(!sigaction(SIGALRM, &act, NULL));
-	/* Again and again: the first may come before the sleep. */
+	/* More than one signal: the first may come before the sleep. */
 	CHECK(ualarm(20000, 20000) == 0);
 	EXPECT_EQ(attach_wait(name, NULL), -EINTR);
 	return TEST_PASS;
@@ -96,7 +96,7 @@ static int be_killed(struct shmring *r)
 	return TEST_FAIL;
 }
 
-/* The first, and the next after one that was killed. */
+/* The first peer, and the next one after the first was killed. */
 static void await_peer_of(enum shmring_role role)
 {
 	enum shmring_role other = role == SHMRING_PRODUCER ? SHMRING_CONSUMER : SHMRING_PRODUCER;
@@ -126,7 +126,7 @@ static void await_peer_of(enum shmring_role role)
 	shmring_close(r);
 }
 
-/* One that comes and goes while the one that waits is stopped: it was there. */
+/* A peer that comes and goes while the waiter is stopped: it has been there. */
 static void test_peer_that_has_gone(void)
 {
 	struct shmring *r = make(0, 0, SHMRING_HANDLE);

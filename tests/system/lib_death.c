@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* The other side goes: what its peer hears, asleep or awake; and who comes after. */
+/* The other side ends: what its peer gets, asleep or awake; and the next owner. */
 #include "lib.h"
 
 enum way { CLOSE, EXIT, KILL, NR_WAYS };
@@ -14,7 +14,7 @@ struct shared {
 
 static struct shared *shared;
 
-/* Takes part, and goes when it is told to; it may be killed before. */
+/* Take part until it is told to end; it may be killed before. */
 static int go_when_told(struct shmring *r)
 {
 	(void)r;
@@ -64,7 +64,7 @@ static void make_it_go(pid_t pid)
 	}
 }
 
-/* Waits as a consumer until the producer has gone, then goes on with the next. */
+/* Receive until the producer has ended, then go on with the next producer. */
 static int hear_the_end(struct shmring *r)
 {
 	uint64_t n;
@@ -105,7 +105,7 @@ static void test_asleep(enum shmring_role role, enum way way)
 	shmring_close(r);
 }
 
-/* What was committed comes first. */
+/* The committed messages come before the end. */
 static void test_drain(enum way way)
 {
 	struct shmring *c = make(page_size(), 0, SHMRING_CONSUMER);
@@ -118,7 +118,7 @@ static void test_drain(enum way way)
 	for (n = 0; n < 3; n++)
 		EXPECT_EQ(receive_number(c), n);
 	EXPECT_EQ(shmring_recv(c, &n, sizeof(n), NULL), -ENODATA);
-	/* Another producer goes on: the stream does too. */
+	/* Another producer goes on with the same stream. */
 	p = attach(c, SHMRING_PRODUCER);
 	EXPECT_EQ(receive_now(c), -EAGAIN);
 	send_number(p, 3);
@@ -142,7 +142,7 @@ static void test_min_bytes_of_a_dead_producer(void)
 	shmring_close(pair.c);
 }
 
-/* No signal is sent, and what was sent stays for the next consumer. */
+/* The producer gets no SIGPIPE, and what it has sent stays for the next consumer. */
 static void test_next_consumer(void)
 {
 	struct pair pair = make_pair(page_size(), 0);
@@ -159,7 +159,7 @@ static void test_next_consumer(void)
 	close_pair(&pair);
 }
 
-/* Neither is there from the start; that is no end. */
+/* At first neither side is there, which is not the end of the stream. */
 static void test_nobody_yet(void)
 {
 	struct shmring *c = make(page_size(), 0, SHMRING_CONSUMER);

@@ -52,7 +52,7 @@ static void test_create(void)
 	}
 }
 
-/* The last that is allowed, and the first that is not. */
+/* The last value that is allowed, and the first that is not. */
 static void test_limits(void)
 {
 	const size_t page = page_size(), most = SHMRING_CAPACITY_MAX;
@@ -65,7 +65,7 @@ static void test_limits(void)
 		{ { .capacity = page, .lowat = page, .role = SHMRING_CONSUMER }, 0 },
 		{ { .capacity = page, .lowat = page + 1, .role = SHMRING_CONSUMER }, -EINVAL },
 		{ { .capacity = page, .lowat = page + 1 }, -EINVAL },
-		/* Not too large, whatever else is wrong; nobody has to have the memory. */
+		/* EINVAL comes before ENOMEM: no test can need so much memory. */
 		{ { .capacity = most, .slot_size = most + 1 }, -EINVAL },
 		{ { .capacity = most - page + 1, .slot_size = most + 1 }, -EINVAL },
 		{ { .capacity = most + 1, .slot_size = most + 1 }, -EFBIG },
@@ -108,7 +108,7 @@ static size_t pages_mapped(void)
 	return pages;
 }
 
-/* No room for the mapping, as for large rings in a 32-bit program. */
+/* No addresses left for the mapping, as for large rings in a 32-bit program. */
 static void test_addresses(void)
 {
 	struct shmring_options opt = { .capacity = 4 << 20, .role = SHMRING_PRODUCER };
@@ -220,7 +220,7 @@ static void test_wrong_side(void)
 	EXPECT_EQ(shmring_poll_fd(handle), -EBADF);
 	shmring_publish(pair.c);
 	shmring_discard(pair.c);
-	/* Nothing of this has come through. */
+	/* None of the refused messages has arrived. */
 	send_number(pair.p, 5);
 	EXPECT_EQ(receive_number(pair.c), 5);
 	shmring_close(handle);
@@ -275,7 +275,7 @@ static int without_descriptors(void *arg)
 	return TEST_PASS;
 }
 
-/* No room to map it: the role that was taken is given back. */
+/* No addresses left to map the endpoint: the role is given back. */
 static int without_addresses(void *arg)
 {
 	const size_t capacity = 16 << 20;
@@ -294,7 +294,7 @@ static int without_addresses(void *arg)
 	return TEST_PASS;
 }
 
-/* No backend is asked for: the module, if there is one; a name means a ring of its. */
+/* Without a choice the module is taken if there is one; a name then means a ring of the module. */
 static int choose_backends(void *arg)
 {
 	const struct shmring_options opt = { .backend = SHMRING_MEMFD };
@@ -319,7 +319,7 @@ static int choose_backends(void *arg)
 	EXPECT_EQ(shmring_attach(&same, name, SHMRING_HANDLE), has_module ? -ENOENT : 0);
 	if (!has_module)
 		shmring_close(same);
-	/* The name is not used a second time in the other backend. */
+	/* The other backend must not create a second ring of this name. */
 	EXPECT_EQ(try_create(name, NULL), -EEXIST);
 	EXPECT_EQ(shmring_unlink(name), has_module ? -ENOENT : 0);
 	shmring_close(r);

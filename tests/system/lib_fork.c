@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
-/* fork: an endpoint stays its process's; a child that wants one attaches. */
+/* fork: an endpoint stays with its process; a child that wants one attaches. */
 #include "lib.h"
 
 #include <fcntl.h>
 #include <sched.h>
 #include <sys/mman.h>
 
-/* What a child may do with the parent's object: close it, and ask for the fd. */
+/* A child may close the parent's object, and ask for its descriptor. */
 static int close_it(void *arg)
 {
 	struct shmring *r = arg;
@@ -16,7 +16,7 @@ static int close_it(void *arg)
 	return TEST_PASS;
 }
 
-/* None of the parent's ring is there, and what has come to its place stays. */
+/* The child does not have the parent's mapping, and close leaves alone what lies there now. */
 static int close_beside_a_mapping(void *arg)
 {
 	struct shmring *r = arg;
@@ -66,7 +66,7 @@ static int close_as_first(void *arg)
 	return TEST_PASS;
 }
 
-/* Its child, too, is to be the first process of a namespace. */
+/* Its child is to be the first process of a namespace, too. */
 static int be_first(void *arg)
 {
 	struct pair pair = make_pair(page_size(), 0);
@@ -91,7 +91,7 @@ static int with_a_first(void *arg)
 	return in_child(be_first, arg);
 }
 
-/* A child with the pid of its parent is none the less a child. */
+/* A child in another PID namespace that has the number of its parent is treated as a child. */
 static void test_child_of_the_same_pid(void)
 {
 	int ret = in_child(with_a_first, NULL);
@@ -140,7 +140,7 @@ static void test_roles_are_the_parents(void)
 	close_pair(&pair);
 }
 
-/* The textbook's: a pipe to a child. */
+/* As the textbook does with a pipe: to a child. */
 static int echo_sum(struct shmring *r)
 {
 	uint64_t n, sum = 0;
@@ -174,7 +174,7 @@ static int child_of_producer(void *arg)
 	return TEST_FAIL;
 }
 
-/* A child that merely exists does not keep its dead parent's role. */
+/* A child that is just running does not keep its dead parent's role. */
 static void test_orphan(void)
 {
 	struct shmring *c = make(page_size(), 0, SHMRING_CONSUMER);
@@ -186,7 +186,10 @@ static void test_orphan(void)
 	shmring_close(c);
 }
 
-/* All that are open but were not @before, the library's own among them. */
+/*
+ * Every descriptor that is open and was not @before, the library's own among them, is
+ * close-on-exec.
+ */
 static void expect_close_on_exec(const bool *before)
 {
 	int fd, flags;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* A peer that writes what no peer may: the library says EBADMSG, and reads no further. */
+/* A peer that writes what no peer may write: the library returns EBADMSG, and reads no further. */
 #include "lib.h"
 
 static const uint64_t lies[] = { 1ull << 63, ~0ull, ~0ull - 15, 1ull << 32, 65536 + 4096 };
@@ -28,7 +28,7 @@ static void test_head(void)
 	}
 }
 
-/* Going back is a lie too: what was seen was there. */
+/* A head that goes back is false too: the messages before it have been seen. */
 static void test_head_going_back(void)
 {
 	struct pair pair = make_pair(65536, 0);
@@ -60,7 +60,7 @@ static void test_tail(void)
 	}
 }
 
-/* Lengths that reach beyond what was committed, and flags that nobody knows. */
+/* Lengths that reach beyond what was committed, and undefined flags. */
 static void test_record_headers(void)
 {
 	static const struct shmring_record bad[] = {
@@ -80,7 +80,7 @@ static void test_record_headers(void)
 	}
 }
 
-/* Once for each endpoint, for everybody to see. */
+/* A refusal counts once for each endpoint, and every holder of the ring can see the count. */
 static uint64_t nr_refused(const struct shmring *r)
 {
 	struct shmring_info info = SHMRING_INFO_INIT;
@@ -111,7 +111,7 @@ static void test_count(void)
 	close_pair(&pair);
 }
 
-/* A sleeper hears of it when it is woken. */
+/* A sleeper that is woken by a false position returns the error. */
 static int sleep_into_a_lie(struct shmring *r)
 {
 	EXPECT_EQ(shmring_wait_data(r, NULL), -EBADMSG);
@@ -130,7 +130,10 @@ static void test_asleep(void)
 	shmring_close(p);
 }
 
-/* Whatever two liars leave, in a ring or one of slots: the next pair can go on. */
+/*
+ * Both sides store false positions and end, on a ring of records or of slots: the next two
+ * owners can go on.
+ */
 static void test_successors(size_t slot_size)
 {
 	static const uint64_t left[] = { 1, 3, 64 + 4, ~0ull - 15, ~0ull - 7, ~0ull };
@@ -156,7 +159,7 @@ static void test_successors(size_t slot_size)
 	}
 }
 
-/* One lies, and goes: who comes after it and its honest peer can go on. */
+/* One side stores a false position and ends: its successor and the honest peer can go on. */
 static void test_successor(enum shmring_role role)
 {
 	struct shmring *handle = make(65536, 0, SHMRING_HANDLE);
@@ -180,7 +183,7 @@ static void test_successor(enum shmring_role role)
 	shmring_close(handle);
 }
 
-/* Records are the producer's to write: a consumer that tries is a bug, and told. */
+/* Only the producer may write data: a consumer that does has a bug, and gets a SIGSEGV. */
 static void test_data_is_the_producers(void)
 {
 	struct pair pair = make_pair(65536, 0);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* shmring_get_info(): what it says, as things change. */
+/* shmring_get_info(): what it returns, before and after each change. */
 #include "lib.h"
 
 static struct shmring_info info_of(const struct shmring *r)
@@ -31,7 +31,10 @@ static void test_constants(void)
 	close_pair(&pair);
 }
 
-/* Each object has the ring's name, however it has found the ring, until that is unlinked. */
+/*
+ * Until the ring is unlinked each object shows its name, whichever way the object has found the
+ * ring.
+ */
 static void test_name_with(unsigned int flags)
 {
 	struct shmring_options opt = { .flags = flags };
@@ -104,7 +107,7 @@ static void test_used(void)
 	shmring_close(pair.p);
 }
 
-/* What is staged, or advanced past, is not given to the other side yet. */
+/* Messages that are staged, or stepped past, have not been given to the other side yet. */
 static void test_used_slots(void)
 {
 	struct pair pair = make_pair(page_size(), 20);
@@ -126,7 +129,7 @@ static void test_used_slots(void)
 	close_pair(&pair);
 }
 
-/* Both sides are this process; and their positions go on when they change hands. */
+/* Both sides are in this process, and positions go on when the roles change hands. */
 static void test_sides(void)
 {
 	struct pair pair = make_pair(page_size(), 0);
@@ -175,7 +178,7 @@ static void test_counters(void)
 	shmring_close(p);
 }
 
-/* What the list has of the ring of that name. */
+/* The list's entry for the ring of that name. */
 static struct shmring_info listed;
 static const char *wanted;
 

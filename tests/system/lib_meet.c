@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
 /*
  * Two processes that could wait for each other for ever, or for a message that is not taken:
- * where pipes go on, rings go on.
+ * where two pipes would go on, two rings go on.
  */
 #include "lib.h"
 
 #include <poll.h>
 
-/* Shorter than PATIENCE_NS: a wait that lasts so long would last for ever. */
+/* Shorter than PATIENCE_NS: a wait that lasts as long counts as one without end. */
 #define LONG_NS		10000000000ull
 
 static void fill(struct shmring *p)
@@ -27,7 +27,7 @@ static int receive_all_that_fits(struct shmring *c)
 	return TEST_PASS;
 }
 
-/* A message of 24 bytes does not fit, and a wait for a full ring goes on. */
+/* A message of 24 bytes does not fit then, and a wait for a full ring does not end. */
 static void leave_a_rest(struct shmring *p)
 {
 	size_t room = page_size() - 16;
@@ -50,7 +50,7 @@ static void producer_wants_space(int (*want)(struct shmring *p))
 	shmring_close(p);
 }
 
-/* A consumer that this wakes ends, perhaps before the call has returned. */
+/* A consumer that this call wakes ends, perhaps before the call has returned. */
 static int is_refused(struct shmring *p)
 {
 	char message[24] = "";
@@ -96,7 +96,7 @@ static void test_refused_before_the_consumer_sleeps(void)
 
 static struct shmring *other;	/* the ring that the child consumes from, too */
 
-/* Takes one of a full ring, then waits for what the producer sends after its next one. */
+/* Take one message of a full ring, then wait for what the producer sends after its next message. */
 static int take_one_then_wait_elsewhere(struct shmring *a)
 {
 	struct shmring *b;
@@ -167,7 +167,7 @@ static void test_full_ring_of_which_half_is_held(void)
 
 /* ----------------------------------------------------------------- poll, refused */
 
-/* Ready once the message fits, neither before nor much later. */
+/* Ready once the message fits: not before, and not much later. */
 static void test_poll_for_space_that_was_lacking(void)
 {
 	struct pair pair = make_pair(page_size(), 0);
@@ -279,7 +279,7 @@ static void test_drain_to_a_consumer_that_goes(void)
 	shmring_close(p);
 }
 
-/* The ring, without a name, goes with the producer: only the linger keeps it there. */
+/* The ring has no name and ends with its producer: only the linger keeps the producer there. */
 static void test_linger(void)
 {
 	struct shmring *p = make(page_size(), 0, SHMRING_PRODUCER);

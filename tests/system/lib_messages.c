@@ -23,8 +23,8 @@ static bool is_filled(const unsigned char *from, size_t len, uint64_t seed)
 }
 
 /*
- * The length after @len: each up to 4 KiB, and the last ones before @max. Of those in
- * between, which only larger pages have, a few: each is written byte by byte.
+ * The length after @len: each one up to 4 KiB, and the last ones before @max. Of the lengths in
+ * between, which only larger pages allow, a few: each is written byte by byte.
  */
 static size_t next_length(size_t len, size_t max)
 {
@@ -33,7 +33,7 @@ static size_t next_length(size_t len, size_t max)
 	return len + 509 < max - 64 ? len + 509 : max - 64;
 }
 
-/* Each length, again and again, so that each starts everywhere in the ring. */
+/* Each length again and again, so that each starts at every place in the ring. */
 static void test_every_length(void)
 {
 	struct pair pair = make_pair(page, 0);
@@ -55,7 +55,7 @@ static void test_every_length(void)
 	close_pair(&pair);
 }
 
-/* Aligned, in one piece, as long as was asked for, also where the ring ends. */
+/* Aligned, in one piece, and as long as asked for, at the end of the ring too. */
 static void test_in_place(void)
 {
 	struct pair pair = make_pair(page, 0);
@@ -64,7 +64,7 @@ static void test_in_place(void)
 	size_t len = 0, sent, i;
 	unsigned char *to;
 
-	/* As many bytes, whatever a page has. */
+	/* The same number of bytes with each size of pages. */
 	for (i = 0; i < (40u << 20) / page; i++) {
 		sent = random_u64(&seed) % (page - 7);
 		to = shmring_reserve(pair.p, sent);
@@ -76,7 +76,7 @@ static void test_in_place(void)
 		CHECK(got && (uintptr_t)got % SHMRING_ALIGN == 0);
 		EXPECT_EQ(len, sent);
 		EXPECT(is_filled(got, len, i));
-		/* Again, and it is the same. */
+		/* A second peek gives the same message. */
 		EXPECT(shmring_peek(pair.c, &len) == got && len == sent);
 		EXPECT_EQ(shmring_release(pair.c), 0);
 		EXPECT_EQ(shmring_release(pair.c), -EINVAL);
@@ -112,14 +112,14 @@ static void test_reserve_and_discard(void)
 	shmring_discard(pair.p);
 	EXPECT_EQ(shmring_commit(pair.p, 100), -EINVAL);
 	shmring_discard(pair.p);
-	/* The last reservation counts. */
+	/* The last reservation is the one that counts. */
 	EXPECT(shmring_reserve(pair.p, 1000) == first);
 	EXPECT(shmring_reserve(pair.p, 8) == first);
 	EXPECT_EQ(shmring_commit(pair.p, 100), -EINVAL);
 	EXPECT_EQ(shmring_commit(pair.p, 8), 0);
 	EXPECT(shmring_peek(pair.c, &len) && len == 8);
 	EXPECT_EQ(shmring_release(pair.c), 0);
-	/* Less than reserved is fine. */
+	/* A commit may be shorter than its reservation. */
 	EXPECT(shmring_reserve(pair.p, 1000));
 	EXPECT_EQ(shmring_commit(pair.p, 3), 0);
 	EXPECT(shmring_peek(pair.c, &len) && len == 3);
@@ -160,7 +160,7 @@ static void test_batches(void)
 			EXPECT_EQ(shmring_advance(pair.c), 0);
 		}
 		EXPECT(!shmring_peek(pair.c, &len));
-		/* Stepped past, and still there. */
+		/* Messages that were stepped past are still there. */
 		for (i = 0; i < 10; i++) {
 			memcpy(&n, got[i], sizeof(n));
 			EXPECT_EQ(n, next + i);
@@ -172,7 +172,7 @@ static void test_batches(void)
 		EXPECT_EQ(info.used, 0);
 		next += 10;
 	}
-	/* A send takes along what is staged, in order; so does a wait for space. */
+	/* A send publishes what is staged, in order; so does a wait for space. */
 	stage_number(pair.p, 1);
 	send_number(pair.p, 2);
 	stage_number(pair.p, 3);
@@ -197,7 +197,7 @@ static void test_slots(size_t size)
 		EXPECT_EQ(shmring_recv(pair.c, out, size + 1, NULL), size);
 		EXPECT(is_filled(out, size, i));
 	}
-	/* No other length. */
+	/* A slot takes no other length. */
 	EXPECT_EQ(shmring_send(pair.p, in, size - 1, NULL), -EMSGSIZE);
 	EXPECT_EQ(shmring_send(pair.p, in, size + 1, NULL), -EMSGSIZE);
 	EXPECT(!shmring_reserve(pair.p, size - 1));
@@ -211,7 +211,7 @@ static void test_slots(size_t size)
 	close_pair(&pair);
 }
 
-/* So many that their bytes are a multiple of 2^32, which a 32-bit product loses. */
+/* So many slots that their bytes are a multiple of 2^32, which a product of 32 bits loses. */
 static void test_too_many_slots(void)
 {
 	struct pair pair = make_pair(65536, 65536);

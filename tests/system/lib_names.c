@@ -34,26 +34,26 @@ static void test_by_name(void)
 	CHECK_EQ(shmring_get_info(c, &info), 0);
 	EXPECT(!strcmp(info.name, name));
 	send_number(p, 1);
-	/* Without its name it goes on. */
+	/* Without its name the ring goes on. */
 	CHECK_EQ(shmring_unlink(with_slash), 0);
 	EXPECT(!exists(name));
 	CHECK_EQ(shmring_get_info(c, &info), 0);
 	EXPECT_EQ(info.name[0], 0);
 	EXPECT_EQ(receive_number(c), 1);
-	/* And the name is free. */
+	/* The name is free again. */
 	shmring_close(r);
 	CHECK_EQ(shmring_create(&r, name, NULL), 0);
 	send_number(p, 2);
 	EXPECT_EQ(receive_number(c), 2);
 	shmring_close(p);
 	shmring_close(c);
-	/* The old one takes no name along that is another's by now. */
+	/* The old ring's end does not remove the new ring's name. */
 	EXPECT(exists(name));
 	shmring_close(r);
 	EXPECT(!exists(name));
 }
 
-/* Each kind of object holds the ring. */
+/* Each kind of object keeps the ring. */
 static void test_goes_with_the_last(void)
 {
 	const char *name = unique("last");
@@ -79,7 +79,7 @@ static int hold(void *arg)
 	return TEST_FAIL;
 }
 
-/* Nothing is left of a ring whose holders were all killed. */
+/* Nothing is left of a ring when all its holders were killed. */
 static int make_and_die(void *arg)
 {
 	struct shmring *r;
@@ -141,7 +141,7 @@ static int visit(void *arg)
 	EXPECT_EQ(ret, v->want_consume);
 	if (!ret)
 		shmring_close(r);
-	/* Either right will do to hold it. */
+	/* Either right is enough to hold the ring. */
 	ret = shmring_attach(&r, v->name, SHMRING_HANDLE);
 	EXPECT_EQ(ret, v->want_produce && v->want_consume ? -EACCES : 0);
 	if (!ret)
@@ -152,8 +152,8 @@ static int visit(void *arg)
 }
 
 /*
- * Another user, and a ring of root's. With memfd whoever may take one role may
- * take the other: only the module tells them apart.
+ * Another user, and a ring of root's. With memfd a user that may take one role may take the
+ * other one: only the module has separate rights for them.
  */
 static void test_other_users(void)
 {
@@ -209,7 +209,10 @@ static int finds_debris(void *arg)
 	return TEST_PASS;
 }
 
-/* It is not theirs to remove, and says so: who waits for the ring would wait for ever. */
+/*
+ * A user cannot remove what another user's dead ring has left. The error has to show that: a
+ * process that waited for the ring would wait for ever.
+ */
 static void test_debris_of_others(void)
 {
 	const char *name = unique("debris");
@@ -242,7 +245,10 @@ static void test_as_another_user(void)
 	CHECK(!chmod(DEVICE, st.st_mode & 07777));
 }
 
-/* memfd is not taken without a word, nor the ring that another user has there. */
+/*
+ * Without access to the device, the library must not fall back to memfd, and must not take
+ * another user's ring there.
+ */
 static int without_device(void *arg)
 {
 	struct shmring_options opt = { .backend = SHMRING_KMOD };
@@ -290,7 +296,7 @@ static void test_device_is_roots(void)
 		test_device_of_others();
 }
 
-/* What the copy of this program says that runs with more rights than its caller. */
+/* The argument of the copy of this program that runs with more rights than its caller. */
 #define AS_SET_UID	"--set-uid"
 
 static int run_set_uid(void *arg)
@@ -331,7 +337,7 @@ static void copy_self(const char *to)
 	CHECK(!chmod(to, 04755));
 }
 
-/* Its caller does not choose where the rings of a set-uid program are. */
+/* The caller of a set-user-ID program does not choose where the program's rings are. */
 static void test_set_uid(void)
 {
 	char dir[] = "/tmp/shmring.XXXXXX", path[sizeof(dir) + 8];

@@ -37,7 +37,7 @@ static struct shmring *attach_with(const struct shmring_options *opt)
 	return r;
 }
 
-/* No role is taken by what is refused. */
+/* A refused call takes no role. */
 static int refused(struct shmring_options opt)
 {
 	struct shmring_info info = SHMRING_INFO_INIT;
@@ -114,7 +114,7 @@ static void test_lowat(void)
 	shmring_close(p);
 }
 
-/* A producer whose message nobody takes. */
+/* A producer with a message that no consumer takes. */
 static void test_linger(void)
 {
 	struct shmring_options opt = { .role = SHMRING_PRODUCER, .linger = 20000000 };
@@ -128,7 +128,7 @@ static void test_linger(void)
 	shmring_close(c);
 }
 
-/* Its own backend is as good as none; and NULL is a handle. */
+/* Asking for the ring's own backend is allowed, as is asking for none; NULL gives a handle. */
 static void test_backend(void)
 {
 	struct shmring_options opt = { .backend = on_memfd() ? SHMRING_MEMFD : SHMRING_KMOD };
@@ -179,7 +179,7 @@ static void test_open_or_create(void)
 #define NR_RACERS	4
 #define NR_RACES	200
 
-/* All at the same name, which goes again and again: each gets a ring. */
+/* All processes create or open the same name, which vanishes again and again: each gets a ring. */
 static int race(void *arg)
 {
 	struct shmring_options opt = { .flags = SHMRING_OPEN_OR_CREATE };

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Rings handed on as descriptors, and with fewer rights. */
+/* Rings passed on as descriptors, and with fewer rights. */
 #include "lib.h"
 
 #include <fcntl.h>
@@ -45,7 +45,7 @@ static int consume_what_comes(void *arg)
 	uint64_t n;
 
 	CHECK_EQ(shmring_attach_fd(&c, fd, SHMRING_CONSUMER), 0);
-	/* The descriptor is ours, and no longer needed. */
+	/* The descriptor is this process's, and can be closed. */
 	CHECK(!close(fd));
 	for (n = 0; n < 1000; n++)
 		EXPECT_EQ(receive_number(c), n);
@@ -73,7 +73,7 @@ static void test_over_a_socket(void)
 	close(socks[1]);
 }
 
-/* A ring lives as long as somebody has its descriptor. */
+/* A ring lives as long as any process has its descriptor. */
 static void test_descriptor_keeps_the_ring(void)
 {
 	struct shmring *r = make(page_size(), 0, SHMRING_PRODUCER), *c;
@@ -108,7 +108,7 @@ static void test_grant_here(void)
 	EXPECT_EQ(shmring_attach_fd(&other, fd, SHMRING_PRODUCER), -EACCES);
 	CHECK_EQ(shmring_attach_fd(&other, fd, SHMRING_CONSUMER), 0);
 	CHECK(!close(fd));
-	/* Nor by asking what one got. */
+	/* The received object cannot grant more than it got. */
 	EXPECT_EQ(shmring_grant(other, SHMRING_PRODUCER), -EACCES);
 	fd = shmring_grant(other, SHMRING_CONSUMER);
 	EXPECT(fd >= 0);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* shmring_poll_fd(): no lost event in a ping-pong, whoever waits and how. */
+/* shmring_poll_fd(): no event is lost in a ping-pong, in any way to wait, on either side. */
 #include "lib.h"
 
 #include <poll.h>
@@ -45,7 +45,7 @@ static int wait_by_epoll_edge(struct shmring *r)
 	return epoll_once(r, EPOLLET);
 }
 
-/* As event loops have it: the descriptors stay in the set, and each edge is told once. */
+/* As in event loops: the descriptors stay in the set, and each edge is reported once. */
 static struct {
 	struct shmring *ring;
 	int epoll;
@@ -152,7 +152,7 @@ static void test_ping_pong(int (*wait)(struct shmring *r))
 	shmring_close(g.pong);
 }
 
-/* One direction, the ring as full as it gets: both sides poll. */
+/* One direction, with the ring as full as it gets: both sides poll. */
 static int drain_by_poll(struct shmring *r)
 {
 	uint64_t i;
@@ -203,7 +203,7 @@ static int just_be(struct shmring *r)
 	return TEST_FAIL;
 }
 
-/* The peer closes, or is killed, while this one sleeps in poll. */
+/* The peer closes, or is killed, while this side sleeps in poll. */
 static void test_end(enum shmring_role role, bool by_kill)
 {
 	bool producer = role == SHMRING_PRODUCER;
@@ -234,10 +234,10 @@ static void test_end(enum shmring_role role, bool by_kill)
 	shmring_close(r);
 }
 
-/* Ready for what shmring_create() was told, and not before. */
 /*
- * A consumer is refused while it holds what it has read, and then gives that back: it polls
- * for the next message, however small, and not for as much more as it held.
+ * A consumer is refused a message while it holds some that it has read, and then gives them
+ * back. Its poll must wait for the next message, however small, and not for as many bytes more
+ * as it held.
  */
 static void test_release_after_refusal(void)
 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* What the library does to the program around it: descriptors, cancellation, core dumps. */
+/* The library's effects on the program around it: descriptors, cancellation, core dumps. */
 #include "lib.h"
 
 #include <fcntl.h>
@@ -10,7 +10,7 @@ static const char *name;
 
 /* -------------------------------------------------------- standard descriptors */
 
-/* Nothing that the library keeps may be where the program's messages go. */
+/* The library must keep no descriptor that the program's messages go to. */
 static int use_without_descriptors(void *arg)
 {
 	struct shmring *named, *p, *c;
@@ -45,7 +45,7 @@ static void test_closed_standard_descriptors(void)
 
 /* ---------------------------------------------------------------- cancellation */
 
-/* Every function that makes system calls, by a thread that is to be cancelled. */
+/* Make each function with system calls run in a thread that has a cancellation pending. */
 static void *use_cancelled(void *returned)
 {
 	const struct shmring_wait brief = { .policy = SHMRING_BLOCK,
@@ -90,7 +90,7 @@ static void *receive_one(void *consumer)
 	return (void *)(uintptr_t)receive_number(consumer);
 }
 
-/* It sleeps on, over looks for a death, and gets its message. */
+/* The thread sleeps on, beyond a look for a death, and gets its message. */
 static void test_cancelled_asleep(void)
 {
 	struct pair pair = make_pair(0, 0);
@@ -110,7 +110,7 @@ static void test_cancelled_asleep(void)
 /* ------------------------------------------------------------------ core dumps */
 
 /*
- * Of the mappings with @name in theirs, how many would be dumped, or would not. The line
+ * How many of the mappings with @name in their names would be dumped, or would not. The line
  * with a mapping's name comes before the one with its flags.
  */
 static int nr_mappings(const char *mapped, bool dumped)
@@ -133,7 +133,7 @@ static int nr_mappings(const char *mapped, bool dumped)
 	return n;
 }
 
-/* Not every kernel has the file, and an emulator's may leave the flag out. */
+/* Not every kernel has the file, and an emulator's file may leave the flag out. */
 static bool smaps_tells_what_is_dumped(void)
 {
 	int fd = memfd_create("undumped", MFD_CLOEXEC);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* A consumer, or a producer, goes on where the one before it stopped. */
+/* A consumer, or a producer, goes on where the previous one stopped. */
 #include "lib.h"
 
 static void stage_number(struct shmring *r, uint64_t n)
@@ -11,7 +11,7 @@ static void stage_number(struct shmring *r, uint64_t n)
 	CHECK_EQ(shmring_stage(r, sizeof(n)), 0);
 }
 
-/* Peeked and stepped past, but not given back: not read. */
+/* Messages that were peeked at and stepped past, but not released, have not been read. */
 static int take_two_of_four(struct shmring *r)
 {
 	size_t len;
@@ -48,7 +48,7 @@ static void test_killed_consumer(void)
 	shmring_close(r);
 }
 
-/* Staged and reserved, but not published: not written. */
+/* Messages that were staged and reserved, but not published, have not been written. */
 static int send_two_of_four(struct shmring *r)
 {
 	send_number(r, 1);
@@ -68,7 +68,7 @@ static void test_killed_producer(void)
 		EXPECT_EQ(end_of(start_as(c, SHMRING_PRODUCER, send_two_of_four)), 128 + SIGKILL);
 		EXPECT_EQ(receive_number(c), 1);
 		EXPECT_EQ(receive_number(c), 2);
-		/* Not at once: without the module, a death is noticed a little later. */
+		/* Wait: without the module, a death is noticed a little later. */
 		EXPECT_EQ(shmring_wait_data(c, NULL), -ENODATA);
 		p = attach(c, SHMRING_PRODUCER);
 		send_number(p, 4);
@@ -78,7 +78,7 @@ static void test_killed_producer(void)
 	shmring_close(c);
 }
 
-/* The same, by close. */
+/* The same when the owner closes. */
 static void test_close(void)
 {
 	struct pair pair = make_pair(page_size(), 0);

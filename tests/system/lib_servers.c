@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * The README's producer, and the example servers, each with 64 rings and as many clients: every message arrives,
- * and who sleeps on a full ring is woken once for half of it.
+ * The README's producer, and the example servers, each with 64 rings and as many clients: every
+ * message arrives, and a client that sleeps on a full ring is woken once for half of it.
  */
 #include "lib.h"
 
@@ -14,7 +14,7 @@
 #define FOOTPRINT	16	/* of a message */
 #define HALF		32768	/* of a ring */
 
-/* They lie beside this program, as they are not tests. */
+/* The servers are built into the folder of this program. */
 static void path_of(char path[PATH_MAX], const char *server)
 {
 	char self[PATH_MAX] = "";
@@ -46,7 +46,7 @@ static void test_server(const char *server)
 	EXPECT(wakes <= RINGS * (MESSAGES * FOOTPRINT / HALF + 1));
 }
 
-/* Built, and not refused: the kernel says that there is no argument. */
+/* Are commands of io_uring built in and allowed? The kernel then complains about the argument. */
 static bool can_uring(void)
 {
 	char path[PATH_MAX];
@@ -69,7 +69,11 @@ static int run_producer(void *name)
 	return TEST_FAIL;
 }
 
-/* echo hello | producer: the ring stays until its consumer has come, and taken all. */
+/*
+ * echo hello
+ *
+ * producer: the ring stays until a consumer has come and taken everything.
+ */
 static void test_producer_that_comes_first(void)
 {
 	struct shmring_wait w = { .deadline = shmring_deadline(PATIENCE_NS) };

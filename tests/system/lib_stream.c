@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
 /*
- * Millions of messages from one process to another: random lengths, random naps on
- * either side, every way to send and to receive. Each arrives once, whole, and in
- * order, or this ends.
+ * Millions of messages from one process to another: random lengths, random naps on either side,
+ * every way to send and to receive. Each message arrives once, whole, and in order, or the
+ * program fails.
  *
- * SHMRING_MESSAGES says how many (default: ten million), SHMRING_SEED which.
+ * SHMRING_MESSAGES is their number (default: ten million), SHMRING_SEED the seed of what is
+ * random.
  */
 #include "lib.h"
 
@@ -18,14 +19,14 @@ enum way { COPY, IN_PLACE, BATCH, MIXED, NR_WAYS };
 
 static const char *const way_names[] = { "copied", "in place", "in batches", "mixed" };
 
-#define SLACK		16	/* wake-ups that come and go with the sides */
+#define SLACK		16	/* wake-ups at the start and the end of the sides */
 
-static struct shmring_info *producer;	/* as it leaves */
+static struct shmring_info *producer;	/* the producer's counters at its end */
 static enum way way;
 static enum shmring_policy policy;
 static uint64_t nr_messages, base_seed;
 
-/* What message @n is: both sides know. Mostly short, now and then long. */
+/* The length of message @n, for both sides: mostly short, now and then long. */
 static size_t length_of(uint64_t n)
 {
 	uint64_t state = base_seed ^ n;
@@ -57,7 +58,7 @@ static void check(const unsigned char *from, size_t len, uint64_t n)
 			CHECK_EQ(from[i], byte_of(n, i));
 }
 
-/* Now and then, for a random while: asleep, or only slow. */
+/* Now and then a pause of random length: asleep, or only slow. */
 static void dawdle(uint64_t *state)
 {
 	uint64_t r = random_u64(state);
@@ -157,7 +158,7 @@ static int send_all(struct shmring *r)
 	return TEST_PASS;
 }
 
-/* A sleep costs the other side one wake-up, and so do not many messages. */
+/* Each sleep may cost the other side one wake-up; messages cost none. */
 static void report(const char *side, uint64_t sleeps, uint64_t wakes)
 {
 	printf("%s, policy %d, %llu messages: the %s slept %llu times, woken %llu times: "
@@ -184,7 +185,7 @@ static void test_stream(void)
 		dawdle(&state);
 	}
 	EXPECT_EQ(end_of(pid), TEST_PASS);
-	/* What was stepped past at the end is given back; and that was all. */
+	/* Release what was stepped past at the end: then nothing is left. */
 	shmring_release(c);
 	EXPECT(!shmring_peek(c, &len));
 	EXPECT_EQ(shmring_wait_data(c, NULL), -ENODATA);

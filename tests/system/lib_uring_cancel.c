@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 /*
- * Waits of io_uring that do not come to their end: taken back, or their process is
- * killed, or executes something else, or closes the endpoint or the io_uring. Each
- * completes once or goes with its io_uring, nobody keeps the role, and the kernel has
+ * Waits of io_uring that do not come to their end: they are cancelled, or their process is
+ * killed, or executes another program, or closes the endpoint or the io_uring. Each wait
+ * completes once or goes with its io_uring, the role is free afterwards, and the kernel has
  * nothing to report.
  *
- * A ten-thousandth of SHMRING_MESSAGES says how often (default: 1000; without the
+ * A ten-thousandth of SHMRING_MESSAGES is the number of rounds (default: 1000; without the
  * module a tenth of that).
  */
 #include "uring.h"
@@ -17,7 +17,7 @@ enum { WAIT = 1, CANCEL, TIMEOUT };
 static uint64_t iterations, seed;
 static bool native;
 
-/* IOSQE_ASYNC: a worker of io_uring begins the waits, beside whatever ends them. */
+/* IOSQE_ASYNC: a worker of io_uring begins the waits, in parallel with the call that ends them. */
 static unsigned char sqe_flags;
 
 static void prepare_wait(struct io_uring *ring, struct shmring *r, uint64_t tag)
@@ -47,7 +47,7 @@ static bool nothing_left(struct io_uring *ring)
 	return io_uring_peek_cqe(ring, &cqe) == -EAGAIN;
 }
 
-/* Both completions of a wait and its cancel, in whatever order; the wait's result. */
+/* Take the completions of a wait and its cancel, in either order. Returns the wait's result. */
 static int result_of_wait(struct io_uring *ring)
 {
 	int i, ret, result = 1;
@@ -75,7 +75,7 @@ static void test_cancel(void)
 		submit(ring);
 		EXPECT_EQ(result_of_wait(ring), -ECANCELED);
 	}
-	/* It goes on as if nothing had been. */
+	/* The endpoint works as before. */
 	prepare_wait(ring, pair.c, WAIT);
 	submit(ring);
 	send_number(pair.p, 1);
@@ -85,7 +85,7 @@ static void test_cancel(void)
 	close_pair(&pair);
 }
 
-/* io_uring's own cancel reaches polls, and (today) not commands: it does no harm. */
+/* io_uring's own cancel reaches polls, and (today) not commands: it has no bad effect. */
 static void test_async_cancel(void)
 {
 	struct pair pair = make_pair(page_size(), 0);
@@ -134,7 +134,7 @@ static void *send_each(void *arg)
 	return NULL;
 }
 
-/* A message, and a cancel, at the same time: one of them, once. */
+/* A message and a cancel at the same time: one of them ends the wait, once. */
 static void test_race(unsigned int flags, unsigned char how)
 {
 	struct pair pair = make_pair(page_size(), 0);
@@ -171,7 +171,7 @@ static void test_race(unsigned int flags, unsigned char how)
 	close_pair(&pair);
 }
 
-/* A timeout that a cancel is linked to. */
+/* A timeout with a cancel linked to it. */
 static void test_deadline(void)
 {
 	struct __kernel_timespec ts = { .tv_sec = 0, .tv_nsec = 100000 };
@@ -201,7 +201,7 @@ static void test_deadline(void)
 	close_pair(&pair);
 }
 
-/* Several waits of one endpoint: a message is for all of them, and so is a cancel. */
+/* Several waits of one endpoint: a message ends all of them, and so does a cancel. */
 static void test_many(void)
 {
 	struct pair pair = make_pair(page_size(), 0);
@@ -231,7 +231,7 @@ static void test_many(void)
 	close_pair(&pair);
 }
 
-/* The io_uring goes, and the ring stays: nobody waits any more, and nobody minds. */
+/* The io_uring goes, and the ring stays: no wait is left, and the ring works. */
 static void test_drop_uring(enum shmring_role role)
 {
 	static const unsigned int flags[] = {
@@ -270,7 +270,7 @@ static void test_close_endpoint(enum shmring_role role)
 	uint64_t i;
 
 	if (on_memfd())
-		return;		/* its poll descriptor only tells of others */
+		return;		/* memfd's poll descriptor shows only what other processes do */
 	context("role %d closes its endpoint", role);
 	for (i = 0; i < iterations; i++) {
 		struct shmring *r = attach(handle, role);
@@ -322,7 +322,10 @@ static int wait_for_the_end(void *arg)
 	__atomic_store_n(job->ready, 1, __ATOMIC_RELEASE);
 	if (job->exec)
 		execl("/proc/self/exe", "lib_uring_cancel", "--nothing", NULL);
-	/* A poll may end early: memfd polls by a timer while the user's inotify instances are used up. */
+	/*
+	 * A poll may end early: when the user's inotify instances are used up, memfd polls by a
+	 * timer.
+	 */
 	do
 		next_result(ring, NULL);
 	while (!native);

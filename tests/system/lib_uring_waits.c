@@ -41,7 +41,7 @@ static void end(struct waiter *w)
 	free(own);
 }
 
-/* Take all completions that are there. True: one was of the wait. */
+/* Take all completions that are there. Returns whether one was the wait's. */
 static bool reap(struct waiter *w)
 {
 	struct own *own = w->own;
@@ -54,7 +54,10 @@ static bool reap(struct waiter *w)
 
 			told = true;
 			CHECK(ret == 0 || ret == -ECANCELED || ret == -ENODATA || ret == -EPIPE);
-			/* A poll that goes on makes the other side wake once for each. */
+			/*
+			 * A multishot poll goes on, so the other side wakes it once for each
+			 * message.
+			 */
 			w->waits += own->multishot;
 			if (!(cqe->flags & IORING_CQE_F_MORE))
 				own->pending = false;

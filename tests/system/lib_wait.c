@@ -13,7 +13,7 @@ static struct shmring_wait until(uint64_t deadline)
 	return (struct shmring_wait){ .deadline = deadline, .policy = policy };
 }
 
-/* What the endpoint is told when it is made, and later, is how it waits. */
+/* An endpoint waits by the policy that it was given when it was made, or later. */
 static void test_policy(void)
 {
 	struct shmring_options opt = { .role = SHMRING_CONSUMER, .policy = SHMRING_SPIN };
@@ -61,7 +61,7 @@ static void test_timeout(void)
 	EXPECT_EQ(shmring_wait_space(pair.p, 8, &w), -ETIMEDOUT);
 	EXPECT(now_ns() >= w.deadline);
 	EXPECT_EQ(shmring_send(pair.p, &n, 8, &w), -ETIMEDOUT);
-	/* What is there is there, whatever the time. */
+	/* Data that is there ends the wait with success, even if the deadline has passed. */
 	w = until(1);
 	EXPECT_EQ(shmring_wait_data(pair.c, &w), 0);
 	EXPECT_EQ(shmring_recv(pair.c, &n, 8, &w), 8);
@@ -97,7 +97,7 @@ static void test_data_wakes(void)
 	shmring_close(p);
 }
 
-/* Three rings full. */
+/* Three times as much as the ring holds. */
 static int send_many(struct shmring *r)
 {
 	struct shmring_wait w = until(0);
@@ -150,7 +150,7 @@ static void test_min_bytes(void)
 	shmring_close(p);
 }
 
-/* The consumer wants more than there can be while the producer wants space. */
+/* The consumer wants more than there can be, while the producer wants space. */
 static int wait_for_all(struct shmring *r)
 {
 	struct shmring_wait w = until(0);
@@ -194,7 +194,7 @@ static uint64_t used(const struct shmring *r)
 	return info.used;
 }
 
-static atomic_int *interrupted;		/* how often a wait has been, in all processes */
+static atomic_int *interrupted;		/* interrupted waits, of all processes together */
 
 static int be_interrupted(struct shmring *r)
 {
@@ -203,14 +203,17 @@ static int be_interrupted(struct shmring *r)
 	sigaction(SIGUSR1, &(struct sigaction){ .sa_handler = on_signal }, NULL);
 	sigaction(SIGUSR2, &(struct sigaction){ .sa_handler = on_signal, .sa_flags = SA_RESTART },
 		  NULL);
-	/* The handlers are there; no space comes back once it is taken. */
+	/*
+	 * The consumer takes this message as the sign that the handlers are installed, and no
+	 * other until the signals are over.
+	 */
 	send_number(r, 0);
 	AWAIT(!used(r));
 	while (send_now(r) > 0)
 		;
 	for (; *interrupted < 2; ++*interrupted)
 		EXPECT_EQ(shmring_wait_space(r, 8, &w), -EINTR);
-	/* The third time it was stopped and continued, which is no reason. */
+	/* The third time the process was stopped and continued, which must not end the wait. */
 	EXPECT_EQ(shmring_wait_space(r, 8, &w), 0);
 	return TEST_PASS;
 }
@@ -249,7 +252,7 @@ static void test_signals(void)
 	munmap(interrupted, sizeof(*interrupted));
 }
 
-/* A sleeper costs a wake-up; whoever keeps up costs none. */
+/* A sleep costs the other side one wake-up; without sleeps there are none. */
 static void test_counters(void)
 {
 	struct pair pair = make_pair(page_size(), 0);

@@ -114,8 +114,8 @@ static const struct way ways[] = {
 };
 
 /*
- * Two wait exclusively, and neither comes back after the message that it was told of:
- * the other one is told of that or the next.
+ * Two threads wait exclusively, and neither waits again after its message: each message has to
+ * wake the thread that still waits.
  */
 struct exclusive {
 	int ep[2];
@@ -174,7 +174,7 @@ int main(void)
 		test_next_is_for_the_other(EPOLLEXCLUSIVE | EPOLLET);
 	}
 	for (i = 0; i < ARRAY_SIZE(ways); i++) {
-		/* Without the module nobody arms for two. */
+		/* Without the module, only one thread can be armed for. */
 		if (on_memfd() && ways[i].threads > 1)
 			continue;
 		if (!ways[i].greedy)

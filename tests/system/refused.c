@@ -23,7 +23,7 @@ static void read_rings(char *text, size_t size)
 	close(fd);
 }
 
-/* One that is reserved for a file that never came shows nowhere else. */
+/* A descriptor that was reserved for a file and never installed shows nowhere else. */
 static int lowest_free(void)
 {
 	int fd = dup(STDOUT_FILENO);

@@ -5,12 +5,12 @@
 #include "abi.h"
 
 /*
- * Expect an ioctl to fail with @want (a negative errno) and to change nothing:
- * neither @ring, nor the list of all rings, nor our descriptors.
+ * Expect an ioctl to fail with @want (a negative errno) and to change nothing: neither @ring,
+ * nor the list of all rings, nor this process's descriptors.
  */
 void refused(int ring, int fd, unsigned long cmd, const void *arg, int want);
 
-/* An address that no page is at, and one whose structure runs into such. */
+/* An address without a page, and one whose structure runs into such an address. */
 const void *bad_pointer(void);
 void *before_hole(size_t bytes);
 

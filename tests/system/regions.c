@@ -37,7 +37,7 @@ struct shmring_region where_is(const struct shmring_ioc_query *q, enum region re
 	}
 }
 
-/* By the role that may; the kernel's region has its magic number. */
+/* Write the mark, as the role that may; the kernel's region has its magic number. */
 static void mark(int ring, enum region region)
 {
 	struct endpoint e;

@@ -9,15 +9,15 @@ enum region { KERNEL, CONSUMERS, PRODUCERS, DATA, NR_REGIONS };
 
 extern const char *const region_names[NR_REGIONS];
 
-/* The expected table: the most that a role may map a region with. */
+/* The expected table: the most rights with which a role may map a region. */
 int allowed(uint32_t role, enum region region);
 bool is_own(uint32_t role, enum region region);
 
 struct shmring_region where_is(const struct shmring_ioc_query *q, enum region region);
 
 /*
- * A ring with one endpoint, one of whose regions is mapped as far as the role
- * goes, with something in it to know it by.
+ * A ring with one endpoint. One of its regions is mapped, with all rights that the role has,
+ * and has a mark in it.
  */
 struct mapping {
 	int ring;
@@ -31,7 +31,7 @@ struct mapping {
 struct mapping map_one(uint32_t role, enum region region);
 void unmap_one(struct mapping *m);
 
-/* Is it whole, in one piece, where it was, with the same in it; and the role held? */
+/* Is the mapping whole, in one piece, at its place, with its mark; and is the role held? */
 void expect_intact(const struct mapping *m);
 
 /* How many mappings the process has in a range of addresses. */

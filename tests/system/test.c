@@ -13,7 +13,7 @@
 static char where[256] = "main";
 static int failures;
 
-/* A table that is wrong throughout need not be printed throughout. */
+/* Of a table with errors everywhere, the first few are enough. */
 #define MAX_SHOWN	20
 
 __attribute__((format(printf, 4, 5)))

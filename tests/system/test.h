@@ -2,9 +2,9 @@
 /*
  * What every test program needs.
  *
- * A failed CHECK says where and ends the process: in a child too, whose parent
- * looks at its exit status. A failed EXPECT goes on, so that a table is seen
- * whole; finish() makes it count.
+ * A failed CHECK prints its place and ends the process. In a child too: the parent looks at its
+ * exit status. A failed EXPECT goes on, so that a table is shown whole; finish() returns the
+ * failure.
  */
 #ifndef TEST_H
 #define TEST_H
@@ -39,10 +39,10 @@ __attribute__((format(printf, 1, 2))) void context(const char *fmt, ...);
 
 #define RUN(fn)	do { context("%s", #fn); fn(); } while (0)
 
-/* The exit status of a program that got to its end. */
+/* The exit status of a program that has reached its end. */
 int finish(void);
 
-/* End the program: it cannot test anything here, because ... */
+/* End the program with a reason: it can test nothing here. */
 __attribute__((format(printf, 1, 2), noreturn)) void skip(const char *fmt, ...);
 
 void need_root(void);
@@ -61,19 +61,19 @@ int in_child(int (*fn)(void *arg), void *arg);
 void kill_child(pid_t pid);		/* SIGKILL, and gone */
 char state_of(pid_t pid);		/* as in /proc/PID/stat */
 
-/* Take on another user's identity for good: no capabilities are left. */
+/* Take another user's identity for good; no capabilities are left. */
 void become(uid_t uid, gid_t gid, const gid_t *groups, size_t nr_groups);
 
 uint64_t now_ns(void);			/* CLOCK_MONOTONIC */
 
 /*
- * How long to wait for what must happen: longer than a slow machine takes, and less
- * than the runner lets a program run.
+ * How long to wait for what must happen: longer than a slow machine takes, and less than the
+ * runner gives a program.
  */
 #define PATIENCE_S	20
 #define PATIENCE_NS	(PATIENCE_S * 1000000000ull)
 
-/* Something that will come true; or the program says so, and ends. */
+/* Wait until the condition is true; after PATIENCE_S the program fails and ends. */
 #define AWAIT(cond)	do {							\
 	uint64_t until_ = now_ns() + PATIENCE_NS;				\
 										\

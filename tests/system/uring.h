@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* An io_uring for a test, whose calls must work; or the program is skipped. */
+/* An io_uring for a test: its calls must work, or the program is skipped. */
 #ifndef URING_H
 #define URING_H
 
@@ -7,7 +7,7 @@
 
 #include "lib.h"
 
-/* Skip the program where there is no io_uring, or not for us. */
+/* Skip the program where there is no io_uring, or where this user may not use it. */
 static inline void need_uring(void)
 {
 	struct io_uring ring;
@@ -52,7 +52,7 @@ static inline void submit(struct io_uring *ring)
 	CHECK(ret >= 0);
 }
 
-/* The next completion, which must come: what it says, and of which entry. */
+/* The next completion, which must come: its result, and its entry. */
 static inline int next_result(struct io_uring *ring, uint64_t *whose)
 {
 	struct __kernel_timespec patience = { .tv_sec = PATIENCE_S };

@@ -4,12 +4,12 @@
 #include <pthread.h>
 #include <time.h>
 
-#define SLACK		16		/* wake-ups that come and go with the sides */
+#define SLACK		16		/* wake-ups at the start and the end of the sides */
 
 struct shared {
 	uint64_t received;
 	uint64_t waits;		/* of the side that is under test */
-	uint64_t looks;		/* and how often it has found nothing */
+	uint64_t looks;		/* that found nothing, of the side that is under test */
 	uint64_t wakes;		/* that the other side made */
 	uint64_t spurious;	/* waits that found nothing */
 };
@@ -21,7 +21,7 @@ struct side {
 	bool tested;
 	pthread_mutex_t lock;	/* a struct shmring belongs to one thread at a time */
 	uint64_t n;		/* the next message */
-	uint64_t looks;		/* that found nothing at first */
+	uint64_t looks;		/* that found nothing */
 	uint64_t state;		/* random */
 };
 
@@ -72,7 +72,7 @@ static void check(const unsigned char *from, size_t len, uint64_t n)
 
 /* ------------------------------------------------------------- one step */
 
-/* One message; 0, or why there is none: -EAGAIN, or that the other side has gone. */
+/* Receive one message. Returns 0, -EAGAIN if there is none, or the error of an ended peer. */
 static int receive_one(struct side *s)
 {
 	const unsigned char *from;
@@ -112,8 +112,8 @@ static int send_one(struct side *s)
 }
 
 /*
- * Random naps. The side that is waited for naps more, and now and then the producer
- * waits until all has arrived: who then has lost a wake-up gets no other.
+ * Random naps. The side that is waited for naps more. Now and then the producer waits until all
+ * messages have arrived: if a consumer has lost its wake-up, no later message can wake it.
  */
 static void dawdle(const struct side *s, uint64_t r, uint64_t sent)
 {
@@ -125,14 +125,14 @@ static void dawdle(const struct side *s, uint64_t r, uint64_t sent)
 		nap_ns(1);
 }
 
-/* How the side that is not under test waits. */
+/* How the side waits that is not under test. */
 static int wait_plainly(struct side *s)
 {
 	struct shmring_wait w = { .policy = SHMRING_BLOCK };
 
 	if (s->r->role == SHMRING_PRODUCER)
 		return shmring_wait_space(s->r, length_of(s->n), &w);
-	/* More than there may come before the producer has to wait, too. */
+	/* More bytes than can come before the producer has to wait for space. */
 	if (s->way->greedy)
 		w.min_bytes = WAITS_CAPACITY;
 	else if (random_u64(&s->state) % 4 == 0)
@@ -143,8 +143,8 @@ static int wait_plainly(struct side *s)
 /* ---------------------------------------------------------------- sides */
 
 /*
- * If all stands still: SIGUSR1 asks how things are, and disturbs nobody who sleeps;
- * SIGUSR2 makes a WAKE that may be missing.
+ * For a run that stands still. SIGUSR1 makes a side print its state and disturbs no sleeper;
+ * SIGUSR2 makes it call WAKE, which may be what is missing.
  */
 static sigset_t questions(void)
 {
@@ -252,7 +252,7 @@ static int run_side(struct shmring *r)
 		shared->wakes = info.wakes;
 	else
 		shared->looks = s.looks;
-	/* Whoever waits in another thread hears that the other side goes. */
+	/* A wait in another thread must end when the other side ends. */
 	for (i = 1; i < nr; i++)
 		CHECK(!pthread_join(threads[i], NULL));
 	return TEST_PASS;
@@ -268,7 +268,7 @@ static uint64_t received_so_far(void)
 	return __atomic_load_n(&shared->received, __ATOMIC_ACQUIRE);
 }
 
-/* Asleep, or running for nothing? */
+/* Is the process asleep, or busy without progress? */
 static void say_how_it_is(pid_t pid)
 {
 	struct timespec used = { 0 };
@@ -281,7 +281,7 @@ static void say_how_it_is(pid_t pid)
 	fflush(stdout);
 }
 
-/* Whether messages arrive within a second after both sides have got @sig. */
+/* Do messages arrive within a second after both sides have got @sig? */
 static bool goes_on_after(const pid_t *pids, int sig)
 {
 	uint64_t before = received_so_far(), end = now_ns() + 1000000000;
@@ -294,8 +294,8 @@ static bool goes_on_after(const pid_t *pids, int sig)
 }
 
 /*
- * A machine that stood still goes on by itself; after a wake-up that was lost, it
- * takes a WAKE to do so; and if that is not enough, what the sides say tells more.
+ * A stall of the machine ends by itself. After a lost wake-up a WAKE is needed. If that does
+ * not help either, the state of the sides is printed.
  */
 static void explain(const pid_t *pids)
 {
@@ -317,7 +317,7 @@ static void explain(const pid_t *pids)
 	       (unsigned long long)seed, received, verdict);
 }
 
-/* Until both have ended, or nothing has moved for too long. */
+/* Until both sides have ended, or nothing has moved for too long. */
 static void watch(const pid_t *pids)
 {
 	uint64_t received, last = 0, since = now_ns();
@@ -372,7 +372,7 @@ void test_way(const struct way *way, enum shmring_role role)
 	EXPECT_EQ(end_of(pids[1]), TEST_PASS);
 	EXPECT_EQ(shared->received, nr_messages);
 	report();
-	/* One sleeping peer costs one wake. Without the module, a look arms for poll. */
+	/* At most one wake-up for each wait; without the module for each look, which arms for poll. */
 	EXPECT(shared->wakes <= (on_memfd() ? shared->looks : shared->waits) *
 				(way->edges ? 2 : 1) + SLACK);
 	shmring_close(ring);

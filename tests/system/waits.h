@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A stream of messages in which one side waits in some way that is under test, and
- * the other in the library's. Random lengths, naps, deadlines; every message is
- * checked; the sides stop for each other, so that a wake-up that is lost is a hang,
- * which is found and reported; and wake-ups are counted.
+ * A stream of messages in which one side waits in the way that is under test, and the other
+ * side in the library's way. Lengths, naps and deadlines are random, and every message is
+ * checked. The sides stop for each other, so that a lost wake-up is a hang, which is found and
+ * reported. Wake-ups are counted.
  */
 #ifndef WAITS_H
 #define WAITS_H
@@ -18,9 +18,9 @@ struct waiter {
 	struct shmring *r;
 	size_t len;		/* the message that it wants to send */
 	uint64_t seed;
-	uint64_t waits;		/* so far: as often the other side may wake */
+	uint64_t waits;		/* so far: the other side may wake as often */
 	int fd;
-	void *own;		/* the way's */
+	void *own;		/* state of the way */
 };
 
 struct way {
@@ -29,14 +29,17 @@ struct way {
 	bool edges;		/* a wake-up for the edge, another for the event */
 	bool greedy;		/* the other side wants the whole ring, or a message */
 	void (*begin)(struct waiter *w);
-	/* Until there is something, or for nothing, or @timeout ns (0: none) are over. */
+	/*
+	 * Until there is something, or @timeout ns (0: no timeout) are over; it may also end
+	 * for no reason.
+	 */
 	void (*wait)(struct waiter *w, uint64_t timeout);
 	void (*end)(struct waiter *w);	/* NULL: nothing to do */
 };
 
 /*
- * Let @role wait this way, for the messages of one mode. SHMRING_WAY in the
- * environment: only if the way's name has that in it.
+ * Let @role wait in this way, for the messages of one mode. If SHMRING_WAY is in the
+ * environment, only ways whose names contain it run.
  */
 void test_way(const struct way *way, enum shmring_role role);
 
