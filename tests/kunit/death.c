@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* How a role begins and ends, and who hears of it. */
+/* How a role begins and ends, and which sleepers its end wakes. */
 #include "rig.h"
 
 static u32 state_of(struct shmring *ring, u32 role)
@@ -24,7 +24,7 @@ static void check_states(struct kunit *test, u32 role, u32 other)
 		KUNIT_EXPECT_EQ(test, state_of(ring, role), SHMRING_PEER_LIVE);
 		KUNIT_EXPECT_EQ(test, epoch_of(ring, role), epoch);
 		KUNIT_EXPECT_EQ(test, shmring_ready(sf, CAPACITY), role == PRODUCER);
-		/* As if mapped: nobody may look at it once it has gone. */
+		/* As if mapped. No code may look at the mm once it has gone. */
 		shmring_side(ring, role)->mm = current->active_mm;
 		detach(sf);
 		KUNIT_EXPECT_PTR_EQ(test, shmring_side(ring, role)->mm, NULL);
@@ -61,7 +61,10 @@ static void begin_taken(struct kunit *test)
 	detach(&second);
 }
 
-/* The file that came too late is released as well. */
+/*
+ * The role has been given to another file: the end of the one that came too late must not touch
+ * it.
+ */
 static void end_by_who_has_not_got_it(struct kunit *test)
 {
 	struct shmring *ring = make_ring(test, CAPACITY);
@@ -137,7 +140,7 @@ static void end_clamped_to_window(struct kunit *test)
 		{ 64, 8, 64 },
 		{ CAPACITY, 0, CAPACITY },
 		{ CAPACITY + 8, 8, CAPACITY + 8 },
-		{ CAPACITY + 8, 0, 0 },		/* more than fits: nothing counts */
+		{ CAPACITY + 8, 0, 0 },		/* more than fits: nothing of it counts */
 		{ 8, 64, 64 },			/* below what has been taken */
 		{ U64_MAX, 4096, 4096 },
 	};
@@ -168,7 +171,7 @@ static void consumer_sleeps_producer_ends(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, wake_at(ring, CONSUMER), SHMRING_NO_WAKE);
 }
 
-/* It wanted more; but there will be no more. */
+/* The consumer wanted more, but no more will come. */
 static void consumer_sleeps_producer_leaves_some(struct kunit *test)
 {
 	struct shmring *ring = make_ring(test, CAPACITY);
@@ -198,7 +201,7 @@ static void producer_sleeps_consumer_ends(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, wake_at(ring, PRODUCER), SHMRING_NO_WAKE);
 }
 
-/* One thread waits, another unmaps. */
+/* One thread waits while another one unmaps. */
 static void own_role_ends_in_sleep(struct kunit *test)
 {
 	struct shmring *ring = make_ring(test, CAPACITY);

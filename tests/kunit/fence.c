@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Who is asked to fence, and until where. */
+/* Which side is asked to fence, and up to which position. */
 #include <linux/cpumask.h>
 #include <linux/delay.h>
 #include <linux/rcupdate.h>
@@ -8,7 +8,7 @@
 
 #define CREDIT	shmring_fence_credit()
 
-/* Nobody is asked to fence, whatever this kernel can do. */
+/* No side is asked to fence, whatever this kernel can do. */
 static struct shmring *make_free_ring(struct kunit *test, u64 capacity)
 {
 	struct shmring *ring = make_ring(test, capacity);
@@ -21,14 +21,14 @@ static struct shmring *make_free_ring(struct kunit *test, u64 capacity)
 	return ring;
 }
 
-/* What the consumer does after it has armed. */
+/* What a consumer does after it has armed. Returns whether the producer is known to fence. */
 static bool consumer_looks(struct shmring *ring)
 {
 	return shmring_fence_peer(ring, shmring_side(ring, CONSUMER),
 				  shmring_side(ring, PRODUCER));
 }
 
-/* Until it is sure: a grace period ends by itself. */
+/* Look until the fence is known to have been done: a grace period ends by itself. */
 static void consumer_waits(struct kunit *test, struct shmring *ring)
 {
 	int left = HANG_MS;
@@ -38,7 +38,7 @@ static void consumer_waits(struct kunit *test, struct shmring *ring)
 	KUNIT_ASSERT_TRUE(test, consumer_looks(ring));
 }
 
-/* Is it sure at once, if nobody fences? */
+/* Is the consumer sure at once if the producer does not fence? */
 static bool interrupts(struct kunit *test)
 {
 	return consumer_looks(make_free_ring(test, CAPACITY));
@@ -71,7 +71,10 @@ static void always_stays_always(struct kunit *test)
 	consumer_looks(ring);
 	KUNIT_EXPECT_EQ(test, side->half->fence_until, SHMRING_FENCE_ALWAYS);
 	KUNIT_EXPECT_EQ(test, side->fence_confirmed, SHMRING_FENCE_ALWAYS);
-	/* Where nobody can be, a liar is: no (J) is to be had for that, again and again. */
+	/*
+	 * At a position that no producer can have, the consumer is sure without a (J): a false
+	 * position must not cost one each time.
+	 */
 	set_positions(ring, U64_MAX, U64_MAX);
 	KUNIT_EXPECT_TRUE(test, consumer_looks(ring));
 }
@@ -85,7 +88,7 @@ static void grants_credit_from_position(struct kunit *test)
 	consumer_waits(test, ring);
 	KUNIT_EXPECT_EQ(test, side->half->fence_until, 24 + CREDIT);
 	KUNIT_EXPECT_EQ(test, side->fence_confirmed, 24 + CREDIT);
-	/* The other side has not slept. */
+	/* The other side has not slept, and so has not asked. */
 	KUNIT_EXPECT_EQ(test, shmring_side(ring, PRODUCER)->half->fence_until, 0);
 }
 
@@ -113,7 +116,10 @@ static void next_when_used_up(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, side->fence_confirmed, 2 * CREDIT);
 }
 
-/* Asked for by a sleeper whose interrupt is still under way: not to be relied on. */
+/*
+ * A fence that another sleeper has asked for must not be relied on while its interrupt is under
+ * way.
+ */
 static void not_known_until_interrupted(struct kunit *test)
 {
 	struct shmring *ring = make_free_ring(test, CAPACITY);
@@ -128,7 +134,7 @@ static void not_known_until_interrupted(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, side->fence_confirmed, 800 + CREDIT);
 }
 
-/* Likewise the grace period, which does not end while somebody does not let it. */
+/* Nor may it be during a grace period, which ends only when this test lets it. */
 static void not_known_before_grace_period(struct kunit *test)
 {
 	struct shmring *ring = make_free_ring(test, CAPACITY);
@@ -167,8 +173,8 @@ static int wake_poller(struct wait_queue_entry *entry, unsigned int mode, int fl
 }
 
 /*
- * A caller that promises not to sleep does not wait for the grace period, which ends here
- * only when the test lets it; the caller is woken after it.
+ * A caller that promises not to sleep does not wait for the grace period, which ends here only
+ * when the test lets it. The caller is woken afterwards.
  */
 static void poller_is_woken_after_grace_period(struct kunit *test)
 {
@@ -208,7 +214,7 @@ static void poller_is_woken_after_grace_period(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, refcount_read(&ring->ref), 1);
 }
 
-/* A grace period that is under way keeps neither the ring nor its name nor its charge. */
+/* A grace period that is under way keeps neither the ring nor its name nor its charge alive. */
 static void grace_period_keeps_no_ring(struct kunit *test)
 {
 	struct shmring *ring;
@@ -220,7 +226,10 @@ static void grace_period_keeps_no_ring(struct kunit *test)
 	ring = shmring_alloc(CAPACITY, 0);
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, ring);
 	KUNIT_EXPECT_EQ(test, shmring_register(ring, "kunit-fence", 0600, 0), 0);
-	/* Where it must always be fenced, nobody asks: begin as if it need not. */
+	/*
+	 * Where a kernel always needs fences, no side asks for them: begin as if it did not
+	 * need them.
+	 */
 	ring->side[0].half->fence_until = 0;
 	shmring_fence_later(ring, &ring->side[0], &ring->side[1]);
 	shmring_put(ring);
@@ -230,7 +239,7 @@ static void grace_period_keeps_no_ring(struct kunit *test)
 			-ENOENT);
 }
 
-/* A side that needs too many interrupts in a second asks for fences for good. */
+/* A side that needs too many interrupts in a second asks the other side to fence for good. */
 static void interrupts_are_bounded(struct kunit *test)
 {
 	struct shmring *ring = make_free_ring(test, CAPACITY);
@@ -262,7 +271,7 @@ static void never_goes_down(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, side->fence_confirmed, (1ull << 40) + CREDIT);
 }
 
-/* A false position asks for no fences: the caller finds that it is false, too. */
+/* A false position asks for no fences: the caller finds it false and returns. */
 static void false_positions_ask_for_nothing(struct kunit *test)
 {
 	static const u64 lies[] = { SHMRING_POSITION_LIMIT, 1ull << 63, U64_MAX - 100, U64_MAX };
@@ -280,7 +289,7 @@ static void false_positions_ask_for_nothing(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, side->half->fence_until, SHMRING_POSITION_LIMIT - 8 + CREDIT);
 }
 
-/* Lets no grace period end, on a CPU of its own, until it is told to. */
+/* Keeps every grace period from ending, on a CPU of its own, until let_go is set. */
 static bool held, let_go;
 
 static int hold_grace_period(void *arg)
@@ -336,7 +345,7 @@ static void sleeper_naps_through_grace_period(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, result_of(test, holder), 0);
 }
 
-/* A wait that finds nothing asks; one that finds something does not. */
+/* A wait that finds nothing asks for fences; one that finds data does not. */
 static void wait_asks_only_to_sleep(struct kunit *test)
 {
 	struct shmring *ring = make_free_ring(test, CAPACITY);

@@ -2,7 +2,7 @@
 /* Which capacities and slot sizes a ring may have. */
 #include "rig.h"
 
-/* What shmring_alloc() says; a ring it makes is freed at once. */
+/* The result of shmring_alloc(); a ring that it makes is freed at once. */
 static int try_alloc(u64 capacity, u32 slot_size)
 {
 	struct shmring *ring = shmring_alloc(capacity, slot_size);
@@ -51,7 +51,7 @@ static void capacity_allowed(struct kunit *test)
 		KUNIT_EXPECT_EQ_MSG(test, try_alloc(capacity, 0), 0, "capacity %#llx", capacity);
 }
 
-/* More than the test machine may have; but not for its size. */
+/* The test machine may lack the memory; the size itself must not be refused. */
 static void capacity_max_not_refused(struct kunit *test)
 {
 	unsigned long old = shmring_max_pages;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What lies where in a new ring, and what may be mapped of it. */
+/* The layout of a new ring, and the spans of it that may be mapped. */
 #include <linux/mm.h>
 #include <linux/string.h>
 
@@ -21,7 +21,7 @@ static void kernel_page_as_in_abi(struct kunit *test)
 	status->nr_lanes = 1;
 	lane->consumer.wake_at = SHMRING_NO_WAKE;
 	lane->producer.wake_at = SHMRING_NO_WAKE;
-	/* Whatever this kernel begins with: see fence.c */
+	/* The value that this kernel begins with: see fence.c. */
 	lane->consumer.fence_until = ring->lane->consumer.fence_until;
 	lane->producer.fence_until = lane->consumer.fence_until;
 	KUNIT_EXPECT_MEMEQ(test, page_address(ring->pages[KERNEL_PAGE]), want, PAGE_SIZE);
@@ -44,7 +44,7 @@ static void fill(struct shmring *ring, int byte)
 		memset(page_address(ring->pages[i]), byte, PAGE_SIZE);
 }
 
-/* The pages of a ring that has just gone are the likeliest to be had again. */
+/* The pages of a ring that has just gone are the likeliest to be allocated again. */
 static void pages_zero_after_use(struct kunit *test)
 {
 	struct shmring *ring;
@@ -73,7 +73,7 @@ static void halves_as_in_abi(struct kunit *test)
 	KUNIT_EXPECT_PTR_EQ(test, ring->lane, lane);
 	KUNIT_EXPECT_PTR_EQ(test, shmring_side(ring, CONSUMER)->half, &lane->consumer);
 	KUNIT_EXPECT_PTR_EQ(test, shmring_side(ring, PRODUCER)->half, &lane->producer);
-	/* Either half alone in its pair of cache lines. */
+	/* Each half has a pair of cache lines of its own. */
 	KUNIT_EXPECT_EQ(test, offsetof(struct shmring_lane, producer), 128);
 }
 
@@ -112,7 +112,7 @@ static void regions_without_gaps(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, q.data.length, 16 * PAGE_SIZE);
 }
 
-/* The five spans, as the ABI has them, for a ring of @data pages. */
+/* The five spans of the ABI, for a ring of @data pages. */
 static u32 model(unsigned long data, unsigned long first, unsigned long nr, bool *found)
 {
 	*found = true;
@@ -168,7 +168,7 @@ static void find_span_only_the_five(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, check_spans(test, make_ring(test, pages * PAGE_SIZE)), 5);
 }
 
-/* What is mapped once, in whatever span, must not be mapped in another. */
+/* A region that is mapped once, in any span, must not be mapped in another. */
 static void find_span_bits_add_up(struct kunit *test)
 {
 	struct shmring *ring = make_ring(test, PAGE_SIZE);

@@ -7,7 +7,7 @@
 
 #define NAME	"kunit-life"
 
-/* The caller's reference is in @ring; nothing puts it at the end of the case. */
+/* The caller's reference is in @ring, and is not put at the end of the case. */
 static struct shmring *make_loose(struct kunit *test, const char *name, u32 flags)
 {
 	struct shmring *ring = shmring_alloc(CAPACITY, 0);
@@ -17,7 +17,7 @@ static struct shmring *make_loose(struct kunit *test, const char *name, u32 flag
 	return ring;
 }
 
-/* Of shmring.ko, which lies beside this module in /sys/module. */
+/* The use count of shmring.ko, which is beside this module in /sys/module. */
 static int module_count(struct kunit *test)
 {
 	struct kobject *kobj = kset_find_obj(THIS_MODULE->mkobj.kobj.kset, "shmring");

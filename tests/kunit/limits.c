@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* How many pages rings may have, altogether and for each user. */
+/* How many pages rings may have, together and for each user. */
 #include <linux/capability.h>
 #include <linux/sched/signal.h>
 #include <linux/sched/user.h>
@@ -13,7 +13,7 @@ static void restore_max_pages(void *old)
 	WRITE_ONCE(shmring_max_pages, (unsigned long)old);
 }
 
-/* For this case only. */
+/* Set the limit for this case only. */
 static void set_max_pages(struct kunit *test, unsigned long max)
 {
 	void *old = (void *)shmring_max_pages;
@@ -27,7 +27,7 @@ static long locked(void)
 	return atomic_long_read(&current_user()->locked_vm);
 }
 
-/* As @cred, and with a limit of @pages. */
+/* Allocate as @cred, with a limit of @pages. */
 static struct shmring *alloc_as(const struct cred *cred, unsigned long bytes)
 {
 	struct rlimit *limit = &current->signal->rlim[RLIMIT_MEMLOCK];
@@ -71,7 +71,7 @@ static void max_pages_reached(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, total_pages(test), before + 2 * PAGES);
 }
 
-/* Lowered below what there is, it takes nothing away and overflows nothing. */
+/* A limit below the pages in use takes nothing away, and overflows nothing. */
 static void max_pages_below_total(struct kunit *test)
 {
 	make_ring(test, CAPACITY);
@@ -111,7 +111,7 @@ static void memlock_reached(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, total_pages(test), before);
 }
 
-/* The exempt are counted all the same: what they have, others cannot. */
+/* The pages of exempt users count too: other users cannot have them. */
 static void memlock_exempt_with_capability(struct kunit *test)
 {
 	struct cred *cred = make_cred(test, 0, 0, 0);
@@ -126,7 +126,7 @@ static void memlock_exempt_with_capability(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, locked(), mine);
 }
 
-/* Whoever frees it: the creator gets its pages back. */
+/* Whoever frees the ring, its creator gets the pages back. */
 static void creator_is_charged(struct kunit *test)
 {
 	struct cred *cred = make_cred(test, 1000, 1000, 1000);
@@ -137,7 +137,7 @@ static void creator_is_charged(struct kunit *test)
 	shmring_free(ring);
 }
 
-/* OPEN has found the ring, and adds its file when the creator's last one has gone. */
+/* OPEN has found the ring, and adds its file after the creator's last file has gone. */
 static void file_that_comes_late_is_charged(struct kunit *test)
 {
 	struct user_struct *user = kunit_kzalloc(test, sizeof(*user), GFP_KERNEL);
@@ -163,7 +163,10 @@ static void file_that_comes_late_is_charged(struct kunit *test)
 	remove_file(&theirs);
 }
 
-/* A ring that is given up half way, as by a SIGKILL among its pages. */
+/*
+ * A ring that is abandoned while it is being made, as by a SIGKILL while its pages are
+ * allocated.
+ */
 static void half_made_leaves_nothing(struct kunit *test)
 {
 	const unsigned long before = total_pages(test);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Names, and who may do what with them. */
+/* Names, and what each user may do with them. */
 #include <linux/capability.h>
 #include <linux/fs_struct.h>
 #include <linux/string.h>
@@ -12,7 +12,7 @@
 
 #define NAME	"kunit-names"
 
-/* As somebody else, or with @cred NULL as root, who may do anything. */
+/* Become another user, or with @cred NULL root, which may do anything. */
 static const struct cred *become(const struct cred *cred)
 {
 	return cred ? override_creds(cred) : NULL;
@@ -24,7 +24,7 @@ static void return_from(const struct cred *mine)
 		revert_creds(mine);
 }
 
-/* The umask of kernel threads is everybody's: have one of our own first. */
+/* All kernel threads share one umask: take a copy first. */
 static int register_as(struct kunit *test, const struct cred *cred, struct shmring *ring,
 		       const char *name, u32 mode, u32 umask)
 {
@@ -60,7 +60,7 @@ static int unlink_as(const struct cred *cred, const char *name)
 	return ret;
 }
 
-/* A ring of OWNER's with this mode. */
+/* A ring of OWNER, with this mode. */
 static struct shmring *make_named(struct kunit *test, const char *name, u32 mode)
 {
 	struct shmring *ring = make_ring(test, CAPACITY);
@@ -70,7 +70,7 @@ static struct shmring *make_named(struct kunit *test, const char *name, u32 mode
 	return ring;
 }
 
-/* Printable ASCII, but for the space and the slash. */
+/* Printable ASCII except the space and the slash. */
 static bool good_byte(int c)
 {
 	return c > ' ' && c < 0x7f && c != '/';
@@ -126,7 +126,7 @@ static void longest_name_found_again(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, lookup_as(NULL, name, SHMRING_RIGHT_ALL), -ENOENT);
 }
 
-/* What is behind the NUL is not part of it, and does not get into the ring. */
+/* Bytes after the NUL are no part of the name, and are not copied into the ring. */
 static void name_ends_at_nul(struct kunit *test)
 {
 	static const char name[SHMRING_NAME_MAX] = "short\0and/more";
@@ -143,7 +143,7 @@ static void register_existing(struct kunit *test)
 	struct cred *other = make_cred(test, OTHER, OTHER, OTHER);
 
 	KUNIT_EXPECT_EQ(test, register_as(test, NULL, second, NAME, 0600, 0), -EEXIST);
-	/* Not even those who cannot see it. */
+	/* A user that may not see the ring gets the error, too. */
 	KUNIT_EXPECT_EQ(test, register_as(test, other, second, NAME, 0600, 0), -EEXIST);
 	KUNIT_EXPECT_FALSE(test, is_listed(second));
 	KUNIT_EXPECT_EQ(test, refcount_read(&second->ref), 1);
@@ -193,7 +193,7 @@ static void lookup_missing(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, lookup_as(NULL, "kunit", SHMRING_RIGHT_ALL), -ENOENT);
 }
 
-/* The three bits that count for somebody, written down once more. */
+/* The rights of three mode bits, computed independently of the module. */
 static u32 rights_by(u32 bits)
 {
 	static const u32 rights[8] = {
@@ -205,7 +205,7 @@ static u32 rights_by(u32 bits)
 	return rights[bits & 7];
 }
 
-/* Every mode, seen by somebody whose bits are those at @shift. */
+/* Every mode, as a user sees it whose bits are those at @shift. */
 static void check_modes(struct kunit *test, const struct cred *who, int shift)
 {
 	struct shmring *ring = make_named(test, NAME, 0666);
@@ -228,7 +228,7 @@ static void lookup_by_owner(struct kunit *test)
 	check_modes(test, make_cred(test, OWNER, OTHER, OTHER), 6);
 }
 
-/* The owner's bits count for the owner, even if the group's give more. */
+/* The owner has the owner's bits, even if the group's give more. */
 static void lookup_by_owner_in_group(struct kunit *test)
 {
 	check_modes(test, make_cred(test, OWNER, GROUP, GROUP), 6);
@@ -249,7 +249,7 @@ static void lookup_by_other(struct kunit *test)
 	check_modes(test, make_cred(test, OTHER, OTHER, OTHER), 0);
 }
 
-/* Who has become somebody else is that one, and not who he was. */
+/* A process with another effective user has that user's rights, and not those of its real user. */
 static struct cred *make_disguise(struct kunit *test, u32 uid, u32 euid, u32 gid, u32 egid)
 {
 	struct cred *cred = make_cred(test, uid, gid, OTHER);
@@ -281,7 +281,7 @@ static void effective_ids_own_and_unlink(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, unlink_as(owner, NAME), 0);
 }
 
-/* Root without its capabilities is anybody. */
+/* Root without its capabilities has the rights of any user. */
 static void lookup_by_root_without_capabilities(struct kunit *test)
 {
 	check_modes(test, make_cred(test, 0, 0, 0), 0);
@@ -303,7 +303,7 @@ static void unlink_by_whom(struct kunit *test)
 	struct cred *group = make_cred(test, OTHER, GROUP, GROUP);
 	struct cred *admin = make_cred(test, OTHER, OTHER, OTHER);
 
-	/* Whatever the mode says: it is for the ring, not for its name. */
+	/* In any mode: the mode is the ring's, and not its name's. */
 	make_named(test, NAME, 0666);
 	KUNIT_EXPECT_EQ(test, unlink_as(group, NAME), -EPERM);
 	KUNIT_EXPECT_EQ(test, unlink_as(admin, NAME), -EPERM);

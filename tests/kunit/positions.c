@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Head and tail wherever they may be, or are said to be. */
+/* Head and tail at every place that they can have, or can be claimed to have. */
 #include <linux/align.h>
 #include <linux/container_of.h>
 #include <linux/jiffies.h>
@@ -13,7 +13,7 @@
 #define B62	(1ull << 62)
 #define B63	(1ull << 63)
 
-/* Where an honest pair may stand, seen from the consumer. */
+/* The tails that a consumer may see with an honest producer. */
 static const u64 tails[] = {
 	0, 8, CAPACITY - 8, CAPACITY, SOME, B32 - CAPACITY, B32 - 8, B32, B61 - 8, B61,
 	B62 - 8 - CAPACITY,
@@ -21,7 +21,7 @@ static const u64 tails[] = {
 
 static const u64 fills[] = { 0, 8, CAPACITY / 2, CAPACITY - 8, CAPACITY };
 
-/* What no honest pair shows, at whatever moment. */
+/* Pairs of positions that no honest sides show at any moment. */
 static const struct {
 	u64 head;
 	u64 tail;
@@ -30,7 +30,7 @@ static const struct {
 	{ SOME, SOME + 1 },
 	{ 0, U64_MAX - CAPACITY },
 	{ 0, B63 },
-	{ CAPACITY + 1, 0 },		/* more than there is room for */
+	{ CAPACITY + 1, 0 },		/* more than there is space for */
 	{ CAPACITY + 8, 0 },
 	{ B32 + SOME, SOME },
 	{ B63, 0 },
@@ -64,7 +64,7 @@ static void used_for_liars_above_capacity(struct kunit *test)
 	}
 }
 
-/* The stream ends where it ended, whoever may write head afterwards. */
+/* The stream ends at `end`, whatever is written to head afterwards. */
 static void used_after_end_ignores_head(struct kunit *test)
 {
 	struct shmring *ring = make_ring(test, CAPACITY);
@@ -101,7 +101,10 @@ static void ready_for_honest(struct kunit *test)
 	}
 }
 
-/* Nobody sleeps on a lie: the library is to look, and to say EBADMSG. */
+/*
+ * A false position must not put a side to sleep: the library has to look at it, and to return
+ * EBADMSG.
+ */
 static void ready_for_liars(struct kunit *test)
 {
 	struct shmring *ring = make_ring(test, CAPACITY);
@@ -151,15 +154,15 @@ static void settle_leaves_honest_consumer(struct kunit *test)
 	settle_leaves_honest(test, CONSUMER);
 }
 
-/* Off its alignment, or above SHMRING_POSITION_LIMIT. */
+/* Not aligned, or above SHMRING_POSITION_LIMIT. */
 static bool is_nowhere(u64 position)
 {
 	return position % SHMRING_ALIGN || position >= B62;
 }
 
 /*
- * Whoever comes next finds a window, at zero if the other side's word is good for
- * nothing; which is not touched.
+ * The next owner finds a window between the positions. If the other side's position is unusable
+ * the window is at zero; that position stays as it is.
  */
 static void settle_ends_lies(struct kunit *test, u32 role)
 {
@@ -196,8 +199,8 @@ static void settle_ends_lies_of_consumer(struct kunit *test)
 }
 
 /*
- * Two hostile sides together leave no position off its alignment, nor one from which an
- * honest pair could get to 2^62, whichever goes first.
+ * Two hostile sides together leave no position that is not aligned, and none from which honest
+ * owners could get to 2^62, whichever side ends first.
  */
 static void settle_after_two_liars(struct kunit *test)
 {
@@ -224,7 +227,7 @@ static void settle_after_two_liars(struct kunit *test)
 	}
 }
 
-/* A pair just below 2^62 goes back by whole turns: the data stay where they are. */
+/* Positions just below 2^62 go back by whole turns of the ring, so the data stay where they are. */
 static void check_rewound(struct kunit *test, struct shmring *ring, u64 tail, u64 used,
 			  bool consumer_first)
 {
@@ -255,7 +258,7 @@ static void rewound_when_both_are_gone(struct kunit *test)
 	}
 }
 
-/* No hint of a dead side is left to its successor. */
+/* A new owner of a role finds none of the old owner's hints. */
 static void hints_end_with_their_role(struct kunit *test)
 {
 	struct shmring *ring = make_ring(test, CAPACITY);
@@ -299,7 +302,7 @@ static void positions_at_rest(struct kunit *test)
 		expect_positions(test, ring, lies[i].head, lies[i].tail);
 }
 
-/* Both sides go round and round as fast as they can. */
+/* Both sides go round the ring as fast as they can. */
 static int run_both_sides(void *arg)
 {
 	struct sleeper *s = arg;
@@ -342,7 +345,7 @@ static void positions_of_one_moment(struct kunit *test)
 	KUNIT_EXPECT_GT(test, moved, 0);
 }
 
-/* A slot is the step of a ring of slots. */
+/* In a ring of slots, positions move by whole slots. */
 static void settle_at_a_slot(struct kunit *test)
 {
 	struct shmring *ring = make_slots(test, 20);

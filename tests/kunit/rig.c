@@ -55,7 +55,7 @@ bool is_listed(struct shmring *ring)
 	struct shmring *r;
 	bool found = false;
 
-	/* It may be free already: only the pointer counts. */
+	/* The ring may be free already: only the pointer is compared. */
 	spin_lock(&shmring_names_lock);
 	for (r = shmring_next_ring(0); r; r = shmring_next_ring(r->id + 1))
 		found |= r == ring;
@@ -77,7 +77,7 @@ static bool fits_below(unsigned long limit)
 	return true;
 }
 
-/* The count itself is the module's own: find the lowest limit that admits a ring. */
+/* The count is private to the module: find the lowest limit at which a ring fits. */
 unsigned long total_pages(struct kunit *test)
 {
 	unsigned long low = 0, high = 1ul << 20;
@@ -138,7 +138,7 @@ static void stop_sleeper(void *data)
 {
 	struct sleeper *s = data;
 
-	/* Until it allows signals, it ignores them. */
+	/* The thread ignores signals until it allows them. */
 	while (!wait_for_completion_timeout(&s->done, 1))
 		send_sig(SIGKILL, s->task, 1);
 	kthread_stop(s->task);

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What every suite needs: rings and endpoints that go with the test case,
- * positions to write as user space would, other people's credentials, and
- * kernel threads that sleep.
+ * What every suite needs: rings and endpoints that end with the test case, positions written as
+ * user space would, other users' credentials, and kernel threads that sleep.
  *
- * An assertion ends the thread of a test case there and then: never assert with
- * a lock held or with borrowed credentials.
+ * A failed assertion ends the thread of a test case at once: never assert with a lock held or
+ * with borrowed credentials.
  */
 #ifndef RIG_H
 #define RIG_H
@@ -23,14 +22,14 @@
 /* Only to tell a hang from a slow machine. */
 #define HANG_MS		(120 * MSEC_PER_SEC)
 
-#define CAPACITY	((u64)PAGE_SIZE)	/* of rings where it does not matter */
+#define CAPACITY	((u64)PAGE_SIZE)	/* of rings whose capacity does not matter */
 
-/* A ring and an endpoint; the case asserts that they were to be had. */
+/* A ring and an endpoint; the case asserts that it gets them. */
 struct shmring *make_ring(struct kunit *test, u64 capacity);
 struct shmring *make_slots(struct kunit *test, u32 slot_size);
 struct shmring_file *attach(struct kunit *test, struct shmring *ring, u32 role);
 
-/* As the last close of an endpoint does. */
+/* What the last close of an endpoint does. */
 void detach(struct shmring_file *sf);
 
 static inline void set_positions(struct shmring *ring, u64 head, u64 tail)
@@ -59,7 +58,7 @@ bool is_listed(struct shmring *ring);
 /* Pages of all rings, as the module counts them. */
 unsigned long total_pages(struct kunit *test);
 
-/* Somebody without capabilities, in one more group. */
+/* A user without capabilities, in one more group. */
 struct cred *make_cred(struct kunit *test, u32 uid, u32 gid, u32 group);
 
 /* A thread that calls shmring_wait(). */
@@ -76,13 +75,13 @@ struct sleeper {
 struct sleeper *start_sleeper(struct kunit *test, struct shmring_file *sf, u64 bytes,
 			      u64 mark, ktime_t deadline);
 
-/* A thread for anything else: gets the sleeper, allows SIGKILL, completes done. */
+/* A thread for anything else. It gets its struct sleeper, allows SIGKILL, and completes done. */
 struct sleeper *start_helper(struct kunit *test, int (*fn)(void *), struct shmring_file *sf);
 
-/* Wait until the sleepers of @sf's side have gone to sleep @times altogether. */
+/* Wait until the sleepers of @sf's side have gone to sleep @times in total. */
 void await_sleeps(struct kunit *test, struct shmring_file *sf, u64 times);
 
-/* Wait until @s is back, and return what it got. */
+/* Wait until @s has returned, and return its result. */
 int result_of(struct kunit *test, struct sleeper *s);
 
 static inline bool sleeps(struct sleeper *s)

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Sleeping and waking. A side that has slept n times and is not back yet sleeps:
- * nobody has to wait for a while to see that nothing happens. Only deadlines are
- * times, and where one must not pass too early, the case tries again with more.
+ * Sleeping and waking. A side that has gone to sleep n times and has not returned is asleep: no
+ * test waits for a while to see that nothing happens. Only deadlines are times; where one must
+ * not pass too early, the case tries again with a later one.
  */
 #include <linux/delay.h>
 #include <linux/sched/signal.h>
@@ -25,7 +25,7 @@ static struct pair make_pair(struct kunit *test, u64 head, u64 tail)
 	return p;
 }
 
-/* As the other side's WAKE does. */
+/* What the other side's WAKE does. */
 static void wake(struct pair *p, u32 role)
 {
 	shmring_wake(shmring_side(p->ring, role));
@@ -69,8 +69,8 @@ static void consumer_sleeps_until_woken(struct kunit *test)
 }
 
 /*
- * In its first millisecond, a sleep is for the mark. That passes quickly: the case looks at
- * what the sleeper arms for until it has caught one in time.
+ * In its first millisecond a sleep is for the mark. The millisecond passes quickly, so the case
+ * reads what the sleeper arms for until it has caught one in time.
  */
 static void sleep_is_for_the_mark_at_first(struct kunit *test)
 {
@@ -91,7 +91,7 @@ static void sleep_is_for_the_mark_at_first(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, first, 1000 + CAPACITY / 2);
 }
 
-/* After that, it ends as soon as the message fits; and it is still the same sleep. */
+/* After that it ends as soon as the message fits; it still counts as one sleep. */
 static void sleep_ends_when_the_message_fits(struct kunit *test)
 {
 	struct pair p = make_pair(test, 1000 + CAPACITY, 1000);
@@ -112,7 +112,7 @@ static void sleep_ends_when_the_message_fits(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, result_of(test, s), 0);
 }
 
-/* The same for a consumer that has asked for a mark. */
+/* The same for a consumer with a mark. */
 static void consumer_has_patience_for_its_mark(struct kunit *test)
 {
 	struct pair p = make_pair(test, 1000, 1000);
@@ -124,7 +124,7 @@ static void consumer_has_patience_for_its_mark(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, result_of(test, s), 0);
 }
 
-/* Woken for nothing, it sleeps again, and says again for what. */
+/* A sleeper that is woken below its position sleeps again, and arms for it again. */
 static void sleeper_survives_wake_below_position(struct kunit *test)
 {
 	struct pair p = make_pair(test, 0, 0);
@@ -161,7 +161,7 @@ static void positions_up_to_the_limit(struct kunit *test)
 	}
 }
 
-/* False positions count as ready: the library looks for itself, and says EBADMSG. */
+/* False positions count as ready: the library then looks, and returns EBADMSG. */
 static void false_positions_are_ready(struct kunit *test)
 {
 	static const u64 lies[] = { SHMRING_POSITION_LIMIT, 1ull << 63, U64_MAX - 1, U64_MAX };
@@ -178,8 +178,8 @@ static void false_positions_are_ready(struct kunit *test)
 }
 
 /*
- * A position that goes back after the other side was called ready for it is EBADMSG: it
- * must not keep the other side busy.
+ * After a WAKE for a position, a position that has gone back is EBADMSG: otherwise it could
+ * keep the other side busy.
  */
 static void position_that_goes_back_is_refused(struct kunit *test)
 {
@@ -194,7 +194,7 @@ static void position_that_goes_back_is_refused(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, shmring_wait(p.consumer, 8, 8, past), 0);
 	set_positions(p.ring, 1000, 1000);
 	KUNIT_EXPECT_EQ(test, shmring_wait(p.consumer, 8, 8, KTIME_MAX), -EBADMSG);
-	/* A position may go on, and another producer may begin further back. */
+	/* A position may move on, and another producer may begin further back. */
 	set_positions(p.ring, 1008, 1008);
 	KUNIT_EXPECT_EQ(test, shmring_wait(p.consumer, 8, 8, past), -ETIMEDOUT);
 	set_positions(p.ring, 1000, 1000);
@@ -240,7 +240,7 @@ static void wake_is_for_one_side(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, result_of(test, s), 0);
 }
 
-/* The nearest position counts; who is not satisfied there says its own. */
+/* wake_at is the nearest position. A sleeper that it does not satisfy then arms for its own. */
 static void two_sleepers_each_at_its_position(struct kunit *test)
 {
 	struct pair p = make_pair(test, 0, 0);
@@ -275,7 +275,7 @@ static int wake_exclusive(struct wait_queue_entry *entry, unsigned int mode, int
 	return 1;
 }
 
-/* One that does not look at what it was woken for cannot tell the others either. */
+/* A waiter that does not look at the ring after a wake-up cannot wake the others either. */
 static void exclusive_waiters_are_all_woken(struct kunit *test)
 {
 	struct pair p = make_pair(test, 0, 0);
@@ -308,7 +308,7 @@ static void last_sleeper_disarms(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, wake_at(p.ring, PRODUCER), SHMRING_NO_WAKE);
 }
 
-/* Spurious for the one that is left, but never missing. */
+/* The remaining sleeper may be woken for nothing, but must not miss a wake-up. */
 static void other_sleeper_stays_armed(struct kunit *test)
 {
 	struct pair p = make_pair(test, 0, 0);
@@ -360,7 +360,10 @@ static void death_beats_deadline(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, shmring_wait(p.consumer, 8, 8, deadline), -ENODATA);
 }
 
-/* Enough for it, if less than its mark, when the deadline passes. */
+/*
+ * At the deadline, enough for @bytes ends the wait with success, though it is less than the
+ * mark.
+ */
 static void success_beats_deadline(struct kunit *test)
 {
 	struct sleeper *s;
@@ -414,7 +417,7 @@ static void kill_ends_wait(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, result_of(test, s), -ERESTARTNOHAND);
 }
 
-/* Each would wait for what the other has. */
+/* Each side would wait for what the other one has. */
 static void consumer_released_when_producer_arms(struct kunit *test)
 {
 	struct pair p = make_pair(test, 8, 0);
@@ -442,7 +445,7 @@ static void consumer_not_held_if_producer_waits(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, sleeps(producer));
 }
 
-/* With nothing to take, it is the consumer that has to wait. */
+/* With nothing to take, the consumer has to wait. */
 static void empty_consumer_sleeps_though_producer_is_armed(struct kunit *test)
 {
 	struct pair p = make_pair(test, 0, 0);
@@ -460,7 +463,10 @@ static void want_space(struct pair *p, u64 tail)
 	WRITE_ONCE(page->space_wanted, tail);
 }
 
-/* K, the consumer's half: it is content with any data while the producer looks for space. */
+/*
+ * K, the consumer's half: while the producer looks for space, any data is enough for the
+ * consumer.
+ */
 static void consumer_is_content_while_space_is_wanted(struct kunit *test)
 {
 	struct pair p = make_pair(test, 1064, 1000);
@@ -468,10 +474,13 @@ static void consumer_is_content_while_space_is_wanted(struct kunit *test)
 
 	want_space(&p, 1008);
 	KUNIT_EXPECT_EQ(test, shmring_wait(p.consumer, 1024, 1024, KTIME_MAX), 0);
-	/* If there is no data the consumer waits, but only for the next byte. */
+	/* Without data the consumer waits, but only for the next byte. */
 	set_positions(p.ring, 1000, 1000);
 	KUNIT_EXPECT_EQ(test, shmring_wait(p.consumer, 1024, 1024, deadline), -ETIMEDOUT);
-	/* Space given back already; never asked for; a position where no tail can be. */
+	/*
+	 * Space that was given back already; never asked for; at a position that no tail can
+	 * have.
+	 */
 	set_positions(p.ring, 1064, 1000);
 	want_space(&p, 1000);
 	KUNIT_EXPECT_EQ(test, shmring_wait(p.consumer, 1024, 1024, deadline), -ETIMEDOUT);
@@ -481,7 +490,10 @@ static void consumer_is_content_while_space_is_wanted(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, shmring_wait(p.consumer, 1024, 1024, deadline), -ETIMEDOUT);
 }
 
-/* K, the producer's half: it stores what it wants, sees that the consumer has armed, WAKEs. */
+/*
+ * K, the producer's half: it stores what it wants, sees that the consumer has armed, and calls
+ * WAKE.
+ */
 static void sleeping_consumer_is_woken_for_wanted_space(struct kunit *test)
 {
 	struct pair p = make_pair(test, 8, 0);
@@ -494,7 +506,7 @@ static void sleeping_consumer_is_woken_for_wanted_space(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, result_of(test, s), 0);
 }
 
-/* The consumer with nothing to take sleeps until the next byte, as long as space is wanted. */
+/* While space is wanted, a consumer with nothing to take sleeps until the next byte. */
 static void wanted_space_arms_for_the_next_byte(struct kunit *test)
 {
 	struct pair p = make_pair(test, 1000, 1000);
@@ -540,19 +552,22 @@ static void peer_is_waited_for(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, shmring_wait_peer(consumer, deadline), -ETIMEDOUT);
 	s = start_helper(test, wait_for_peer, consumer);
 	await_queued(test, consumer);
-	producer = attach(test, ring, PRODUCER);	/* the first */
+	producer = attach(test, ring, PRODUCER);	/* the first producer */
 	KUNIT_EXPECT_EQ(test, result_of(test, s), 0);
 	KUNIT_EXPECT_EQ(test, shmring_wait_peer(consumer, deadline), 0);
 	detach(producer);
 	KUNIT_EXPECT_EQ(test, shmring_wait_peer(consumer, deadline), -ETIMEDOUT);
 	s = start_helper(test, wait_for_peer, consumer);
 	await_queued(test, consumer);
-	attach(test, ring, PRODUCER);			/* the next */
+	attach(test, ring, PRODUCER);			/* the next one */
 	KUNIT_EXPECT_EQ(test, result_of(test, s), 0);
 	KUNIT_EXPECT_EQ(test, wake_at(ring, CONSUMER), SHMRING_NO_WAKE);
 }
 
-/* Taken and given up again before the sleeper runs, or finds that nobody is there. */
+/*
+ * The role is taken and given up before the sleeper runs, or before it finds that there is no
+ * peer.
+ */
 static void peer_that_has_gone_was_there(struct kunit *test)
 {
 	struct shmring *ring = make_ring(test, CAPACITY);
@@ -591,7 +606,7 @@ static void peer_gone(struct kunit *test)
 
 	detach(p.producer);
 	KUNIT_EXPECT_EQ(test, shmring_ready(p.producer, 1), -ESHUTDOWN);
-	/* What is left is all there will be, be it less than asked for. */
+	/* What is left is all that will come, even if it is less than was asked for. */
 	KUNIT_EXPECT_EQ(test, shmring_wait(p.consumer, 1024, 1024, KTIME_MAX), 0);
 	set_positions(p.ring, 48, 48);
 	KUNIT_EXPECT_EQ(test, shmring_wait(p.consumer, 1, 1, KTIME_MAX), -ENODATA);
@@ -614,7 +629,7 @@ static void peer_not_there_yet_is_not_gone(struct kunit *test)
 
 #define ROUNDS	20000
 
-/* The consumer's half of no_wakeup_lost(): takes what it waited for. */
+/* The consumer's half of no_wakeup_lost(): take what it waited for. */
 static int consume(void *data)
 {
 	struct sleeper *s = data;
@@ -633,8 +648,8 @@ static int consume(void *data)
 }
 
 /*
- * Either side publishes and looks at the other's wake_at as the library does, in
- * step, so that both sleep often: a lost wake-up is a hang.
+ * Each side publishes and looks at the other's wake_at as the library does, in step, so that
+ * both sleep often: a lost wake-up is a hang.
  */
 static void no_wakeup_lost(struct kunit *test)
 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Messages on plain memory, from every start: what each call does, and refuses. */
+/* Messages on plain memory, from every start: the effect of each call, and its errors. */
 #include "rig.h"
 
 #define HEADER	sizeof(struct shmring_record)
@@ -146,7 +146,7 @@ static void slots_have_one_length_and_no_header(void **state)
 		check_slots(rig->start, sizes[i]);
 }
 
-/* As many as there are: a ring full, whole, wherever its end is. */
+/* As many as there are: a full ring gives all its slots in one array, wherever the ring ends. */
 static void slots_come_as_an_array(void **state)
 {
 	struct rig *rig = *state, *slots = rig_new(rig->start, 44);
@@ -189,7 +189,7 @@ static void slots_come_as_an_array(void **state)
 	rig_free(slots);
 }
 
-/* So many that their bytes, as a product, are few. */
+/* A number so large that its bytes overflow to a small product. */
 static void slots_beyond_all_numbers_are_those_there_are(void **state)
 {
 	struct rig *rig = *state, *slots = rig_new(rig->start, 44);
@@ -422,7 +422,7 @@ static void release_of_the_advanced_keeps_the_peeked(void **state)
 	assert_non_null(shmring_peek(&rig->c, &len));
 	assert_int_equal(shmring_release(&rig->c), 0);
 	assert_int_equal(rig->consumer->tail, rig->start + 32);
-	/* Still peeked: the next release gives it back. */
+	/* It is still peeked: the next release gives it back. */
 	assert_int_equal(shmring_release(&rig->c), 0);
 	assert_int_equal(rig->consumer->tail, rig->start + 48);
 	take(&rig->c, 8, 3);
@@ -496,7 +496,10 @@ static void producer_alone_gets_no_space(void **state)
 	assert_non_null(shmring_reserve(&rig->p, 8));
 }
 
-/* Staged and unpublished, peeked and unreleased: as if it had not been. */
+/*
+ * After a new bind, what was staged but not published, or peeked but not released, was never
+ * done.
+ */
 static void bind_again_goes_on_where_it_was(void **state)
 {
 	struct rig *rig = *state;

@@ -180,7 +180,7 @@ static bool is_lock(int command)
 	return command == F_OFD_SETLK || command == F_OFD_SETLKW || command == F_OFD_GETLK;
 }
 
-/* What is to happen to a lock, or before it. True: it is interrupted. */
+/* Let a lock fail, or the test act before it, if that was asked for. True: it is interrupted. */
 static bool meddle(int command, const struct flock *lock)
 {
 	const off_t name_byte = 2;
@@ -213,7 +213,7 @@ int __wrap_fcntl(int fd, int command, ...)
 	blocking_locks += command == F_OFD_SETLKW || command == F_SETLKW;
 	if (meddle(command, arg))
 		return -1;
-	/* To give up a lock is never refused. */
+	/* The kernel never refuses to release a lock. */
 	unlocks = command == F_OFD_SETLK && ((struct flock *)arg)->l_type == F_UNLCK;
 	if (!unlocks && fault(is_lock(command) ? "lock" : "fcntl"))
 		return -1;
@@ -233,7 +233,7 @@ int __wrap_nanosleep(const struct timespec *time, struct timespec *left)
 	return __real_nanosleep(time, left);
 }
 
-/* True: this sleep is not to be. */
+/* True: this sleep ends at once. */
 static bool skip(const long *args)
 {
 	const struct timespec *until = (const struct timespec *)args[3];

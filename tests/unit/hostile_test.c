@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * A peer that writes what no peer may, from every start: EBADMSG for good, also
- * when it takes it back, and no byte touched that is not the ring's.
+ * A peer that writes what no peer may write, from every start: the endpoint returns EBADMSG for
+ * good, even if the peer takes it back, and touches no byte outside the ring.
  */
 #include "rig.h"
 
@@ -12,7 +12,7 @@ static struct shmring_record *record_at(struct rig *rig, uint64_t position)
 	return (void *)(rig->data + (position & (rig->capacity - 1)));
 }
 
-/* Again and again: what is refused once is refused for good. */
+/* Once refused, the endpoint refuses every further call. */
 static void assert_no_data_any_more(struct rig *rig)
 {
 	size_t len;
@@ -75,7 +75,7 @@ static void head_that_goes_back_is_refused(void **state)
 	assert_no_data_any_more(rig);
 }
 
-/* What was advanced past and not released is still in the ring. */
+/* Messages that were stepped past and not released are still in the ring. */
 static void head_beyond_what_is_released_is_refused(void **state)
 {
 	struct rig *rig = *state;
@@ -194,7 +194,7 @@ static void tail_that_goes_back_is_refused(void **state)
 	assert_no_space_any_more(rig);
 }
 
-/* Staged and not published: no consumer can have read it. */
+/* Messages that are staged and not published cannot have been read by a consumer. */
 static void tail_beyond_what_is_published_is_refused(void **state)
 {
 	struct rig *rig = *state;
@@ -240,7 +240,7 @@ static void record_put_right_afterwards_stays_refused(void **state)
 	assert_no_data_any_more(rig);
 }
 
-/* The length is read once: what is released is what was peeked. */
+/* The length is read once: release gives back what peek has returned. */
 static void length_that_changes_moves_nothing_else(void **state)
 {
 	struct rig *rig = *state;
@@ -273,7 +273,7 @@ static void length_that_grows_between_peeks_is_refused(void **state)
 
 /* ---------------------------------------------------------------- predecessors */
 
-/* Whoever had the role before may have left anything as its own position. */
+/* The previous owner of the role may have left anything as its own position. */
 static void position_off_its_alignment_is_refused(void **state)
 {
 	struct rig *rig = *state;
@@ -310,7 +310,7 @@ static void positions_further_apart_than_the_ring_are_refused(void **state)
 
 /* ------------------------------------------------------------------- anything */
 
-/* Lengths mostly short, so that some records are well-formed. */
+/* Mostly short lengths, so that some records are well-formed. */
 static void scribble(struct rig *rig, uint64_t *seed)
 {
 	struct shmring_record *record;
@@ -324,7 +324,7 @@ static void scribble(struct rig *rig, uint64_t *seed)
 	}
 }
 
-/* Touch it all: what is not the ring's says so. */
+/* Read all of it: an access outside the ring is a SIGSEGV. */
 static unsigned int sum(const unsigned char *from, size_t len)
 {
 	const volatile unsigned char *byte = from;
@@ -369,11 +369,11 @@ static void garbage_is_read_within_bounds(void **state)
 		sums += read_all(rig, head, &nr);
 		refused += shmring_wait_data(&rig->c, &nowait) == -EBADMSG;
 	}
-	assert_true(nr > 500 && sums);	/* some can be read, and that */
-	assert_true(refused > 400);	/* does not go well for long */
+	assert_true(nr > 500 && sums);	/* some records can be read, */
+	assert_true(refused > 400);	/* but never for long */
 }
 
-/* Whatever the other side writes, it is between nothing and all of the ring. */
+/* Whatever the other side writes, the result is between zero and the capacity. */
 static void used_stays_within_the_ring(void **state)
 {
 	static const uint64_t false_by[] = { 1, 8, 4096, 1ull << 32, 1ull << 62, 1ull << 63 };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * What the library accepts from a descriptor that answers the module's ioctls: here the
- * test answers them.
+ * What the library accepts from a descriptor that answers the module's ioctls: here the test
+ * gives the answers.
  */
 #include "rig.h"
 
@@ -13,7 +13,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-/* What a descriptor says, and what has been done about that. */
+/* The answers of the fake descriptor, and what the library has asked of it. */
 static struct {
 	struct shmring_ioc_query ring, endpoint;
 	int ring_fd;		/* its copies answer as the ring does */
@@ -21,10 +21,10 @@ static struct {
 	int calls, attached, mapped;
 	uint64_t lowat;		/* of the last SET_LOWAT, and how many there were */
 	int lowats;
-	uint64_t step;		/* bytes that both positions go on by at each QUERY */
+	uint64_t step;		/* bytes by which both positions move on at each QUERY */
 	int queries, still_after;
-	int device_error;	/* of opening /dev/shmring; 0: it is the ring's file */
-	int answer;		/* to what is asked of it */
+	int device_error;	/* error of opening /dev/shmring; 0: it opens as the ring's file */
+	int answer;		/* error of CREATE, OPEN and UNLINK */
 } fake;
 
 int __real_open(const char *path, int flags, mode_t mode);
@@ -45,7 +45,7 @@ int __wrap_open(const char *path, int flags, ...)
 	return -1;
 }
 
-/* Messages pass until a query finds the ring empty and still. */
+/* Messages pass until a QUERY finds the ring empty and at rest. */
 static void move_on(struct shmring_ioc_query *q)
 {
 	uint64_t passed = (uint64_t)fake.queries;
@@ -53,7 +53,7 @@ static void move_on(struct shmring_ioc_query *q)
 
 	if (still)
 		passed = (uint64_t)fake.still_after;
-	/* The head is read first, and then the tail, which has gone on meanwhile. */
+	/* The head is read first; the tail, read later, has moved on meanwhile. */
 	q->head += passed * fake.step;
 	q->tail += (passed + !still) * fake.step;
 	fake.queries++;
@@ -147,7 +147,7 @@ static void known_layout_is_mapped(void **state)
 	assert_int_equal(fake.mapped, 1);
 }
 
-/* A file of a file system, which may be one in user space: no ioctl is called on it. */
+/* A file of a file system that may be one in user space: the library calls no ioctl on it. */
 static void file_of_a_file_system_is_no_ring(void **state)
 {
 	FILE *file = tmpfile();
@@ -165,7 +165,7 @@ static void file_of_a_file_system_is_no_ring(void **state)
 	close(pipes[1]);
 }
 
-/* One field of what QUERY says, and values that it cannot have. */
+/* One field of QUERY's answer, and values that it cannot have. */
 struct claim {
 	size_t offset, size;
 	uint64_t values[6];
@@ -220,7 +220,10 @@ static void endpoint_of_another_layout_is_not_mapped(void **state)
 	try_claims(&fake.endpoint);
 }
 
-/* It may be any number: the file that the caller has there stays. */
+/*
+ * ATTACH may return any number: if it is no endpoint, the caller's file of that number stays
+ * open.
+ */
 static void what_attach_returns_is_an_endpoint_or_stays_open(void **state)
 {
 	int pipes[2], old = fake.endpoint_fd;
@@ -243,7 +246,7 @@ static void what_attach_returns_is_an_endpoint_or_stays_open(void **state)
 
 static char name[SHMRING_NAME_MAX];
 
-/* A live memfd ring of that name; from then on no backend is asked for. */
+/* A live memfd ring of that name; afterwards no backend is asked for. */
 static struct shmring *make_memfd_ring(void)
 {
 	const struct shmring_options opt = { .backend = SHMRING_MEMFD };
@@ -266,7 +269,7 @@ static void assert_all_say(int want)
 	assert_int_equal(shmring_unlink(name), want);
 }
 
-/* A stranger may have planted the ring that is there without the module. */
+/* Another user may have planted the memfd ring of that name. */
 static void what_the_module_says_is_final(void **state)
 {
 	static const int answers[] = { ENOENT, EACCES, EPERM, ENOMEM };
@@ -315,13 +318,13 @@ static void without_a_device_there_is_memfd(void **state)
 	shmring_close(r);
 }
 
-/* Two rings of one name, and each side waits on its own. */
+/* Otherwise there would be two rings of one name, and each side would wait on its own. */
 static void name_of_a_memfd_ring_is_not_made_again(void **state)
 {
 	struct shmring *r = make_memfd_ring(), *other;
 
 	(void)state;
-	fake.answer = EDQUOT;		/* the module would make it, but for that */
+	fake.answer = EDQUOT;		/* the module would create it, but for its limit */
 	assert_int_equal(shmring_create(&other, name, NULL), -EEXIST);
 	shmring_close(r);
 	assert_int_equal(shmring_create(&other, name, NULL), -EDQUOT);
@@ -355,7 +358,7 @@ static struct shmring *new_handle(void)
 	return r;
 }
 
-/* However the positions move while they are read. */
+/* Positions may move in any way while they are read. */
 static void used_is_never_more_than_the_ring(void **state)
 {
 	struct shmring *r = new_handle();
@@ -375,7 +378,7 @@ static void used_is_never_more_than_the_ring(void **state)
 	shmring_close(r);
 }
 
-/* A ring whose head is read, then messages pass, and then the tail is. */
+/* The head is read, messages pass, and then the tail is read. */
 static void used_is_of_one_moment(void **state)
 {
 	struct shmring *r = new_handle();

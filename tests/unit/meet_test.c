@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
  * Two sides that would wait for each other, and waits that the other side could keep from
- * ending: over a backend whose sleep does what the test says.
+ * ending: on a backend whose sleep does what the test prescribes.
  */
 #include <sched.h>
 #include <signal.h>
@@ -171,7 +171,7 @@ static void producer_that_is_refused_says_what_it_wants(void **state)
 	assert_int_equal(shmring_wait_space(&rig->p, 24, &nowait), -EAGAIN);
 	assert_int_equal(rig->producer->space_wanted, rig->start + 32);
 	assert_int_equal(backend_.wakes, 0);
-	/* A consumer that has armed is woken: it is content with less now. */
+	/* A consumer that has armed for more is woken: any data is enough for it now. */
 	rig->lane->consumer.wake_at = rig->start + 2 * rig->capacity;
 	assert_int_equal(shmring_wait_space(&rig->p, 24, &nowait), -EAGAIN);
 	assert_int_equal(backend_.wakes, 1);
@@ -199,11 +199,11 @@ static void producer_that_sleeps_says_what_it_wants(void **state)
 	fill(rig, 8);
 	assert_int_equal(shmring_wait_space(&rig->p, 8, NULL), -ETIMEDOUT);
 	assert_int_equal(backend_.wanted, rig->start + 16);
-	/* Not any more: the consumer would take it for a deadlock. */
+	/* After the wait it must be clear: the consumer would take it for a deadlock. */
 	assert_int_equal(rig->producer->space_wanted, 0);
 }
 
-/* A producer that only asks whether all has been taken wants no space. */
+/* A producer that only asks whether everything has been taken wants no space. */
 static void drain_that_does_not_wait_is_no_deadlock(void **state)
 {
 	struct rig *rig = *state;
@@ -237,7 +237,7 @@ static void consumer_settles_for_less_if_space_is_wanted(void **state)
 	assert_int_equal(shmring_release(&rig->c), 0);
 }
 
-/* What was wanted is a position: once it is given back, nothing is wanted. */
+/* The wanted space is given as a position: once the tail is there, nothing is wanted. */
 static void consumer_waits_on_if_what_was_wanted_is_free(void **state)
 {
 	struct rig *rig = *state;
@@ -252,7 +252,7 @@ static void consumer_waits_on_if_what_was_wanted_is_free(void **state)
 	assert_int_equal(backend_.nr, 1);
 }
 
-/* Asleep until half the ring is free, though its message fits: no deadlock. */
+/* The producer sleeps until half the ring is free, though its message fits: no deadlock. */
 static void producer_whose_message_fits_is_no_deadlock(void **state)
 {
 	struct rig *rig = *state;
@@ -341,7 +341,10 @@ static void drain_succeeds_though_the_consumer_has_gone(void **state)
 
 /* ------------------------------------------------------------------------ poll */
 
-/* The larger of what the call lacks and the lowat, from this side's public position. */
+/*
+ * poll waits for the larger of what the last call lacked and the lowat, from this side's public
+ * position.
+ */
 static void poll_is_for_what_is_lacked(void **state)
 {
 	struct rig *rig = *state;
@@ -376,7 +379,7 @@ static uint32_t here(void)
 	return (uint32_t)sched_getcpu() + 1;
 }
 
-/* One CPU for the test: which one it is does not change meanwhile. */
+/* Keep the test on the CPU that it is on. */
 static void stay_here(void)
 {
 	cpu_set_t set;
@@ -400,7 +403,7 @@ static void sides_say_where_they_wait(void **state)
 	assert_int_equal(rig->producer->cpu, here());
 }
 
-/* The consumer's policy, with the whole of a second to spin, and how often it slept. */
+/* How often a consumer with this policy, and a whole second to spin, slept. */
 static int sleeps_of(struct rig *rig, enum shmring_policy policy, uint32_t peer)
 {
 	const struct shmring_wait wait = { .policy = policy };
@@ -422,20 +425,20 @@ static void nobody_spins_on_the_cpu_of_the_other_side(void **state)
 	stay_here();
 	use(rig, time_is_over);
 	start = shmring_now();
-	/* The first time it may look for as long as it takes to read the clock. */
+	/* The first time it may look for as long as reading the clock takes. */
 	assert_int_equal(sleeps_of(rig, SHMRING_ADAPTIVE, here()), 1);
 	assert_int_equal(sleeps_of(rig, SHMRING_ADAPTIVE, here()), 1);
 	assert_int_equal(rig->priv_c.spin.budget, 1000000000);
 	assert_int_equal(sleeps_of(rig, SHMRING_BLOCK, here()), 1);
 	assert_int_equal(rig->priv_c.spin.brief_left, 0);
 	assert_true(shmring_now() - start < 900000000);
-	/* The other side has moved. */
+	/* The other side now runs on another CPU. */
 	assert_int_equal(sleeps_of(rig, SHMRING_BLOCK, here() + 1), 1);
 	assert_int_equal(rig->priv_c.spin.brief_left, 2);
 	assert_false(rig->priv_c.crowded);
 }
 
-/* The consumer knows that the producer last waited here, too. */
+/* The consumer knows that the producer last waited on this CPU, too. */
 static void share_this_cpu(struct rig *rig, int (*meanwhile)(struct rig *rig))
 {
 	stay_here();
@@ -461,7 +464,7 @@ static void yield_lets_the_other_side_do_its_part(void **state)
 		assert_int_equal(backend_.yields, i);
 		take(&rig->c, 8, 0);
 	}
-	/* What is there needs no yield. */
+	/* Data that is there needs no yield. */
 	put_one(rig);
 	assert_int_equal(shmring_wait_data(&rig->c, NULL), 0);
 	assert_int_equal(backend_.yields, 5);
@@ -494,13 +497,16 @@ static void spin_for_ever_yields_now_and_then(void **state)
 	assert_true(shmring_now() - start >= 50000);
 	take(&rig->c, 8, 0);
 
-	/* That has helped, so the next wait yields at once: so many looks take minutes. */
+	/*
+	 * The yield has helped, so the next wait yields at once: looking so often would take
+	 * minutes.
+	 */
 	spin->looks = 1u << 31;
 	assert_int_equal(shmring_wait_data(&rig->c, &wait), 0);
 	assert_int_equal(backend_.yields, 2);
 	take(&rig->c, 8, 0);
 
-	/* Until a yield has not helped. */
+	/* Until a yield has not helped: then looks come first again. */
 	spin->looks = looks;
 	backend_.during_yield = NULL;
 	wait.deadline = shmring_deadline(50000000);
@@ -531,7 +537,7 @@ static void wait_in_vain_costs_little_and_hears_signals(void **state)
 
 	use(rig, nothing_comes);
 	assert_int_equal(sigaction(SIGALRM, &action, &old), 0);
-	for (i = 0; i < 2; i++) {	/* not SPIN, which never says -EINTR */
+	for (i = 0; i < 2; i++) {	/* not SPIN, which never returns -EINTR */
 		const struct shmring_wait wait = { .policy = policies[i] };
 
 		backend_.nr = 0;
@@ -542,7 +548,7 @@ static void wait_in_vain_costs_little_and_hears_signals(void **state)
 	assert_int_equal(sigaction(SIGALRM, &old, NULL), 0);
 }
 
-/* Again and again: the first signal may come while it is awake. */
+/* More than one signal: the first may come while the waiter is awake. */
 static void wait_for_a_peer_in_vain_hears_signals(void **state)
 {
 	const struct itimerval often = { .it_value.tv_usec = 50000, .it_interval.tv_usec = 10000 };

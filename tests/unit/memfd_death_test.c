@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* The memfd backend: how a side finds out that the other one has died. */
+/* The memfd backend: how a side notices that the other one has died. */
 #include "memfd_rig.h"
 
 #include <fcntl.h>
@@ -27,7 +27,7 @@ static void consumer_hears_of_a_kill(void **state)
 	shmring_close(c);
 }
 
-/* A side that could not end its role is found dead, if not at the first look. */
+/* A side that could not end its role on close is found dead, perhaps not at the first look. */
 static void close_that_fails_is_a_death(void **state)
 {
 	struct shmring *p = new_ring(NULL, SHMRING_PRODUCER), *c;
@@ -35,7 +35,7 @@ static void close_that_fails_is_a_death(void **state)
 
 	(void)state;
 	assert_int_equal(shmring_attach_fd(&c, shmring_fd(p), SHMRING_CONSUMER), 0);
-	fault_at(1);	/* to lock the change of roles */
+	fault_at(1);	/* the lock for changes of roles */
 	shmring_close(p);
 	assert_true(fault_happened());
 	fault_at(2);	/* the same, after a look at the producer's lock */
@@ -45,7 +45,10 @@ static void close_that_fails_is_a_death(void **state)
 	shmring_close(c);
 }
 
-/* A lock that a child holds says nothing; the pid does, if it is one of ours. */
+/*
+ * A lock that a child holds does not show whether its owner lives. The pid does, if the owner
+ * is in this process's PID namespace.
+ */
 static void pid_tells_of_a_death_where_it_means_something(void **state)
 {
 	pid_t dead = fork(), zombie = dead ? fork() : 0;
@@ -80,7 +83,7 @@ static void pid_tells_of_a_death_where_it_means_something(void **state)
 	end_of(zombie);
 }
 
-/* A process that cannot see its PID namespace, without /proc, goes by no pid. */
+/* A process without /proc cannot see its PID namespace, and must not judge by a pid. */
 static void pid_tells_nothing_without_a_namespace(void **state)
 {
 	struct shmring *p = new_ring(NULL, SHMRING_PRODUCER), *c;
@@ -126,8 +129,8 @@ static void death_of_one_is_not_that_of_the_next(void **state)
 }
 
 /*
- * A producer is killed whose child lives on, and with it the lock. The next producer is
- * none the less for it, neither while the child lives nor after.
+ * A producer is killed; its child lives on, and with it the lock. The next producer keeps its
+ * role all the same, while the child lives and afterwards.
  */
 static void child_of_the_killed_is_not_the_next(void **state)
 {
@@ -164,7 +167,10 @@ static void child_of_the_killed_is_not_the_next(void **state)
 	close(pipes[1]);
 }
 
-/* A child has the description with the locks, but keeps nobody from the ring. */
+/*
+ * A child shares the description with the locks, but must not keep other processes from the
+ * ring.
+ */
 static void child_of_the_last_holder_locks_nobody_out(void **state)
 {
 	struct shmring *p = new_ring(name(), SHMRING_PRODUCER), *c;
@@ -175,7 +181,7 @@ static void child_of_the_last_holder_locks_nobody_out(void **state)
 	put(p, 8, 1);
 	shmring_close(p);
 	assert_false(is_named());
-	alarm(30);	/* it was for ever */
+	alarm(30);	/* without the fix this never returned */
 	assert_int_equal(shmring_attach_fd(&c, fd, SHMRING_CONSUMER), 0);
 	alarm(0);
 	take(c, 8, 1);
@@ -184,7 +190,7 @@ static void child_of_the_last_holder_locks_nobody_out(void **state)
 	end_of_child(child);
 }
 
-/* A process has been stopped while it was changing the roles. */
+/* Another process was stopped while it held the lock for changes of roles. */
 static void lock_of_another_does_not_outlast_a_deadline(void **state)
 {
 	struct flock change = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = 1,
@@ -212,7 +218,7 @@ static void lock_of_another_does_not_outlast_a_deadline(void **state)
 	shmring_close(c);
 }
 
-/* The parent's object, in a child that only closes it, and one that does not. */
+/* The parent's object in two children: one closes it, the other does not. */
 static void child_leaves_the_parent_its_role(void **state)
 {
 	struct shmring *p = new_ring(name(), SHMRING_PRODUCER), *c;
@@ -258,7 +264,7 @@ static void kill_one(const struct shmring *handle, enum shmring_role role)
 	end_of(pid);
 }
 
-/* There is space for all of these messages: no call waits. */
+/* There is space for all of these messages, so no call waits. */
 static void producer_that_never_waits_finds_out(void **state)
 {
 	static const struct shmring_wait *const waits[] = { NULL, &nowait };
@@ -300,7 +306,7 @@ static void info_shows_the_killed_as_gone(void **state)
 	shmring_close(handle);
 }
 
-/* `used` is of one moment; with hostile peers it is still at most the capacity. */
+/* `used` is of one moment; even with hostile peers it is at most the capacity. */
 static void info_shows_no_more_used_than_fits(void **state)
 {
 	struct shmring *p = new_ring(NULL, SHMRING_PRODUCER);
@@ -315,7 +321,7 @@ static void info_shows_no_more_used_than_fits(void **state)
 	shmring_close(p);
 }
 
-/* Another process has its pid by now, and a child of it its lock. */
+/* Another process has the dead owner's pid, and a child of the owner has its lock. */
 static void pid_of_another_process_tells_of_a_death(void **state)
 {
 	struct shmring *p = new_ring(NULL, SHMRING_PRODUCER), *c;
@@ -332,7 +338,7 @@ static void pid_of_another_process_tells_of_a_death(void **state)
 	shmring_close(p);
 }
 
-/* A false position is not taken over: the next owner finds an empty ring. */
+/* A false position is not inherited: the next owner finds an empty ring. */
 static void position_that_may_not_be_is_not_inherited(void **state)
 {
 	static const uint64_t lies[] = { 1ull << 62, 1ull << 63, SHMRING_NO_WAKE - 7, 4 };
@@ -352,7 +358,7 @@ static void position_that_may_not_be_is_not_inherited(void **state)
 	shmring_close(p);
 }
 
-/* What the dead owners wanted, where they waited, and that they slept. */
+/* The words of dead owners: what they wanted, on which CPU they waited, and that they slept. */
 static void words_of_the_killed_are_not_inherited(void **state)
 {
 	struct shmring *handle = new_ring(NULL, SHMRING_HANDLE), *p, *c;
@@ -381,7 +387,7 @@ static void words_of_the_killed_are_not_inherited(void **state)
 	shmring_close(handle);
 }
 
-/* Nobody is to be woken any more, not even before there is a next owner. */
+/* The dead sleeper must not be woken any more, not even before there is a next owner. */
 static void sleep_of_the_killed_is_over(void **state)
 {
 	struct shmring *c = new_ring(NULL, SHMRING_CONSUMER), *p;

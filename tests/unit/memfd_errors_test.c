@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * The memfd backend's errors: however a call of the system ends, the library's call
- * ends with an error that its documentation has.
+ * The memfd backend's errors: whichever error a system call returns, the library's call returns
+ * one that its documentation lists.
  */
 #include "memfd_rig.h"
 
@@ -17,7 +17,7 @@ static const struct documented {
 #include "errnos.h"
 };
 
-/* How calls of the system may end, by their own pages. A lock is a command of fcntl. */
+/* The errors of system calls, by their man pages. A lock is a command of fcntl. */
 static const struct ending {
 	const char *call;
 	int errors[8];
@@ -50,7 +50,7 @@ static bool is_documented(const char *function, int error)
 	return false;
 }
 
-/* Let each @call in turn end with @error, until there is no more. */
+/* Let each @call in turn fail with @error, until none is left that could. */
 static unsigned int surprises_of(const char *function, int (*fn)(struct shmring **r),
 				 const char *call, int error)
 {
@@ -134,7 +134,7 @@ static void poll_fd_ends_as_documented(void **state)
 	assert_documented("shmring_poll_fd", get_a_poll_fd);
 }
 
-/* A text of its own, which ends with its name. */
+/* Each error has a text of its own, which ends with the error's name. */
 static void each_error_has_its_text(void **state)
 {
 	const char *text, *name;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* shmring_list(), where other users have put things among the files of the rings. */
+/* shmring_list(), where other users have put files of their own among the rings' files. */
 #include "memfd_rig.h"
 
 #include <errno.h>
@@ -10,7 +10,7 @@
 
 #include "faults.h"
 
-/* What was listed of this test's names. */
+/* What shmring_list() has shown of this test's names. */
 static struct {
 	int nr, ends_with;
 	struct shmring_info info;
@@ -96,14 +96,14 @@ static void make_empty(void)
 	make_file("", 0);
 }
 
-/* Begins as a ring does, and is too short to be one. */
+/* Begins as a ring does, but is too short to be one. */
 static void make_damaged(void)
 {
 	const struct shmring_status status = { .magic = SHMRING_MAGIC, .abi = SHMRING_ABI,
 					       .capacity = 4096, .nr_lanes = 1 };
 
 	make_file(&status, sizeof(status));
-	/* Persistent, or it would be removed as what killed holders have left. */
+	/* Persistent: a file that is not would be removed as the debris of killed holders. */
 	assert_int_equal(chmod(path, 01600), 0);
 }
 
@@ -166,7 +166,10 @@ static void count_nap(void)
 	naps++;
 }
 
-/* Any user may make files and lock them: a second for each would be a long list. */
+/*
+ * Any user may create files and lock them: waiting a second for each would make the list very
+ * slow.
+ */
 static void list_waits_for_no_lock(void **state)
 {
 	struct shmring *r = new_ring(name(), SHMRING_PRODUCER);

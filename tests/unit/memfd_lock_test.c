@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
-/* The memfd backend: locks of its files that another process holds, and does not give up. */
+/* The memfd backend: locks of its files that another process holds and does not release. */
 #include "memfd_rig.h"
 
 #include <unistd.h>
 
 #include "faults.h"
 
-/* Each call, with each of the bytes locked: its result, within a second or two. */
+/* Each call, with each of the bytes locked, returns its result within a second or two. */
 static void lock_of_another_keeps_nobody_for_long(void **state)
 {
 	static const struct {
@@ -25,7 +25,7 @@ static void lock_of_another_keeps_nobody_for_long(void **state)
 
 	(void)state;
 	shmring_close(persistent_ring());
-	alarm(60);	/* it was for ever */
+	alarm(60);	/* without the fix this never returned */
 	for (i = 0; i < ARRAY_SIZE(cases); i++) {
 		for (byte = 0; byte < (off_t)ARRAY_SIZE(cases[i].want); byte++) {
 			fd = lock_byte(byte);
@@ -46,7 +46,10 @@ static void lock_of_another_keeps_nobody_for_long(void **state)
 	alarm(0);
 }
 
-/* A debugger or valgrind, which runs one thread at a time, would never get to the other one. */
+/*
+ * A debugger or valgrind runs one thread at a time: a lock call that blocks would keep it from
+ * running the thread that has the lock.
+ */
 static void no_lock_is_waited_for_in_the_kernel(void **state)
 {
 	unsigned int before = nr_blocking_locks();
@@ -63,7 +66,7 @@ static void no_lock_is_waited_for_in_the_kernel(void **state)
 	assert_int_equal(nr_blocking_locks(), before);
 }
 
-/* How long the close takes of a side whose end the others notice by its lock. */
+/* The time that a close takes, if the other side notices it only by the lock. */
 static uint64_t time_of_close(void)
 {
 	struct shmring *p = new_ring(name(), SHMRING_PRODUCER), *c;
@@ -91,14 +94,14 @@ static void close_does_not_wait_for_a_lock(void **state)
 
 	(void)state;
 	alarm(60);
-	for (tries = 0; tries < 20; tries++)	/* others may want the CPU */
+	for (tries = 0; tries < 20; tries++)	/* other processes may want the CPU */
 		if (time_of_close() < 100000000)
 			break;
 	assert_true(tries < 20);
 	alarm(0);
 }
 
-/* The peer sees it although a child has all that the owner had, and the owner lives. */
+/* The peer must see the close, although a child has all that the owner had, and the owner lives. */
 static void close_ends_a_role_without_the_lock(void **state)
 {
 	struct shmring *p = new_ring(name(), SHMRING_PRODUCER), *c;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* The memfd backend: names, and what the killed leave under them. */
+/* The memfd backend: names, and what killed holders leave under them. */
 #include "memfd_rig.h"
 
 #include <fcntl.h>
@@ -27,7 +27,7 @@ static void name_of_the_killed_can_be_taken(void **state)
 	assert_false(is_named());
 }
 
-/* What the killed have left, to be found under its name. */
+/* Leave a ring whose holders were all killed under its name. */
 static void leave_debris(void)
 {
 	const char *called = name();
@@ -51,7 +51,10 @@ static void name_of_the_killed_goes_when_it_is_looked_for(void **state)
 	assert_false(is_named());
 }
 
-/* Another one has removed it, and made a ring of that name, while we were about to. */
+/*
+ * Just before this process removes the debris, another process removes it, and creates a ring
+ * of that name.
+ */
 static void ring_of_that_name_is_made(void)
 {
 	ring = new_ring(name(), SHMRING_PRODUCER);
@@ -79,7 +82,10 @@ static void name_of_the_killed_is_taken_by_one(void **state)
 	assert_false(is_named());
 }
 
-/* Not there when it is looked for, and there when it is to be made: so it is looked for again. */
+/*
+ * The name is free when it is looked up, and taken when it is to be created: so the library
+ * looks it up again.
+ */
 static void name_that_comes_in_between_is_opened(void **state)
 {
 	const struct shmring_options opt = { .backend = SHMRING_MEMFD, .role = SHMRING_CONSUMER,
@@ -99,7 +105,7 @@ static void name_that_comes_in_between_is_opened(void **state)
 	assert_false(is_named());
 }
 
-/* The name changes hands after the look at its file: the new ring's name must stay. */
+/* The name gets another file after the look at the first one: the new ring's name must stay. */
 static void name_changes_hands(void)
 {
 	assert_int_equal(shmring_unlink(name()), 0);
@@ -133,7 +139,7 @@ static void name_that_changed_hands_stays(void **state)
 	assert_false(is_named());
 }
 
-/* The maker of a named ring goes before the process that received its descriptor. */
+/* The creator of a named ring ends before the process that received its descriptor. */
 static void last_holder_takes_the_name_away_however_it_came(void **state)
 {
 	struct shmring *p = new_ring(name(), SHMRING_PRODUCER), *c;
@@ -153,7 +159,7 @@ static void last_holder_takes_the_name_away_however_it_came(void **state)
 	assert_int_equal(shmring_unlink(name()), 0);
 }
 
-/* A file under the tests' name that looks like a ring's debris. */
+/* A file under the tests' name that looks like a dead ring. */
 static void plant_file(void)
 {
 	const uint32_t magic = SHMRING_MAGIC;
@@ -168,7 +174,7 @@ static void plant_file(void)
 	close(fd);
 }
 
-/* The name is another file's before each lock of the one that had it. */
+/* Before each lock of the name's file, the name gets another file. */
 static uint64_t planted_until;
 
 static void name_changes_hands_again(void)
@@ -178,7 +184,10 @@ static void name_changes_hands_again(void)
 		before_next_lock(name_changes_hands_again);
 }
 
-/* Any user may do that. It was for ever; here it ends after 20 s. */
+/*
+ * Any user can do that. Without the fix the call never returned; here the test stops replacing
+ * the file after 20 s.
+ */
 static void create_does_not_chase_a_name_for_ever(void **state)
 {
 	struct shmring *r;
@@ -195,7 +204,7 @@ static void other_side_closes(void)
 	shmring_close(ring);
 }
 
-/* The other side closes after this one has seen that it is still there. */
+/* The other side closes just after this one has seen that it is still there. */
 static void two_closes_at_once_take_the_name_away(void **state)
 {
 	struct shmring *c;
@@ -241,7 +250,7 @@ static void close_waits_for_who_looks_for_debris(void **state)
 	int tries;
 
 	(void)state;
-	for (tries = 0; tries < 20; tries++)	/* it waits 20 ms: others may want the CPU */
+	for (tries = 0; tries < 20; tries++)	/* others may want the CPU for 20 ms */
 		if (name_goes_after_the_look())
 			break;
 	assert_true(tries < 20);
@@ -279,7 +288,7 @@ static void attach_tells_a_close_from_debris(void **state)
 	assert_true(is_named());
 }
 
-/* Between a ring's making and the taking of its role. */
+/* Between the creation of a ring and the taking of its role. */
 static void another_takes_the_role(void)
 {
 	assert_int_equal(shmring_attach(&successor, name(), SHMRING_PRODUCER), 0);
@@ -302,8 +311,8 @@ static void create_that_is_too_late_leaves_the_others_the_name(void **state)
 }
 
 /*
- * Another process checks the file for debris while we attach: the attach waits for that,
- * and finds no ring if the name has been removed by then.
+ * Another process checks the file for debris during an attach: the attach waits for it, and
+ * finds no ring if the name has been removed by then.
  */
 static bool sleeps(pid_t pid)
 {
@@ -360,7 +369,7 @@ static void attach_waits_for_who_looks_for_debris(void **state)
 	end_of(pid);
 }
 
-/* A create of the same name waits, too. */
+/* A create of the same name waits for the check, too. */
 static void create_waits_for_who_looks_for_debris(void **state)
 {
 	struct shmring *r;
@@ -377,7 +386,7 @@ static void create_waits_for_who_looks_for_debris(void **state)
 	shmring_close(r);
 }
 
-/* As other files' are. */
+/* As for other files. */
 static void mode_is_less_the_umask(void **state)
 {
 	static const unsigned int flags[] = { 0, SHMRING_PERSIST };

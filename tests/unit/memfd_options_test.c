@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
-/* The structs that callers fill in: of older and newer programs, and what they ask for. */
+/* The structs that callers fill in: of older and newer programs, and with unknown fields set. */
 #include "memfd_rig.h"
 
 #include <errno.h>
 
-/* As a later version may have them. */
+/* As a later version may define them. */
 struct later_options { struct shmring_options now; uint64_t more; };
 struct later_wait { struct shmring_wait now; uint64_t more; };
 struct later_info { struct shmring_info now; uint64_t more; };
@@ -33,7 +33,7 @@ static void options_may_grow(void **state)
 	assert_int_equal(create_with(SIZE_MAX, 0), -E2BIG);
 }
 
-/* Each function that takes one. */
+/* Each function that takes such a struct. */
 static int wait_with(size_t size, uint64_t more)
 {
 	struct later_wait w = { .now = SHMRING_WAIT_INIT, .more = more };
@@ -70,7 +70,7 @@ static void waits_may_grow(void **state)
 	shmring_close(ring);
 }
 
-/* What a newer program asks about and an older library does not know stays as it was. */
+/* A field that an older library does not know stays as the newer program has set it. */
 static void info_may_grow(void **state)
 {
 	struct later_info info = { .now = SHMRING_INFO_INIT, .more = 7 };

@@ -31,7 +31,10 @@ static void poll_fd_is_readable_when_it_is_time(void **state)
 	shmring_close(c);
 }
 
-/* Fill a ring, and see after how many messages taken its producer's poll says that it is time. */
+/*
+ * How many messages must be taken from a full ring before its producer's poll descriptor is
+ * readable.
+ */
 static uint64_t taken_until_readable(size_t lowat)
 {
 	const struct shmring_options opt = { .backend = SHMRING_MEMFD, .lowat = lowat,
@@ -56,7 +59,7 @@ static uint64_t taken_until_readable(size_t lowat)
 	return i;
 }
 
-/* Its space reaches below the start of all positions, at first. */
+/* At first the space of the ring reaches back to before position 0. */
 static void poll_fd_of_a_producer_tells_of_the_space_it_needs(void **state)
 {
 	(void)state;
@@ -64,7 +67,7 @@ static void poll_fd_of_a_producer_tells_of_the_space_it_needs(void **state)
 	assert_int_equal(taken_until_readable(16 * 100), 100);
 }
 
-/* What it would wait for is there: the other side need not wake anybody. */
+/* If what it would wait for is there, the other side need not wake it. */
 static void poll_fd_that_is_ready_asks_for_no_wakeup(void **state)
 {
 	struct shmring *p = new_ring(NULL, SHMRING_PRODUCER), *c;
@@ -81,7 +84,7 @@ static void poll_fd_that_is_ready_asks_for_no_wakeup(void **state)
 	shmring_close(p);
 }
 
-/* However many have come: 200 here, as no two in a row are alike. */
+/* However many events have come: 200 here, as inotify merges equal ones in a row. */
 static void poll_fd_forgets_all_that_came_before(void **state)
 {
 	struct shmring *c = new_ring(NULL, SHMRING_CONSUMER);
@@ -101,7 +104,7 @@ static void poll_fd_forgets_all_that_came_before(void **state)
 	shmring_close(c);
 }
 
-/* What went before there was a descriptor is no event of it. */
+/* A death before the descriptor was made causes no event on it. */
 static void poll_fd_tells_of_an_earlier_death(void **state)
 {
 	struct shmring *c = new_ring(NULL, SHMRING_CONSUMER);
@@ -140,7 +143,7 @@ static void poll_fd_is_not_readable_for_less_than_lowat(void **state)
 	shmring_close(p);
 }
 
-/* The ring ends with a rest in which no slot fits. */
+/* The ring ends with a rest that is smaller than a slot. */
 static void poll_fd_is_readable_when_no_slot_fits_any_more(void **state)
 {
 	const struct shmring_options opt = { .backend = SHMRING_MEMFD, .capacity = 4096,
@@ -197,8 +200,8 @@ static void count_nap(void)
 }
 
 /*
- * Somebody else closes the file: it may have been the producer, so poll ends six more times,
- * ever later. A second of turns without a pause it was, each with a nap of 0.2 ms.
+ * Another process closes the file: it may have been the producer, so poll ends six more times,
+ * at growing intervals. Before, it ended again and again for a second, with naps of 0.2 ms.
  */
 static void poll_fd_has_us_look_again_after_a_close(void **state)
 {
@@ -220,7 +223,7 @@ static void poll_fd_has_us_look_again_after_a_close(void **state)
 	shmring_close(producer);
 }
 
-/* The looks end when there is nothing to look for any more. */
+/* The looks end when there is nothing left to look for. */
 static void poll_fd_is_quiet_once_the_peer_has_gone(void **state)
 {
 	int fd = start_polling();
@@ -235,7 +238,7 @@ static void poll_fd_is_quiet_once_the_peer_has_gone(void **state)
 	shmring_close(consumer);
 }
 
-/* Another process keeps the lock for changes, and releases it without closing the file. */
+/* Another process holds the lock for changes, and releases it without closing the file. */
 static void poll_fd_tells_of_a_death_that_a_lock_hides(void **state)
 {
 	struct flock unlock = { .l_type = F_UNLCK, .l_whence = SEEK_SET };
@@ -261,7 +264,10 @@ static void poll_fd_tells_of_a_death_that_a_lock_hides(void **state)
 	shmring_close(c);
 }
 
-/* What was stepped past and is held does not make poll ready, nor the next look. */
+/*
+ * Messages that were stepped past and are still held do not make poll ready, nor does a later
+ * look.
+ */
 static void poll_fd_does_not_count_what_is_held(void **state)
 {
 	struct shmring *p = new_ring(NULL, SHMRING_PRODUCER), *c;
@@ -284,7 +290,7 @@ static void poll_fd_does_not_count_what_is_held(void **state)
 	shmring_close(p);
 }
 
-/* An event loop polls on after the end of the stream, and of each consumer. */
+/* An event loop goes on polling after the end of the stream, and of each consumer. */
 static void poll_fd_is_quiet_after_the_end(void **state)
 {
 	struct shmring *p = new_ring(NULL, SHMRING_PRODUCER), *c;
@@ -316,7 +322,7 @@ static void poll_fd_is_quiet_after_the_end(void **state)
 	shmring_close(p);
 }
 
-/* Poll still becomes ready for what is committed after all the others have gone. */
+/* A message committed after all others have gone still makes poll ready. */
 static void poll_fd_tells_of_a_short_visit(void **state)
 {
 	struct shmring *p = new_ring(NULL, SHMRING_PRODUCER), *c;

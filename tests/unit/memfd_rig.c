@@ -190,7 +190,7 @@ void use_memfd(void)
 	setenv("SHMRING_BACKEND", "memfd", 1);
 }
 
-/* What a test that failed has left must not make the next one fail. */
+/* What a failed test has left must not make the next test fail. */
 int tidy(void **state)
 {
 	(void)state;

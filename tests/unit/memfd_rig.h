@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-/* What the tests of the memfd backend share: rings of it, and processes that have them. */
+/* What the tests of the memfd backend share: rings, and processes that hold them. */
 #ifndef MEMFD_RIG_H
 #define MEMFD_RIG_H
 
 #include "rig.h"
 
-/* Every test starts from a library that finds memfd alone, and tidies up after itself. */
+/* Every test starts with a library that finds memfd alone, and tidies up at its end. */
 void use_memfd(void);
 int tidy(void **state);
 #define TEST(fn)	cmocka_unit_test_teardown(fn, tidy)
 
-/* What this process has: descriptors, and mappings of rings. */
+/* The descriptors, and the mappings of rings, of this process. */
 unsigned int nr_fds(void);
 unsigned int nr_mappings(void);
 
@@ -19,8 +19,8 @@ const char *name(void);
 bool is_named(void);
 
 /*
- * Lock a byte of its file, as any user may do that may open it: returns a descriptor, or is 0
- * if the byte of this descriptor could be locked.
+ * Lock a byte of the ring's file, as any user can that may open it. Returns a descriptor, or 0
+ * if this descriptor could lock the byte for itself.
  */
 enum { HOLDERS_BYTE, CHANGE_BYTE, NAME_BYTE };
 int open_named(void);
@@ -28,8 +28,8 @@ int lock_byte(off_t byte);
 int lock_byte_of(int fd, off_t byte);
 
 /* For hooks, which have no arguments. */
-extern struct shmring *ring;		/* that is there all the time */
-extern struct shmring *successor;	/* that comes in between */
+extern struct shmring *ring;		/* there during the whole test */
+extern struct shmring *successor;	/* comes in the middle of it */
 
 /* A ring @called so (NULL: anonymous), and a persistent one of the tests' name. */
 struct shmring *new_ring(const char *called, enum shmring_role role);
@@ -49,11 +49,14 @@ struct shmring_wait soon(void);
 void wait_a_little(struct shmring *c);
 bool is_readable(int fd);
 
-/* In a child: sends "last" to @handle's ring, and dies with another message staged. */
+/* In a child: send "last" to @handle's ring, and die with another message staged. */
 void be_a_producer(const struct shmring *handle);
 void take_last(struct shmring *c);
 
-/* A process that has all that this one has, and lives until end_of_child(). */
+/*
+ * A process that shares all descriptors and mappings of this one, and lives until
+ * end_of_child().
+ */
 pid_t child_that_stays(void);
 void end_of_child(pid_t pid);
 void end_of(pid_t pid);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * The memfd backend where the system says no: every call of it that fails, what
- * is given back then, and what is not a ring.
+ * The memfd backend when the system refuses: every system call that fails, what is given back
+ * then, and files that are no rings.
  */
 #include "memfd_rig.h"
 
@@ -18,7 +18,7 @@ static int create_to_persist(struct shmring **r)
 {
 	int ret = create(r, name(), SHMRING_PERSIST);
 
-	/* This may fail once, too. */
+	/* This call may be the one that fails. */
 	if (!ret && shmring_unlink(name()))
 		shmring_unlink(name());
 	return ret;
@@ -48,7 +48,7 @@ static int get_info(struct shmring **r)
 	return ret;
 }
 
-/* What succeeds all the same has what it says it has. */
+/* A call that succeeds all the same must have done what it says. */
 static void assert_keeps_its_role(struct shmring *r)
 {
 	struct shmring *other;
@@ -56,7 +56,7 @@ static void assert_keeps_its_role(struct shmring *r)
 	assert_int_equal(shmring_attach_fd(&other, shmring_fd(r), r->role), -EBUSY);
 }
 
-/* Let each of its calls fail in turn, until it has no more. */
+/* Let each of the function's system calls fail in turn, until none is left that could. */
 static void fail_everywhere(int (*fn)(struct shmring **r), unsigned int at_least)
 {
 	unsigned int n, fds = nr_fds(), mappings = nr_mappings(), failed = 0;
@@ -110,7 +110,7 @@ static void query_that_fails_leaves_nothing(void **state)
 	shmring_close(ring);
 }
 
-/* It is the machine's memory that is full, and not a limit of the module's. */
+/* The machine's memory is full, which is no limit of a module. */
 static void create_without_space_has_no_memory(void **state)
 {
 	unsigned int fds = nr_fds();
@@ -124,7 +124,7 @@ static void create_without_space_has_no_memory(void **state)
 	assert_int_equal(nr_fds(), fds);
 }
 
-/* A handler of the program's may run meanwhile. */
+/* A signal handler of the program may run during the call. */
 static void interrupted_call_is_tried_again(void **state)
 {
 	struct shmring *p, *c;
@@ -143,7 +143,7 @@ static void interrupted_call_is_tried_again(void **state)
 	assert_false(is_named());
 }
 
-/* However large it is, and however often handlers run. */
+/* However large the ring, and however often handlers run. */
 static void signals_do_not_undo_a_large_ring(void **state)
 {
 	const struct shmring_options opt = { .capacity = 32 << 20, .backend = SHMRING_MEMFD };
@@ -159,7 +159,10 @@ static void signals_do_not_undo_a_large_ring(void **state)
 	shmring_close(r);
 }
 
-/* Not below what the others have mapped, who would get a SIGBUS; and no more seals. */
+/*
+ * The file can neither shrink below the other processes' mappings, which would give them a
+ * SIGBUS, nor get further seals.
+ */
 static void anonymous_ring_is_sealed(void **state)
 {
 	struct shmring *r = new_ring(NULL, SHMRING_PRODUCER);
@@ -186,7 +189,7 @@ static int file_of(const struct shmring_status *status, off_t size)
 	return fd;
 }
 
-/* A sum of what lies in front of the data: roles are taken there. */
+/* A sum of the words in front of the data, where roles are taken. */
 static uint64_t sum_of(int fd)
 {
 	uint64_t words[3 * 4096 / sizeof(uint64_t)] = { 0 }, sum = 0;
@@ -250,7 +253,10 @@ static void attach_to_what_is_no_ring_is_refused(void **state)
 	assert_int_equal(nr_mappings(), mappings);
 }
 
-/* What somebody else has put there is not followed, not waited for, not replaced. */
+/*
+ * A file of another kind that another user has put there is not followed, not waited for, not
+ * replaced.
+ */
 static void name_of_another_kind_of_file_is_left_alone(void **state)
 {
 	char path[SHMRING_NAME_MAX + 32];
@@ -289,7 +295,7 @@ static void name_of_another_kind_of_file_is_left_alone(void **state)
 	assert_int_equal(nr_fds(), fds);
 }
 
-/* Some other driver's device, or none: the module is not loaded. Only none means memfd. */
+/* The device of some other driver, or no device: only the latter means that there is memfd. */
 static void device_of_another_kind_is_no_module(void **state)
 {
 	const struct shmring_options opt = { .backend = SHMRING_KMOD }, any = { 0 };
@@ -311,7 +317,7 @@ static void device_of_another_kind_is_no_module(void **state)
 	assert_int_equal(nr_fds(), fds);
 }
 
-/* A peer would take the pages away, and each access to them would be a SIGBUS. */
+/* A peer could shrink the file, and each access to the lost pages would be a SIGBUS. */
 static void file_that_a_peer_may_shrink_is_refused(void **state)
 {
 	const off_t page = (off_t)sysconf(_SC_PAGESIZE);

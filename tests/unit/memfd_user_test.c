@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * The memfd backend where the file may not be opened again: by another user, and without
- * /proc. Each test is a child's, which does not come back from there.
+ * The memfd backend where the file cannot be opened again: as another user, and without /proc.
+ * Each test runs in a child, because there is no way back.
  */
 #include "memfd_rig.h"
 
@@ -18,7 +18,7 @@
 
 #define NOBODY	65534
 
-/* In a child a failed check has no test to fail: it says where, and ends the child. */
+/* In a child a failed check cannot fail the test: it prints its place, and ends the child. */
 #define NEED(cond)	do {							\
 	if (!(cond)) {								\
 		fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #cond);	\
@@ -62,7 +62,7 @@ static void pass_on(struct shmring *p, struct shmring *c)
 
 /* ---------------------------------------------------------------- another user */
 
-/* As an event loop does, whose descriptor may be readable for nothing, but not for ever. */
+/* As an event loop does. Its descriptor may be readable without data, but not for ever. */
 static void receive_by_poll(struct shmring *p, struct shmring *c, int fd)
 {
 	unsigned int i, ready = 0;
@@ -82,7 +82,7 @@ static void receive_by_poll(struct shmring *p, struct shmring *c, int fd)
 	NEED(shmring_recv(c, buf, sizeof(buf), &nowait) == 8);
 }
 
-/* A daemon: root makes the ring, and then is root no more. */
+/* A daemon: root creates the ring, and then gives up its identity. */
 static void drop_privileges(void)
 {
 	struct shmring *p, *c, *other;
@@ -102,7 +102,7 @@ static void drop_privileges(void)
 	shmring_close(c);
 }
 
-/* It has no lock of its own, and another process keeps the one for changes while it closes. */
+/* It has no lock of its own, and another process holds the lock for changes while it closes. */
 static void close_without_locks(void)
 {
 	struct shmring *p, *c;
@@ -128,14 +128,14 @@ static void owner_without_locks_may_go(void **state)
 	assert_passes(start(close_without_locks));
 }
 
-/* It cannot remove the name, and that must not keep it from starting again. */
+/* It may not remove the name, and the debris must not keep it from starting again. */
 static void owner_may_become_another_user(void **state)
 {
 	struct shmring *r;
 
 	(void)state;
 	need_root();
-	assert_false(is_named());	/* the child has the parent's name for it */
+	assert_false(is_named());	/* the child has used the parent's name */
 	assert_passes(start(drop_privileges));
 	assert_true(is_named());
 	assert_int_equal(create_named(&r), 0);
@@ -143,7 +143,7 @@ static void owner_may_become_another_user(void **state)
 	assert_false(is_named());
 }
 
-/* A worker that has the descriptor only, and is killed. */
+/* A worker that has only the descriptor, and is killed. */
 static void be_a_worker(void)
 {
 	struct shmring *c;
@@ -167,7 +167,7 @@ static void worker_may_be_another_user(void **state)
 	pid = start(be_a_worker);
 	while (!ring->lane->consumer.state)
 		usleep(1000);
-	/* It holds no lock, and is there. */
+	/* The worker holds no lock, and is found alive. */
 	assert_int_equal(shmring_attach(&other, name(), SHMRING_CONSUMER), -EBUSY);
 	assert_int_equal(shmring_get_info(ring, &info), 0);
 	assert_int_equal(info.consumer_state, SHMRING_PEER_LIVE);
@@ -183,8 +183,8 @@ static void worker_may_be_another_user(void **state)
 }
 
 /*
- * What shmring_attach(3) says of names: a handle maps nothing, so that its file can be looked
- * at, and shmring_attach_fd() refuses that of a stranger, who could shrink it.
+ * shmring_attach(3): a handle maps nothing, so that its file can be inspected.
+ * shmring_attach_fd() refuses the file of another user, because its owner could shrink it.
  */
 static void make_ring_and_wait(void)
 {
@@ -206,7 +206,7 @@ static void strangers_ring_can_be_told_by_its_handle(void **state)
 
 	(void)state;
 	need_root();
-	name();		/* the child has the parent's */
+	name();		/* the child uses the parent's name */
 	pid = start(make_ring_and_wait);
 	while (shmring_attach(&handle, name(), SHMRING_HANDLE))
 		usleep(1000);
@@ -214,7 +214,7 @@ static void strangers_ring_can_be_told_by_its_handle(void **state)
 	assert_int_equal(fstat(shmring_fd(handle), &st), 0);
 	assert_int_equal(st.st_uid, NOBODY);
 	assert_int_equal(shmring_attach_fd(&c, shmring_fd(handle), SHMRING_CONSUMER), -EPROTO);
-	/* The mode lets any user in who asks for it by its name. */
+	/* The mode lets any user open the ring by its name. */
 	assert_int_equal(shmring_attach(&c, name(), SHMRING_CONSUMER), 0);
 	shmring_close(c);
 	shmring_close(handle);
@@ -228,7 +228,7 @@ static void strangers_ring_can_be_told_by_its_handle(void **state)
 
 /* --------------------------------------------------------------- without /proc */
 
-/* In this process alone. The root may be no mount point: that of a chroot is none. */
+/* In this process alone. The root need not be a mount point: that of a chroot is none. */
 static bool hide_proc(void)
 {
 	return !unshare(CLONE_NEWNS) && !mount("none", "/proc", NULL, MS_PRIVATE, NULL) &&

@@ -9,7 +9,7 @@
 #include "faults.h"
 #include "memfd/memfd.h"
 
-/* How long after its deadline, which it must not be before. */
+/* How much later than its deadline a wait ends; it must not end earlier. */
 static uint64_t overslept(struct shmring *c, enum shmring_policy policy)
 {
 	const struct shmring_wait wait = { .policy = policy,
@@ -30,7 +30,7 @@ static void wait_of_every_policy_ends_at_its_deadline(void **state)
 
 	(void)state;
 	for (policy = SHMRING_DEFAULT; policy <= SHMRING_SPIN; policy++) {
-		for (tries = 0; tries < 20; tries++)	/* others may want the CPU */
+		for (tries = 0; tries < 20; tries++)	/* other processes may want the CPU */
 			if (overslept(c, policy) < SHMRING_CHECK_NS / 2)
 				break;
 		assert_true(tries < 20);
@@ -67,7 +67,10 @@ static void wait_that_has_ended_is_not_woken(void **state)
 	shmring_close(p);
 }
 
-/* It has nothing to give: it sleeps, and does not run round until the deadline, or on. */
+/*
+ * A consumer without anything to release sleeps, and does not loop until the deadline, or
+ * beyond it.
+ */
 static void wait_of_an_empty_consumer_sleeps_though_the_producer_waits(void **state)
 {
 	struct shmring *p = new_ring(NULL, SHMRING_PRODUCER), *c;
@@ -82,8 +85,8 @@ static void wait_of_an_empty_consumer_sleeps_though_the_producer_waits(void **st
 }
 
 /*
- * A producer that has asked for the descriptor while there was space does not count as
- * waiting: a consumer that waits for more than there is sleeps until its deadline.
+ * A producer that has asked for the descriptor while there was space does not count as waiting:
+ * a consumer that waits for more than there is sleeps until its deadline.
  */
 static void wait_for_more_ends_though_the_producer_has_polled(void **state)
 {
@@ -103,7 +106,7 @@ static void wait_for_more_ends_though_the_producer_has_polled(void **state)
 	shmring_close(p);
 }
 
-/* It was to say "none" next, and has been killed. */
+/* The producer was killed before it could store that it waits for nothing. */
 static void wait_for_more_ends_though_the_producer_dies_while_it_polls(void **state)
 {
 	struct shmring *p = new_ring(NULL, SHMRING_PRODUCER), *c;
@@ -113,7 +116,7 @@ static void wait_for_more_ends_though_the_producer_dies_while_it_polls(void **st
 	assert_int_equal(shmring_attach_fd(&c, shmring_fd(p), SHMRING_CONSUMER), 0);
 	put(p, 8, 1);
 	p->lane->producer.wake_at = (uint64_t)-8;
-	alarm(30);	/* it was for ever */
+	alarm(30);	/* without the fix this never returned */
 	wait.deadline = shmring_deadline(1000000);
 	assert_int_equal(shmring_wait_data(c, &wait), -ETIMEDOUT);
 	assert_in_range(c->priv->sleeps, 1, 2);
@@ -122,7 +125,7 @@ static void wait_for_more_ends_though_the_producer_dies_while_it_polls(void **st
 	shmring_close(p);
 }
 
-/* For the peer's death: a long wait looks less often, and still notices it. */
+/* The looks for the peer's death: a long wait looks less often, and still notices it. */
 static void wait_looks_after_50_100_200_and_then_each_400_ms(void **state)
 {
 	static const uint64_t slices[] = { 50, 100, 200, 400, 400, 400, 400 };
@@ -143,19 +146,19 @@ static void wait_looks_after_50_100_200_and_then_each_400_ms(void **state)
 	shmring_close(c);
 }
 
-/* A side that membarrier(2) does not reach fences, and has the other side fence, too. */
+/* A side that membarrier(2) does not reach fences, and asks the other side to fence, too. */
 static void both_fence_if_one_takes_no_barriers(void **state)
 {
 	struct shmring *p = new_ring(NULL, SHMRING_PRODUCER), *c;
 
 	(void)state;
-	p->lane->consumer.fence_until = 0;	/* whatever there is on this machine */
+	p->lane->consumer.fence_until = 0;	/* whatever this machine can do */
 	p->lane->producer.fence_until = 0;
 	refuse_barrier(MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED);
 	assert_int_equal(shmring_attach_fd(&c, shmring_fd(p), SHMRING_CONSUMER), 0);
 	assert_true(p->lane->consumer.fence_until == SHMRING_FENCE_ALWAYS);
 	assert_true(p->lane->producer.fence_until == SHMRING_FENCE_ALWAYS);
-	/* Neither a wait nor a later owner takes that back. */
+	/* Neither a wait nor a later owner clears the request. */
 	refuse_barrier(0);
 	wait_a_little(c);
 	shmring_close(c);
@@ -166,7 +169,7 @@ static void both_fence_if_one_takes_no_barriers(void **state)
 	shmring_close(p);
 }
 
-/* As much as the ring holds, if that is more than usual: one barrier for each of those. */
+/* The credit is the ring's capacity, if that is more than usual: one barrier for each credit. */
 static void large_ring_has_a_large_credit(void **state)
 {
 	const struct shmring_options opt = { .backend = SHMRING_MEMFD, .capacity = 1 << 20,
@@ -181,7 +184,7 @@ static void large_ring_has_a_large_credit(void **state)
 	shmring_close(c);
 }
 
-/* It was promised, and then it fails: the other side is asked to fence for good. */
+/* The barrier was available at first and then fails: the other side is asked to fence for good. */
 static void peer_fences_if_a_barrier_fails(void **state)
 {
 	struct shmring *p = new_ring(NULL, SHMRING_PRODUCER), *c;
@@ -217,7 +220,7 @@ static struct shmring *full_ring(struct shmring **c)
 	return p;
 }
 
-/* Up to half a ring: then what is asked for does. */
+/* The wait is for half a ring; after a millisecond the bytes asked for are enough. */
 static void wait_for_half_the_ring_is_for_a_millisecond(void **state)
 {
 	const struct shmring_wait wait = { .policy = SHMRING_BLOCK };
@@ -257,7 +260,10 @@ static void wait_for_space_ends_when_the_message_fits(void **state)
 	shmring_close(p);
 }
 
-/* A producer that looks for space without sleeping announces that: no more will come. */
+/*
+ * A producer that looks for space without sleeping announces it, as it will send no more until
+ * then.
+ */
 static void consumer_is_content_if_space_is_wanted(void **state)
 {
 	struct shmring *p = new_ring(NULL, SHMRING_PRODUCER), *c;
@@ -271,7 +277,7 @@ static void consumer_is_content_if_space_is_wanted(void **state)
 	take(c, 8, 1);
 	assert_false(shmring_memfd_arm(c, 100));
 	put(p, 8, 2);
-	assert_false(shmring_memfd_arm(c, 100));	/* it has had that since */
+	assert_false(shmring_memfd_arm(c, 100));	/* that much is there */
 	shmring_close(c);
 	shmring_close(p);
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * Random calls on both ends, against a plain queue that says what each must
- * return. SHMRING_SEED=N: another sequence.
+ * Random calls on both ends, compared with the results that a plain queue predicts.
+ * SHMRING_SEED=N: another sequence.
  */
 #include "rig.h"
 
@@ -18,7 +18,7 @@ struct model {
 	size_t len[QUEUE];
 	uint64_t end[QUEUE];
 
-	/* How many messages have got so far. */
+	/* The number of messages up to each stage. */
 	uint64_t staged, published, taken, released;
 	uint64_t reserved;	/* bytes; 0: none */
 	size_t peeked;
@@ -47,7 +47,7 @@ static unsigned char *place(const struct model *m, uint64_t n)
 	return rig->data + position(m, n) % rig->capacity + (rig->slot_size ? 0 : 8);
 }
 
-/* Mostly short, sometimes all there is, sometimes too much. */
+/* Mostly short, sometimes as long as the space, sometimes too long. */
 static size_t some_length(struct model *m)
 {
 	static const size_t limits[] = { 1, 40, 40, 40, 400 };

@@ -10,7 +10,7 @@ const struct shmring_wait nowait = { .flags = SHMRING_NOWAIT };
 static const struct start starts[] = {
 	{ "0", 0 },
 	{ "2^32 - 24", (1ull << 32) - 24 },
-	{ "2^62 - 2^40", (1ull << 62) - (1ull << 40) },	/* as far as a ring may get */
+	{ "2^62 - 2^40", (1ull << 62) - (1ull << 40) },	/* the highest position of a ring */
 };
 
 /* ------------------------------------------------------------------- memory */
@@ -34,7 +34,7 @@ static void map_data(struct rig *rig)
 	close(fd);
 }
 
-/* Each on its own, and no longer than it is. */
+/* Each region is an allocation of its own, so that an access beyond its end shows. */
 static void *new_region(size_t size)
 {
 	void *p = aligned_alloc(128, size);
@@ -64,7 +64,7 @@ static void make_regions(struct rig *rig)
 
 /* --------------------------------------------------------------------- ends */
 
-/* Whoever is woken sees so in priv.wakes. */
+/* Its caller counts the wake-up in priv.wakes. */
 static void wake_nobody(struct shmring *r)
 {
 	(void)r;

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A ring on plain memory, both its ends in one hand: nothing here sleeps, and
- * what the other side would do, a test does. What lies around the data cannot be
- * touched.
+ * A ring on plain memory, with both ends in one process. Nothing here sleeps: a test does what
+ * the other side would do. The memory around the data cannot be touched.
  */
 #ifndef RIG_H
 #define RIG_H
@@ -22,7 +21,7 @@
 
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
 
-/* Where a ring's positions start: at zero, and before what an int may trip over. */
+/* Where a ring's positions start: at zero, and just before values at which an int may overflow. */
 struct start {
 	const char *name;
 	uint64_t at;
@@ -53,14 +52,14 @@ void rig_free(struct rig *rig);
 /* Bind an end anew, as after a restart. */
 int rig_bind(struct rig *rig, struct shmring *r, enum shmring_role role);
 
-/* Run each test once from every start; what has no setup of its own gets a rig. */
+/* Run each test once from every start. Tests without a setup of their own get a rig. */
 int run_at_every_start(const char *group, const struct CMUnitTest *tests, size_t n);
 
-/* A message that tells from its bytes which it is. */
+/* A message whose bytes show which one it is. */
 void write_message(unsigned char *to, size_t len, uint64_t id);
 bool is_message(const unsigned char *from, size_t len, uint64_t id);
 
-/* Pass one on, and nothing else will do. */
+/* Pass one message on; any other result is a failure. */
 void put(struct shmring *p, size_t len, uint64_t id);
 void take(struct shmring *c, size_t len, uint64_t id);
 void assert_empty(struct shmring *c);

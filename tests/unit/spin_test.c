@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* What a waiter learns from its waits: all that spin.c decides, without a clock. */
+/* What a waiter learns from its waits: all decisions of spin.c, without a clock. */
 #include "rig.h"
 
 #define COST	10000u	/* ns of a sleep, as seen so far */
@@ -47,7 +47,7 @@ static void spin_in_vain_is_halved_each_time(void **state)
 	assert_int_equal(spin.left, 0);
 }
 
-/* Found, but a sleep would have been cheaper. */
+/* The spin found data, but a sleep would have been cheaper. */
 static void spin_longer_than_a_sleep_is_in_vain(void **state)
 {
 	struct shmring_spin spin = after_sleeps_of(COST);
@@ -65,7 +65,7 @@ static void give_up(struct shmring_spin *spin)
 		shmring_spin_learn(spin, spin->budget, false);
 }
 
-/* After 1, 3, 7 ... 63 sleeps, and then always so many. */
+/* After 1, 3, 7 ... 63 sleeps, and then every 63. */
 static void spin_given_up_is_tried_after_more_and_more_sleeps(void **state)
 {
 	static const unsigned int after[] = { 1, 3, 7, 15, 31, 63, 63, 63 };
@@ -82,7 +82,7 @@ static void spin_given_up_is_tried_after_more_and_more_sleeps(void **state)
 		shmring_sleep_learn(&spin, COST);
 		assert_int_equal(spin.budget, 2 * COST);
 	}
-	/* What then pays begins anew. */
+	/* A spin that pays starts the count again. */
 	shmring_spin_learn(&spin, COST / 2, true);
 	give_up(&spin);
 	assert_int_equal(spin.left, 1);
@@ -193,14 +193,14 @@ static void sleep_costs_what_the_shortest_took(void **state)
 	shmring_sleep_learn(&spin, COST / 2);
 	assert_int_equal(spin.cost, COST / 2);
 	assert_int_equal(spin.budget, COST);
-	/* So short was no sleep. */
+	/* No sleep was as short as this one. */
 	shmring_sleep_learn(&spin, 3999);
 	assert_int_equal(spin.cost, COST / 2);
 	shmring_sleep_learn(&spin, 4000);
 	assert_int_equal(spin.cost, 4000);
 }
 
-/* By a little each time, and not for ever. */
+/* The estimate rises by a little each time, and stays bounded. */
 static void sleep_may_get_dearer(void **state)
 {
 	struct shmring_spin spin = after_sleeps_of(COST);
@@ -251,7 +251,7 @@ static void pauses_are_halved_by_a_trickle(void **state)
 	assert_int_equal(pauses_after(2, 1, 0), 1);
 }
 
-/* Who has to look again and again waits for an answer: no pause at all. */
+/* Where many looks are needed, each message answers another one: no pause at all. */
 static void pauses_end_where_looks_are_many(void **state)
 {
 	(void)state;
@@ -259,7 +259,10 @@ static void pauses_end_where_looks_are_many(void **state)
 	assert_int_equal(pauses_after(256, 3000, RING), 1);
 }
 
-/* Who finds as much each time, after a long pause too, keeps nobody waiting. */
+/*
+ * Where each look finds the same, even after a long pause, the other side waits for this one:
+ * no pause.
+ */
 static void pauses_end_where_the_other_side_waits(void **state)
 {
 	struct shmring_spin spin = after_sleeps_of(COST);
@@ -281,7 +284,7 @@ static void pauses_end_where_the_other_side_waits(void **state)
 	assert_int_equal(spin.pauses, 2);
 }
 
-/* A stream that comes one by one, as long as nobody lets it gather. */
+/* A stream that comes message by message, as long as no pause lets messages gather. */
 static void pauses_go_on_where_a_long_one_gathers_more(void **state)
 {
 	struct shmring_spin spin = after_sleeps_of(COST);
@@ -293,7 +296,7 @@ static void pauses_go_on_where_a_long_one_gathers_more(void **state)
 	assert_int_equal(spin.pauses, 64);
 	shmring_pauses_learn(&spin, 1, 640, RING);
 	assert_int_equal(spin.pauses, 128);
-	/* Nothing during the long one, or a good part of the ring, is no verdict either. */
+	/* A long pause that brings nothing, or a good part of the ring, decides nothing either. */
 	for (n = 0; n <= 8; n++)
 		shmring_pauses_learn(&spin, 1, 64, RING);
 	shmring_pauses_learn(&spin, 40, 64, RING);
@@ -305,7 +308,7 @@ static void pauses_go_on_where_a_long_one_gathers_more(void **state)
 	shmring_pauses_learn(&spin, 1, RING / 8, RING);
 	shmring_pauses_learn(&spin, 1, 64, RING);
 	assert_int_equal(spin.rest, 0);
-	/* Nor is who finds a good part of the ring each time in lockstep. */
+	/* A good part of the ring each time is no lockstep either. */
 	for (n = 0; n < 100; n++)
 		shmring_pauses_learn(&spin, 1, RING, RING);
 	assert_int_equal(spin.rest, 0);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * Two threads and the memfd backend, from every start and with every policy: each
- * message arrives once, whole and in order. Both ends work on one mapping, so that
- * the thread sanitizer knows their addresses for the same.
+ * Two threads and the memfd backend, from every start and with every policy: each message
+ * arrives once, whole and in order. Both ends use one mapping, so that the thread sanitizer
+ * sees one address for each word.
  */
 #include "rig.h"
 
@@ -19,14 +19,14 @@
 struct ends {
 	struct shmring *p, *c;
 	uint64_t nr;		/* messages */
-	struct shmring_wait wait;	/* until a deadline: nobody hangs */
-	const char *wrong;	/* with the consumer; NULL: nothing */
+	struct shmring_wait wait;	/* until a deadline, so that nothing hangs */
+	const char *wrong;	/* an error that the consumer has found; NULL: none */
 	uint64_t slept;		/* ns */
 };
 
 /* ------------------------------------------------------------------- set-up */
 
-/* A ring that has been used before, up to this position. */
+/* A ring that has been used up to this position. */
 static struct shmring *ring_at(uint64_t start, size_t capacity)
 {
 	const struct shmring_options opt = { .capacity = capacity, .backend = SHMRING_MEMFD };
@@ -59,7 +59,7 @@ static struct ends *new_ends(uint64_t start, size_t capacity, enum shmring_polic
 	return ends;
 }
 
-/* All but the data, so that @to can be closed first. */
+/* All regions but the data, so that @to can be closed first. */
 static void share_the_words(struct shmring *to, const struct shmring *from)
 {
 	to->lane = from->lane;
@@ -82,7 +82,7 @@ static void close_ends(struct ends *ends)
 
 /* ------------------------------------------------------------------ messages */
 
-/* Mostly short; known to both sides by its number. */
+/* Mostly short; both sides compute it from the message's number. */
 static size_t length_of(uint64_t id)
 {
 	uint64_t seed = id, which = random_u64(&seed);
@@ -130,7 +130,7 @@ static void produce(struct ends *ends)
 	}
 }
 
-/* Step past what is there; true: one was wrong. */
+/* Step past the messages that are there; true: one was wrong. */
 static bool consume_batch(struct shmring *c, uint64_t *id)
 {
 	const void *from;
@@ -161,7 +161,7 @@ static bool consume_copy(struct shmring *c, uint64_t *id, const struct shmring_w
 	return false;
 }
 
-/* If something is wrong, the producer is to end, too. */
+/* An error ends the producer, too. */
 static void *done(struct ends *ends)
 {
 	if (ends->wrong)
@@ -216,7 +216,7 @@ static void pass_messages(void **state, uint64_t nr, size_t capacity, enum shmri
 	pass_them(ends, nr);
 }
 
-/* BLOCK as it is, with its looks before a sleep. */
+/* BLOCK as in a program, with its looks before a sleep. */
 static void looking_threads_pass_every_message(void **state)
 {
 	const struct start *start = *state;
@@ -269,7 +269,7 @@ static void polling_thread_gets_every_message(void **state)
 	close_ends(ends);
 }
 
-/* A sleeper looks about for itself now and then; who is woken is there sooner. */
+/* A sleeper looks for itself now and then; a wake-up comes sooner. */
 static void *sleep_for_one(void *arg)
 {
 	struct ends *ends = arg;
@@ -308,7 +308,7 @@ static void sleeper_is_woken(void **state)
 	close_ends(ends);
 }
 
-/* Each end closes in its own thread, with the other one asleep. */
+/* Each end closes in its own thread, while the other one sleeps. */
 static void *consume_to_the_end(void *arg)
 {
 	struct ends *ends = arg;
@@ -364,7 +364,7 @@ static void sleeping_producer_hears_of_the_end(void **state)
 	close_ends(ends);
 }
 
-/* The setup that rig.c gives the others is not for these: they get their start. */
+/* These tests get their start as their state, without rig.c's setup. */
 static int keep(void **state)
 {
 	(void)state;

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 /*
- * The slow path over a backend that sleeps by doing what the test says: what it is
- * asked for, and what the caller gets to hear.
+ * The slow path on a backend whose sleep does what the test prescribes: what is asked of it,
+ * and what the caller gets back.
  */
 #include "rig.h"
 
-/* What happens while an end sleeps, and what it was asked for. */
+/* What happens while an end sleeps, and what the backend was asked for. */
 static struct {
 	int (*meanwhile)(struct rig *rig);
 	struct rig *rig;
@@ -17,7 +17,7 @@ static int sleeps(struct shmring *r, uint64_t bytes, uint64_t mark, uint64_t dea
 {
 	(void)r;
 	if (++sleep_.nr > 100)
-		return -EIO;	/* it would go on for ever */
+		return -EIO;	/* the wait would never end */
 	sleep_.bytes = bytes;
 	sleep_.mark = mark;
 	sleep_.deadline = deadline;
@@ -29,7 +29,7 @@ static void wakes(struct shmring *r)
 	(void)r;
 }
 
-/* What poll is told that would be waited for; and then it comes, or not. */
+/* What poll would wait for, as the backend gets it; whether that comes is up to the test. */
 static struct {
 	int nr;
 	uint64_t bytes;
@@ -150,7 +150,7 @@ static int the_producer_waits_too(struct rig *rig)
 	return 0;
 }
 
-/* An edge-triggered one, which armed while it got what it armed for. */
+/* An edge-triggered poll arms although it has got what it armed for. */
 static int the_producer_waits_for_what_it_has(struct rig *rig)
 {
 	rig->lane->producer.wake_at = rig->start;
@@ -220,7 +220,7 @@ static void wait_for_more_than_there_is_sleeps(void **state)
 	assert_int_equal(sleep_.bytes, 17);
 }
 
-/* Who has looked for a while in vain sleeps at once the next time. */
+/* If looks have found nothing, the next wait sleeps at once. */
 static void blocking_looks_for_a_while_if_that_has_paid(void **state)
 {
 	struct rig *rig = script(state, one_is_put);
@@ -229,17 +229,17 @@ static void blocking_looks_for_a_while_if_that_has_paid(void **state)
 	spin->pauses = 16;
 	assert_int_equal(shmring_wait_data(&rig->c, NULL), 0);
 	assert_int_equal(spin->brief_left, 2);
-	assert_int_equal(spin->pauses, 1);	/* nor is this a stream */
+	assert_int_equal(spin->pauses, 1);	/* and this is no stream */
 	take(&rig->c, 8, 1);
 	assert_int_equal(shmring_wait_data(&rig->c, NULL), 0);
 	assert_int_equal(spin->brief_left, 1);
 	assert_int_equal(sleep_.nr, 2);
-	/* Data that is there says nothing. */
+	/* Data that is there at once teaches nothing. */
 	spin->brief_left = 0;
 	assert_int_equal(shmring_wait_data(&rig->c, NULL), 0);
 	assert_int_equal(spin->brief_skip, 2);
 	assert_int_equal(sleep_.nr, 2);
-	/* With one CPU it is not tried. */
+	/* With one CPU there is no point in looking. */
 	spin->alone = true;
 	spin->brief_left = 0;
 	take(&rig->c, 8, 1);
@@ -273,7 +273,7 @@ static int nothing_comes_but_time_goes_by(struct rig *rig)
 	return 0;
 }
 
-/* The other side can end every sleep, and never say more. */
+/* The other side could end every sleep without moving. */
 static void wait_ends_at_its_deadline_however_often_it_is_woken(void **state)
 {
 	struct rig *rig = script(state, nothing_comes_but_time_goes_by);
@@ -353,7 +353,7 @@ static int kernel_refuses(struct rig *rig)
 	return -EBADMSG;
 }
 
-/* The kernel has seen a position go back, which the library cannot see. */
+/* The kernel has seen a position go back, which the library has not. */
 static void refusal_by_the_kernel_is_for_good(void **state)
 {
 	struct rig *rig = script(state, kernel_refuses);
@@ -428,7 +428,7 @@ static void nowait_never_sleeps(void **state)
 	assert_int_equal(shmring_send(&rig->p, buf, 8, &nowait), 8);
 }
 
-/* Its message comes once, and goes with those before it. */
+/* The message comes once, and is released with those before it. */
 static void recv_releases_what_was_advanced_past(void **state)
 {
 	struct rig *rig = script(state, nobody_comes);
@@ -468,7 +468,7 @@ static void nowait_tells_poll_what_it_is_for(void **state)
 	put(&rig->p, 8, 1);
 	assert_int_equal(shmring_wait_data(&rig->c, &nowait), 0);
 	assert_int_equal(armed.nr, 1);
-	/* Counted from what the other side has been told. */
+	/* From the position that the other side has seen. */
 	step_past(rig);
 	assert_int_equal(shmring_wait_data(&rig->c, &more), -EAGAIN);
 	assert_int_equal(armed.nr, 2);
@@ -507,7 +507,7 @@ static void spinning_never_sleeps_and_times_out(void **state)
 	assert_int_equal(shmring_wait_space(&rig->p, 8, &wait), -ETIMEDOUT);
 }
 
-/* Who asks for nothing in particular waits as the endpoint was told to. */
+/* A wait without a policy uses the endpoint's. */
 static void wait_goes_by_the_endpoints_policy(void **state)
 {
 	struct rig *rig = script(state, nobody_comes);
@@ -520,7 +520,7 @@ static void wait_goes_by_the_endpoints_policy(void **state)
 	assert_int_equal(shmring_wait_space(&rig->p, 8, &wait), -ETIMEDOUT);
 }
 
-/* Nobody else tells who never sleeps. */
+/* A side that never sleeps learns of a death by nothing else. */
 static void spinning_hears_of_a_death(void **state)
 {
 	struct rig *rig = poll_script(state, the_producer_goes, false);
