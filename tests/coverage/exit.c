@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * Children of the tests end in _exit(), which does not write down what they have
- * reached; linked in with --wrap=_exit, this does.
+ * Children of the tests end in _exit(), which does not write what they have covered. This does;
+ * it is linked in with --wrap=_exit.
  */
 #include <gcov.h>
 #include <stdnoreturn.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The structs that a caller fills in, and each inline function: check.sh compiles this as
- * C and as C++. In C, the ways of version 0.1 to write them go on.
+ * The structs that a caller fills in, and each inline function: check.sh compiles this as C and
+ * as C++. In C, the initializers of version 0.1 still work.
  */
 #include <shmring.h>
 

@@ -92,7 +92,7 @@ static bool done_in_time(void)
 	return !ret;
 }
 
-/* Some waits last until a signal. */
+/* Some waits last until a signal comes. */
 static void kick_until_done(void)
 {
 	uint64_t start = now_ns();
@@ -109,7 +109,7 @@ static void kick_until_done(void)
 	}
 }
 
-/* The heading alone, as nobody has a ring; files may go a moment later. */
+/* /proc/shmring has its heading alone, as there is no ring; a file may go a moment later. */
 static bool nothing_left(void)
 {
 	static int fd = -1;
@@ -134,7 +134,7 @@ static void expect_nothing_left(void)
 	}
 }
 
-/* Returns how much new there was to see. */
+/* Run the program. Returns how much new code it has reached. */
 static unsigned int run(const struct program *p)
 {
 	unsigned int fresh = 0, i;
@@ -202,7 +202,7 @@ static void report_kinds(void)
 	}
 }
 
-/* Lockdep stops at the first mistake it finds. */
+/* Lockdep turns itself off at the first error that it finds. */
 static void expect_lock_checks(void)
 {
 	FILE *f = fopen("/proc/lockdep_stats", "re");
@@ -249,7 +249,7 @@ static void save(const char *path)
 	CHECK(!fclose(f));
 }
 
-/* In one write, whose bytes are the host's when the guest is no more. */
+/* In one write: the bytes are then in the host's file, even if the guest is gone. */
 static void note(const char *path, uint64_t seed, const struct program *p)
 {
 	static char text[MAX_OPS * 32];

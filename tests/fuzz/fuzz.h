@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Programs of system calls, for /dev/shmring. Every sequence of operations is one:
- * what an operation does not like the kernel is to refuse.
+ * Programs of system calls, for /dev/shmring. Every sequence of operations is a program: the
+ * kernel has to refuse what is invalid.
  */
 #ifndef FUZZ_H
 #define FUZZ_H
@@ -14,7 +14,7 @@
 /* One system call. The meaning of the bytes is the operation's. */
 struct op {
 	uint8_t what;		/* which operation */
-	uint8_t thread;		/* who makes it */
+	uint8_t thread;		/* the thread that makes it */
 	uint8_t fd;		/* slots of descriptors: to use */
 	uint8_t map;		/* slots of mappings: to use, or of descriptors: to fill */
 	uint8_t a, b, c, d;
@@ -46,9 +46,8 @@ void ops_thread_init(unsigned int thread);
 /* Run operation @i of @p; the calls are counted by kind. */
 void run_op(const struct program *p, unsigned int i, struct tally *tally);
 /*
- * After a program: take back what is under way, by each thread, when all have
- * stopped; then what that thread has under way, until there is nothing; then
- * everything else, by one.
+ * After a program: each thread ends its own waits, when all have stopped; then waits for them
+ * to be gone; then one thread takes back everything else.
  */
 void stop_waits(unsigned int thread);
 void await_waits(void);
@@ -58,7 +57,7 @@ void clean_up(void);
 #define NR_EDGES	65536u
 
 struct kcov *kcov_open(void);			/* of the calling thread; NULL: no KCOV */
-unsigned int kcov_collect(struct kcov *k);	/* how much of it is new; starts again */
+unsigned int kcov_collect(struct kcov *k);	/* the number of new edges; starts again */
 unsigned int kcov_pcs(void);
 unsigned int kcov_edges(void);
 

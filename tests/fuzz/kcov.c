@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * Coverage, from the kernel's KCOV: each thread has a buffer, to which the module's
- * code adds where it is. An edge is two places in a row.
+ * Coverage, from the kernel's KCOV: each thread has a buffer, to which the module's code adds
+ * its place in the code. An edge is two places in a row.
  */
 #include "fuzz.h"
 
@@ -16,7 +16,7 @@
 #define NR_PCS		16384u
 
 struct kcov {
-	unsigned long *buffer;	/* how many, and these */
+	unsigned long *buffer;	/* the number of places, then the places */
 };
 
 static unsigned char edges[NR_EDGES];

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * The operations. Descriptors and mappings live in slots that all threads share; a
- * slot is emptied in one step, so that each is closed once. What a call says is of no
- * interest: what the kernel says in its log is, and that nothing is left in the end.
+ * The operations. Descriptors and mappings are in slots that all threads share; a slot is
+ * emptied in one atomic step, so that each is closed once. The results of calls do not matter.
+ * What matters is the kernel's log, and that nothing is left at the end.
  */
 #include "fuzz.h"
 
@@ -24,7 +24,7 @@
 
 #define NR_SLOTS	16u
 #define NR_CHILDREN	8u
-#define CHILD_OPS	12u	/* how far a child goes on with the program */
+#define CHILD_OPS	12u	/* operations of the program that a child goes on with */
 #define PICK(table, n)	((table)[(n) % ARRAY_SIZE(table)])
 #define PAGE		4096ull
 
@@ -103,7 +103,7 @@ static bool keep_map(unsigned int slot, void *addr, uint64_t pages)
 	return true;
 }
 
-/* ---- memory that may not be there, or not be ours to write */
+/* ---- memory that may be missing, or read-only */
 
 static void on_fault(int sig)
 {
@@ -146,7 +146,7 @@ static bool peek(uint64_t *to, const void *from)
 	return ok;
 }
 
-/* Where the argument lies: most often where it should. */
+/* A place for the argument: most often one that is valid. */
 static void *placed(const struct op *op, void *arg, size_t size)
 {
 	uint64_t map = maps[op->map % NR_SLOTS];
@@ -243,7 +243,10 @@ static bool do_query(const struct op *op)
 	return !call(op, SHMRING_IOC_QUERY, &q, sizeof(q));
 }
 
-/* Most are over; some last a moment; few last until somebody ends them. */
+/*
+ * Most deadlines have passed; some come in a moment; a few never come, and need another call to
+ * end the wait.
+ */
 static uint64_t deadline(unsigned int n)
 {
 	if (n < 0xa0)
@@ -292,7 +295,7 @@ static bool do_ioctl(const struct op *op)
 
 	memset(arg, op->d, sizeof(arg));
 	ret = ioctl(op->b & 1 ? control : fd_of(op->fd), cmd, placed(op, arg, sizeof(arg)));
-	return ret > 0 ? keep_fd(op->map, ret) : !ret;	/* a descriptor is not to be lost */
+	return ret > 0 ? keep_fd(op->map, ret) : !ret;	/* a descriptor must not be lost */
 }
 
 /* ---- memory */
@@ -368,7 +371,7 @@ static bool do_madvise(const struct op *op)
 	return !madvise(addr_of(map), length_of(map), PICK(advice, op->a));
 }
 
-/* A position, or any other place in a ring. */
+/* Write a position, or any other place in a ring. */
 static bool do_write(const struct op *op)
 {
 	static const uint64_t positions[] = { 0, 8, 64, PAGE, 1, ~0ull, ~7ull, 1ull << 63 };
@@ -474,7 +477,7 @@ static bool do_receive(const struct op *op)
 	return keep_fd(op->map, received());
 }
 
-/* What else can be done to a file, and to memory behind its owner's back. */
+/* Other calls on a file, and on memory that other threads use. */
 static bool do_other(const struct op *op)
 {
 	uint64_t map = maps[op->map % NR_SLOTS], word[8] = { 0 };
@@ -594,7 +597,7 @@ static bool do_uring_poll(const struct op *op)
 	return submit(sqe, op);
 }
 
-/* All that can be: polls, and what has not begun. */
+/* Cancel all that can be cancelled: polls, and commands that have not begun. */
 static void cancel_any(struct io_uring_sqe *sqe)
 {
 	io_uring_prep_cancel64(sqe, 0, IORING_ASYNC_CANCEL_ANY | IORING_ASYNC_CANCEL_ALL);
@@ -619,7 +622,7 @@ static void open_ring(void)
 	self.pending = 0;
 }
 
-/* It goes with all that waits in it. */
+/* The io_uring goes with all that waits in it. */
 static bool do_uring_exit(const struct op *op)
 {
 	if (op->a % 16)
@@ -638,7 +641,7 @@ static const struct kind {
 	bool (*run)(const struct op *op);
 	unsigned int weight;
 	bool no_call;		/* counts as none */
-	bool uring;		/* not in a child: the io_uring is its parent's */
+	bool uring;		/* not in a child: the io_uring is the parent's */
 } kinds[] = {
 	{ "create", do_create, 5, false, false },
 	{ "open", do_open, 3, false, false },
@@ -703,7 +706,7 @@ unsigned int random_kind(uint64_t *seed)
 	return i;
 }
 
-/* ---- a child, which is another process in the rings' eyes */
+/* ---- a child, which is another process for the rings */
 
 static __thread const struct program *running;
 static __thread unsigned int position;
@@ -719,7 +722,7 @@ static void live(unsigned int from)
 	_exit(0);
 }
 
-/* Dear, so most do not; and of those, some are killed at once. */
+/* fork is slow, so most programs make none; some children are killed at once. */
 static bool do_fork(const struct op *op)
 {
 	pid_t pid;
@@ -801,7 +804,7 @@ void await_waits(void)
 		io_uring_get_events(&self.ring);
 		reap();
 	}
-	/* Waits through files that are closed already. */
+	/* Waits on files that are closed already. */
 	if (self.pending) {
 		io_uring_queue_exit(&self.ring);
 		open_ring();

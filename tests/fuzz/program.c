@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "fuzz.h"
 
-/* One of @n. */
+/* A number below @n. */
 static unsigned int one_of(uint64_t *seed, unsigned int n)
 {
 	return (unsigned int)(random_u64(seed) % n);
@@ -54,7 +54,7 @@ static void delete(struct program *p, unsigned int at)
 	memmove(&p->ops[at], &p->ops[at + 1], (p->nr - at) * sizeof(p->ops[0]));
 }
 
-/* What comes before one place, and what comes in @other after another. */
+/* What comes before one place, and then what comes in @other after another place. */
 static void splice(struct program *p, const struct program *other, uint64_t *seed)
 {
 	unsigned int keep = 1 + one_of(seed, p->nr), from = one_of(seed, other->nr);
@@ -85,7 +85,7 @@ static void mutate_once(struct program *p, const struct program *other, uint64_t
 	case 4:
 		insert(p, at, random_op(seed));
 		break;
-	default:	/* any byte but which operation it is */
+	default:	/* any byte but the operation's number */
 		bytes[1 + one_of(seed, sizeof(struct op) - 1)] = (uint8_t)random_u64(seed);
 		break;
 	}

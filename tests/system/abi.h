@@ -104,8 +104,8 @@ struct actor {
 struct actor actor(int ring, uint32_t role, bool mapped);
 /* ... or one that uses an endpoint of this process, which it does not map. */
 struct actor actor_on(int fd, uint32_t role);
-void tell(struct actor *a, enum verb verb, uint64_t x, uint64_t y, uint64_t z);
-int hear(struct actor *a);
+void start_verb(struct actor *a, enum verb verb, uint64_t x, uint64_t y, uint64_t z);
+int result_of(struct actor *a);
 int ask(struct actor *a, enum verb verb, uint64_t x, uint64_t y, uint64_t z);
 
 /*
@@ -114,8 +114,8 @@ int ask(struct actor *a, enum verb verb, uint64_t x, uint64_t y, uint64_t z);
  * sleep.
  */
 int interrupt(struct actor *a, int sig);
-void dismiss(struct actor *a);		/* exit(2) */
-void murder(struct actor *a);		/* SIGKILL */
+void end_actor(struct actor *a);		/* exit(2) */
+void kill_actor(struct actor *a);		/* SIGKILL */
 
 /* How often the role has slept; and: wait until it has slept more often, and sleeps now. */
 uint64_t sleeps(int ring, uint32_t role);

@@ -159,16 +159,16 @@ static void test_edge_of_a_producer_in_an_empty_ring(void)
 	struct actor a = actor(ring, CONSUMER, true);
 	int ep;
 
-	tell(&a, VERB_WAIT, page_size(), 0, 0);
+	start_verb(&a, VERB_WAIT, page_size(), 0, 0);
 	await_sleep(&a, ring, 0);
 	EXPECT_EQ(p.lane->consumer.wake_at, page_size());
 	ep = watch(p.fd, EPOLLOUT | EPOLLET);
 	EXPECT(next_event(ep, 0) & EPOLLOUT);
 	AWAIT(__atomic_load_n(&p.lane->consumer.wake_at, __ATOMIC_SEQ_CST) == 1);
 	move(&p, 8);
-	EXPECT_EQ(hear(&a), 0);
+	EXPECT_EQ(result_of(&a), 0);
 	close(ep);
-	dismiss(&a);
+	end_actor(&a);
 	drop(&p);
 	CHECK(!close(ring));
 }
@@ -214,7 +214,7 @@ static void test_death(uint32_t role, uint32_t flags)
 		move(&e, page_size());
 	ep = watch(e.fd, flags | (role == PRODUCER ? EPOLLOUT : EPOLLIN));
 	EXPECT_EQ(next_event(ep, 0), 0);
-	murder(&peer);
+	kill_actor(&peer);
 	EXPECT(next_event(ep, -1) & EPOLLHUP);
 	close(ep);
 	drop(&e);

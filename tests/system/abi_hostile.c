@@ -72,15 +72,15 @@ static void test_wake_into_lies(uint32_t role)
 		victim = actor(ring, role, true);
 		if (role == PRODUCER)
 			ask(&victim, VERB_MOVE, page_size(), 0, 0);
-		tell(&victim, VERB_WAIT, 8, 0, 0);
+		start_verb(&victim, VERB_WAIT, 8, 0, 0);
 		await_sleep(&victim, ring, 0);
 		set_position(&liar, i < (int)ARRAY_SIZE(lies) ? lies[i] : random_u64(&seed));
 		CHECK_EQ(call(liar.fd, SHMRING_IOC_WAKE, NULL), 0);
 		drop(&liar);
-		ret = hear(&victim);
+		ret = result_of(&victim);
 		context("%s is woken into lie %d, returns %d", role_name(role), i, ret);
 		EXPECT(is_answer(ret, role));
-		dismiss(&victim);
+		end_actor(&victim);
 		CHECK(!close(ring));
 	}
 }
@@ -207,13 +207,13 @@ static void test_waits_while_it_flips(uint32_t role)
 
 	context("%s waits while its peer writes at random", role_name(role));
 	for (i = 0; i < 500; i++) {
-		tell(&victim, VERB_WAIT, 1 + random_u64(&seed) % page_size(), 0,
+		start_verb(&victim, VERB_WAIT, 1 + random_u64(&seed) % page_size(), 0,
 		     now_ns() + random_u64(&seed) % 2000000);
 		flip(&liar, &victim, &seed);
-		EXPECT(is_answer(hear(&victim), role));
+		EXPECT(is_answer(result_of(&victim), role));
 	}
 	drop(&liar);
-	dismiss(&victim);
+	end_actor(&victim);
 	expect_usable(ring);
 	CHECK(!close(ring));
 }

@@ -103,7 +103,7 @@ static void test_restarted_consumer(void)
 		move(&p, 64);
 		a = actor(ring, CONSUMER, true);
 		ask(&a, VERB_MOVE, 24, 0, 0);
-		murder(&a);
+		kill_actor(&a);
 		c = endpoint(ring, CONSUMER);
 		EXPECT_EQ(c.consumer->tail, 64 * i + 24);
 		EXPECT_EQ(c.producer->head, 64 * i + 64);
@@ -128,7 +128,7 @@ static void test_restarted_producer(void)
 		context("producer %d", (int)i);
 		a = actor(ring, PRODUCER, true);
 		ask(&a, VERB_MOVE, 24, 0, 0);
-		murder(&a);
+		kill_actor(&a);
 		p = endpoint(ring, PRODUCER);
 		EXPECT_EQ(p.producer->head, 64 * i + 24);
 		fill(p.data + p.producer->head, 40, i);

@@ -130,7 +130,7 @@ static void fall_asleep(struct scene *s, const struct endpoint *e, uint64_t byte
 	uint64_t before = sleeps(s->ring, e->role);
 
 	s->a = actor_on(e->fd, e->role);
-	tell(&s->a, VERB_WAIT, bytes, bytes, 0);
+	start_verb(&s->a, VERB_WAIT, bytes, bytes, 0);
 	await_sleep(&s->a, s->ring, before);
 }
 
@@ -226,10 +226,10 @@ static void sleep_until(struct scene *s, void (*wake)(struct scene *s), int ret)
 {
 	uint64_t before = sleeps(s->ring, s->a.role);
 
-	tell(&s->a, VERB_WAIT, SOME, SOME, 0);
+	start_verb(&s->a, VERB_WAIT, SOME, SOME, 0);
 	await_sleep(&s->a, s->ring, before);
 	wake(s);
-	EXPECT_EQ(hear(&s->a), ret);
+	EXPECT_EQ(result_of(&s->a), ret);
 }
 
 static void move_head(struct scene *s) { move(&s->p, SOME); }
@@ -255,10 +255,10 @@ static void poll_broken(struct scene *s) { EXPECT_EQ(events_of(s->p.fd), POLLERR
 
 static void sleep_in_poll(struct scene *s)
 {
-	tell(&s->a, VERB_POLL, POLLIN, PATIENCE_S * 1000, 0);
+	start_verb(&s->a, VERB_POLL, POLLIN, PATIENCE_S * 1000, 0);
 	AWAIT(s->c.lane->consumer.wake_at != SHMRING_NO_WAKE && state_of(s->a.pid) == 'S');
 	move_head(s);
-	EXPECT_EQ(hear(&s->a), POLLIN);
+	EXPECT_EQ(result_of(&s->a), POLLIN);
 }
 
 static void epoll_level(struct scene *s) { watch_data(s, EPOLLIN); }

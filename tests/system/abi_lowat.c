@@ -106,7 +106,7 @@ static void test_lowered_wakes_a_poller(void)
 	struct actor poller = actor_on(c, CONSUMER);
 
 	move(&p, 32);
-	tell(&poller, VERB_POLL, POLLIN, (uint64_t)-1, 0);
+	start_verb(&poller, VERB_POLL, POLLIN, (uint64_t)-1, 0);
 	AWAIT(__atomic_load_n(&p.lane->consumer.wake_at, __ATOMIC_SEQ_CST) == 64 &&
 	      state_of(poller.pid) == 'S');
 	EXPECT_EQ(set_lowat(c, 48), 0);
@@ -114,8 +114,8 @@ static void test_lowered_wakes_a_poller(void)
 	      state_of(poller.pid) == 'S');
 	EXPECT(!has_input(poller.from));
 	EXPECT_EQ(set_lowat(c, 32), 0);
-	EXPECT_EQ(hear(&poller), POLLIN);
-	dismiss(&poller);
+	EXPECT_EQ(result_of(&poller), POLLIN);
+	end_actor(&poller);
 	drop(&p);
 	CHECK(!close(c));
 	CHECK(!close(ring));

@@ -24,7 +24,7 @@ static void test_arguments(void)
 
 static void go_to_sleep(struct actor *a, uint64_t deadline)
 {
-	tell(a, VERB_PEER, deadline, 0, 0);
+	start_verb(a, VERB_PEER, deadline, 0, 0);
 	AWAIT(state_of(a->pid) == 'S');
 }
 
@@ -40,14 +40,14 @@ static void test_first_and_next(uint32_t role)
 		go_to_sleep(&a, i == 1 ? now_ns() + 3600000000000 : 0);
 		peer = attach(ring, other_role(role));
 		CHECK(peer >= 0);
-		EXPECT_EQ(hear(&a), 0);
+		EXPECT_EQ(result_of(&a), 0);
 		/* While there is a peer the call returns at once, with any deadline. */
 		EXPECT_EQ(ask(&a, VERB_PEER, 0, 0, 0), 0);
 		EXPECT_EQ(ask(&a, VERB_PEER, 1, 0, 0), 0);
 		CHECK(!close(peer));
 		EXPECT_EQ(ask(&a, VERB_PEER, 1, 0, 0), -ETIMEDOUT);
 	}
-	dismiss(&a);
+	end_actor(&a);
 	CHECK(!close(ring));
 }
 
@@ -66,9 +66,9 @@ static void test_signal(void)
 	CHECK(!kill(a.pid, SIGCONT));
 	AWAIT(state_of(a.pid) == 'S');
 	peer = attach(ring, PRODUCER);
-	EXPECT_EQ(hear(&a), 0);
+	EXPECT_EQ(result_of(&a), 0);
 	CHECK(!close(peer));
-	dismiss(&a);
+	end_actor(&a);
 	CHECK(!close(ring));
 }
 
@@ -93,9 +93,9 @@ static void test_own_end(void)
 
 	go_to_sleep(&a, 0);
 	unmap(&e);
-	EXPECT_EQ(hear(&a), -ESHUTDOWN);
+	EXPECT_EQ(result_of(&a), -ESHUTDOWN);
 	EXPECT_EQ(wait_peer(e.fd, 0), -ESHUTDOWN);
-	dismiss(&a);
+	end_actor(&a);
 	CHECK(!close(e.fd));
 	CHECK(!close(ring));
 }
@@ -112,14 +112,14 @@ static void test_leaves_nothing_armed(void)
 	struct actor data_waiter = actor_on(e.fd, CONSUMER);
 
 	go_to_sleep(&peer_waiter, 0);
-	tell(&data_waiter, VERB_WAIT, 8, 8, 0);
+	start_verb(&data_waiter, VERB_WAIT, 8, 8, 0);
 	await_sleep(&data_waiter, ring, 0);
 	CHECK(!kill(data_waiter.pid, SIGUSR1));
-	EXPECT_EQ(hear(&data_waiter), -EINTR);
+	EXPECT_EQ(result_of(&data_waiter), -EINTR);
 	EXPECT_EQ(interrupt(&peer_waiter, SIGUSR1), -EINTR);
 	EXPECT_EQ(e.lane->consumer.wake_at, SHMRING_NO_WAKE);
-	dismiss(&peer_waiter);
-	dismiss(&data_waiter);
+	end_actor(&peer_waiter);
+	end_actor(&data_waiter);
 	drop(&e);
 	CHECK(!close(ring));
 }

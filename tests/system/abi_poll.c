@@ -195,7 +195,7 @@ static void await_armed(struct actor *a, struct endpoint *peer)
 
 static void sleep_in_poll(struct actor *a, struct endpoint *peer, int events)
 {
-	tell(a, VERB_POLL, (uint64_t)events, (uint64_t)-1, 0);
+	start_verb(a, VERB_POLL, (uint64_t)events, (uint64_t)-1, 0);
 	await_armed(a, peer);
 }
 
@@ -213,7 +213,7 @@ static void test_woken(uint32_t role)
 	for (i = 0; i < 100; i++) {
 		sleep_in_poll(&a, &peer, event);
 		move(&peer, page_size());
-		EXPECT_EQ(hear(&a) & EVENTS, event);
+		EXPECT_EQ(result_of(&a) & EVENTS, event);
 		ask(&a, VERB_MOVE, page_size(), 0, 0);
 	}
 	/* A poller that is woken with nothing ready goes on sleeping. */
@@ -222,8 +222,8 @@ static void test_woken(uint32_t role)
 		CHECK_EQ(call(peer.fd, SHMRING_IOC_WAKE, NULL), 0);
 	await_armed(&a, &peer);
 	move(&peer, page_size());
-	EXPECT_EQ(hear(&a) & EVENTS, event);
-	dismiss(&a);
+	EXPECT_EQ(result_of(&a) & EVENTS, event);
+	end_actor(&a);
 	drop(&peer);
 	CHECK(!close(ring));
 }
@@ -248,11 +248,11 @@ static void test_woken_by_death(uint32_t role, bool by_kill)
 	peer = actor(ring, other_role(role), true);
 	sleep_in_poll(&a, &e, role == PRODUCER ? POLLOUT : POLLIN);
 	if (by_kill)
-		murder(&peer);
+		kill_actor(&peer);
 	else
-		dismiss(&peer);
-	EXPECT(hear(&a) & POLLHUP);
-	dismiss(&a);
+		end_actor(&peer);
+	EXPECT(result_of(&a) & POLLHUP);
+	end_actor(&a);
 	CHECK(!munmap((void *)e.status, e.q.kernel.length));
 	CHECK(!close(e.fd));
 	CHECK(!close(ring));

@@ -1,44 +1,9 @@
 // SPDX-License-Identifier: MIT
-/* /proc/shmring: what it shows, and to whom; fdinfo. */
-#include "abi.h"
+/* /proc/shmring: what it shows, and to which users; fdinfo. */
+#include "proc.h"
 
 #include <fcntl.h>
-#include <sched.h>
-#include <sys/mount.h>
 #include <sys/stat.h>
-
-#define USER	1000
-
-struct row {
-	char name[64];
-	unsigned int owner, mode;
-	unsigned long long capacity, used;
-	unsigned int producers, consumers;
-	unsigned long long sleeps, wakes, refused, id;
-	int producer, consumer;		/* pids */
-	char ipc_ns[16];
-};
-
-/* Find the first line with this name. */
-static bool find(const char *name, struct row *r)
-{
-	FILE *f = fopen("/proc/shmring", "re");
-	char line[512];
-	bool found = false;
-
-	CHECK(f);
-	CHECK(fgets(line, sizeof(line), f));
-	CHECK(!strncmp(line, "name ", 5));
-	while (!found && fgets(line, sizeof(line), f)) {
-		CHECK_EQ(sscanf(line, "%63s %u %o %llu %llu %u %u %llu %llu %llu %llu %d %d %15s",
-				r->name, &r->owner, &r->mode, &r->capacity, &r->used,
-				&r->producers, &r->consumers, &r->sleeps, &r->wakes, &r->refused,
-				&r->id, &r->producer, &r->consumer, r->ipc_ns), 14);
-		found = !strcmp(r->name, name);
-	}
-	fclose(f);
-	return found;
-}
 
 static void test_row(void)
 {
@@ -141,17 +106,17 @@ static void test_sums(void)
 
 	for (i = 0; i < 3; i++) {
 		before = sleeps(ring, CONSUMER);
-		tell(&c, VERB_WAIT, 8, 0, 0);
+		start_verb(&c, VERB_WAIT, 8, 0, 0);
 		await_sleep(&c, ring, before);
 		ask(&p, VERB_MOVE, 8, 0, 0);
-		EXPECT_EQ(hear(&c), 0);
+		EXPECT_EQ(result_of(&c), 0);
 		ask(&c, VERB_MOVE, 8, 0, 0);
 	}
 	ask(&p, VERB_MOVE, page_size(), 0, 0);
-	tell(&p, VERB_WAIT, 8, 8, 0);
+	start_verb(&p, VERB_WAIT, 8, 8, 0);
 	await_sleep(&p, ring, 0);
 	ask(&c, VERB_MOVE, 8, 0, 0);
-	EXPECT_EQ(hear(&p), 0);
+	EXPECT_EQ(result_of(&p), 0);
 
 	q = query(ring);
 	EXPECT(q.data_sleeps >= 3 && q.space_sleeps >= 1);
@@ -159,28 +124,13 @@ static void test_sums(void)
 	CHECK(find(name, &r));
 	EXPECT_EQ(r.sleeps, q.data_sleeps + q.space_sleeps);
 	EXPECT_EQ(r.wakes, q.data_wakes + q.space_wakes);
-	dismiss(&p);
+	end_actor(&p);
 	CHECK(find(name, &r));
 	EXPECT_EQ(r.producers, 0);
 	EXPECT_EQ(r.consumers, 1);
 	expect_fdinfo_is_query(ring);
-	dismiss(&c);
+	end_actor(&c);
 	CHECK(!close(ring));
-}
-
-struct seen {
-	const char *name;
-	bool expected;
-};
-
-static int look(void *arg)
-{
-	const struct seen *s = arg;
-	struct row r;
-
-	become(USER, USER, NULL, 0);
-	EXPECT_EQ(find(s->name, &r), s->expected);
-	return TEST_PASS;
 }
 
 /* A user sees the rings that it may use, and no others. */
@@ -271,167 +221,6 @@ static void test_fdinfo(void)
 	CHECK(!close(ring));
 }
 
-/* The process that holds a role: the one that attached, then the one that maps. */
-static void test_pids(void)
-{
-	const char *name = unique("pids");
-	int ring = create(name, page_size(), 0600, 0);
-	struct actor c = actor(ring, CONSUMER, true);
-	int fd = attach(ring, PRODUCER);
-	struct actor p;
-	struct row r;
-
-	CHECK(find(name, &r));
-	EXPECT_EQ(r.producer, getpid());
-	EXPECT_EQ(r.consumer, c.pid);
-	p = actor_on(fd, PRODUCER);	/* does not map it */
-	CHECK(find(name, &r));
-	EXPECT_EQ(r.producer, getpid());
-	dismiss(&p);
-	CHECK(!close(fd));
-	murder(&c);
-	CHECK(find(name, &r));
-	EXPECT_EQ(r.producer | r.consumer, 0);
-	CHECK(!close(ring));
-}
-
-/* Runs as the first process of a PID namespace, with its own /proc. */
-static int look_from_inside(void *arg)
-{
-	const char *name = arg;
-	struct endpoint c;
-	struct row r;
-
-	CHECK(!mount("proc", "/proc", "proc", 0, NULL));
-	CHECK(find(name, &r));
-	EXPECT_EQ(r.producer, 0);
-	c = endpoint(open_ring(name, SHMRING_RIGHT_ALL), CONSUMER);
-	CHECK(find(name, &r));
-	EXPECT_EQ(r.consumer, getpid());
-	drop(&c);
-	return TEST_PASS;
-}
-
-static int in_pid_namespace(void *arg)
-{
-	if (unshare(CLONE_NEWPID | CLONE_NEWNS))
-		return errno == EINVAL ? TEST_SKIP : TEST_FAIL;
-	CHECK(!mount("", "/", NULL, MS_REC | MS_PRIVATE, NULL));
-	return in_child(look_from_inside, arg);
-}
-
-static int make_pid_namespace(void *arg)
-{
-	(void)arg;
-	return unshare(CLONE_NEWPID) ? TEST_FAIL : TEST_PASS;
-}
-
-/* Is the initial PID namespace the only one? A limit of one lets a process make another. */
-static bool is_only_pid_namespace(void)
-{
-	FILE *f = fopen("/proc/sys/user/max_pid_namespaces", "r+e");
-	unsigned long before;
-	bool ret;
-
-	if (!f)
-		return false;
-	CHECK_EQ(fscanf(f, "%lu", &before), 1);
-	rewind(f);
-	CHECK(fprintf(f, "1\n") > 0 && !fflush(f));
-	ret = in_child(make_pid_namespace, NULL) == TEST_PASS;
-	rewind(f);
-	CHECK(fprintf(f, "%lu\n", before) > 0 && !fclose(f));
-	return ret;
-}
-
-static void test_pid_namespaces(void)
-{
-	char name[64];
-	bool alone = is_only_pid_namespace();
-	int ring, ret;
-	struct endpoint p;
-
-	strcpy(name, unique("pid-ns"));
-	ring = create(name, page_size(), 0600, 0);
-	p = endpoint(ring, PRODUCER);
-	ret = in_child(in_pid_namespace, name);
-	if (ret == TEST_SKIP)
-		printf("no PID namespaces: the part about them is left out\n");
-	else
-		EXPECT_EQ(ret, TEST_PASS);
-	/* The kernel keeps no pid of a role that has ended, so the namespace can go. */
-	if (ret == TEST_PASS && alone)
-		AWAIT(is_only_pid_namespace());
-	else
-		printf("other PID namespaces: whether one is left is not seen\n");
-	drop(&p);
-	CHECK(!close(ring));
-}
-
-/* Create a ring in an IPC namespace of its own, and wait. */
-static int make_elsewhere(void *arg)
-{
-	const char *name = arg;
-	struct row r;
-
-	if (unshare(CLONE_NEWIPC))
-		return errno == EINVAL ? TEST_SKIP : TEST_FAIL;
-	CHECK(create(name, page_size(), 0600, 0) >= 0);
-	EXPECT(find(name, &r) && !strcmp(r.ipc_ns, "-"));
-	/* In this namespace not even root sees rings of the initial one. */
-	EXPECT(!find("test-elsewhere-outside", &r));
-	kill(getpid(), SIGSTOP);
-	return TEST_FAIL;
-}
-
-static int look_as_root_of_a_namespace(void *arg)
-{
-	const struct seen *s = arg;
-	struct row r;
-
-	become(USER, USER, NULL, 0);
-	if (unshare(CLONE_NEWUSER))
-		return TEST_SKIP;
-	EXPECT_EQ(find(s->name, &r), s->expected);
-	return TEST_PASS;
-}
-
-/* Root of the initial namespaces sees the rings of all namespaces: they take its memory. */
-static void test_ipc_namespaces(void)
-{
-	char path[64], link[64] = "", want[64], name[64];
-	struct seen s = { name, false };
-	struct row r;
-	int outside, ret;
-	pid_t pid;
-
-	strcpy(name, unique("elsewhere"));
-	outside = create("test-elsewhere-outside", page_size(), 0600, 0);
-	CHECK(outside >= 0);
-	pid = start(make_elsewhere, name);
-	AWAIT(state_of(pid) == 'T' || state_of(pid) == 'Z');
-	if (state_of(pid) == 'Z') {
-		EXPECT_EQ(end_of(pid), TEST_SKIP);
-		printf("no IPC namespaces: the part about them is left out\n");
-		return;
-	}
-	snprintf(path, sizeof(path), "/proc/%d/ns/ipc", pid);
-	CHECK(readlink(path, link, sizeof(link) - 1) > 0);
-	CHECK(find(name, &r));
-	snprintf(want, sizeof(want), "ipc:[%.15s]", r.ipc_ns);
-	EXPECT(!strcmp(link, want));
-	EXPECT_EQ(open_ring(name, SHMRING_RIGHT_ALL), -ENOENT);
-	EXPECT_EQ(in_child(look, &s), TEST_PASS);
-	ret = in_child(look_as_root_of_a_namespace, &s);
-	if (ret == TEST_SKIP)
-		printf("no user namespaces: the part about them is left out\n");
-	else
-		EXPECT_EQ(ret, TEST_PASS);
-	kill_child(pid);
-	AWAIT(!find(name, &r));
-	CHECK(!close(outside));
-}
-
 static unsigned long pages_in_use(void)
 {
 	FILE *f = fopen("/sys/module/shmring/parameters/pages", "re");
@@ -466,9 +255,6 @@ int main(void)
 	RUN(test_visibility);
 	RUN(test_opened_by_another);
 	RUN(test_fdinfo);
-	RUN(test_pids);
-	RUN(test_pid_namespaces);
-	RUN(test_ipc_namespaces);
 	RUN(test_pages);
 	return finish();
 }

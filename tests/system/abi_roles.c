@@ -83,7 +83,7 @@ static void exit_mapped(int ring, uint32_t role)
 	struct actor a = actor(ring, role, true);
 
 	expect_held(ring, role);
-	dismiss(&a);
+	end_actor(&a);
 }
 
 static void exit_unmapped(int ring, uint32_t role)
@@ -91,14 +91,14 @@ static void exit_unmapped(int ring, uint32_t role)
 	struct actor a = actor(ring, role, false);
 
 	expect_held(ring, role);
-	dismiss(&a);
+	end_actor(&a);
 }
 
 static void kill_mapped(int ring, uint32_t role)
 {
 	struct actor a = actor(ring, role, true);
 
-	murder(&a);
+	kill_actor(&a);
 }
 
 static void kill_mapping_only(int ring, uint32_t role)
@@ -107,7 +107,7 @@ static void kill_mapping_only(int ring, uint32_t role)
 
 	ask(&a, VERB_CLOSE, 0, 0, 0);
 	expect_held(ring, role);
-	murder(&a);
+	kill_actor(&a);
 }
 
 struct family {

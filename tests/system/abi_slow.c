@@ -146,10 +146,10 @@ static void end_consumer(struct actor *c, int ring, enum way way)
 {
 	switch (way) {
 	case BY_KILL:
-		murder(c);
+		kill_actor(c);
 		break;
 	case BY_EXIT:
-		dismiss(c);
+		end_actor(c);
 		break;
 	case BY_UNMAP:
 		EXPECT_EQ(ask(c, VERB_UNMAP, 0, 0, 0), 0);
@@ -186,7 +186,7 @@ static void test_other_side(bool idle, enum way way)
 		start_spinners();
 	pid = start_mapper(&m);
 	if (was_too_fast(names[way])) {
-		murder(&c);
+		kill_actor(&c);
 	} else {
 		uint64_t start = now_ns();
 
@@ -198,7 +198,7 @@ static void test_other_side(bool idle, enum way way)
 		EXPECT_EQ(query(ring).consumer_state,
 			  way == BY_USE ? SHMRING_PEER_LIVE : SHMRING_PEER_GONE);
 		if (is_there(way))
-			murder(&c);
+			kill_actor(&c);
 	}
 	stop_spinners();
 	kill(pid, SIGKILL);

@@ -28,7 +28,7 @@ static void begin(uint32_t role, bool mapped)
 
 static void end(void)
 {
-	dismiss(&waiter);
+	end_actor(&waiter);
 	drop(&peer);
 	CHECK(!close(ring));
 }
@@ -51,7 +51,7 @@ static void send_to_sleep(uint64_t bytes, uint64_t mark)
 {
 	uint64_t before = sleeps(ring, waiter.role);
 
-	tell(&waiter, VERB_WAIT, bytes, mark, 0);
+	start_verb(&waiter, VERB_WAIT, bytes, mark, 0);
 	await_sleep(&waiter, ring, before);
 }
 
@@ -75,7 +75,7 @@ static void test_block_and_wake(uint32_t role)
 	send_to_sleep(8, 8);
 	EXPECT_EQ(wake_at(), 8);
 	move(&peer, 8);
-	EXPECT_EQ(hear(&waiter), 0);
+	EXPECT_EQ(result_of(&waiter), 0);
 	EXPECT_EQ(wakes(), before + 1);
 	EXPECT_EQ(wake_at(), SHMRING_NO_WAKE);
 	end();
@@ -95,7 +95,7 @@ static void test_sleeps_until_enough(uint32_t role)
 	expect_it_sleeps_on();
 	EXPECT_EQ(wake_at(), want);
 	move(&peer, 8);
-	EXPECT_EQ(hear(&waiter), 0);
+	EXPECT_EQ(result_of(&waiter), 0);
 	end();
 }
 
@@ -113,13 +113,13 @@ static void test_patience(uint32_t role, uint64_t mark)
 	for (i = 0; i < 100; i++) {
 		begin(role, true);
 		want = mark ? mark : peer.q.capacity / 2;
-		tell(&waiter, VERB_WAIT, 8, mark, 0);
+		start_verb(&waiter, VERB_WAIT, 8, mark, 0);
 		while ((first = wake_at()) == SHMRING_NO_WAKE)
 			;
 		AWAIT(wake_at() == 8);
 		CHECK(!has_input(waiter.from));
 		move(&peer, 8);
-		EXPECT_EQ(hear(&waiter), 0);
+		EXPECT_EQ(result_of(&waiter), 0);
 		end();
 		if (first == want)
 			break;
@@ -140,7 +140,7 @@ static void test_mark(uint32_t role)
 	move(&peer, capacity - 16);
 	expect_it_sleeps_on();
 	move(&peer, 8);
-	EXPECT_EQ(hear(&waiter), 0);
+	EXPECT_EQ(result_of(&waiter), 0);
 	end();
 
 	begin(role, true);
@@ -149,12 +149,12 @@ static void test_mark(uint32_t role)
 	EXPECT_EQ(ask(&waiter, VERB_WAIT, 1, capacity, 1), 0);
 	send_to_sleep(65, 72);
 	move(&peer, 8);
-	EXPECT_EQ(hear(&waiter), 0);
+	EXPECT_EQ(result_of(&waiter), 0);
 	/* A mark below bytes counts as bytes. */
 	send_to_sleep(128, 1);
 	EXPECT_EQ(wake_at(), 128);
 	move(&peer, 56);
-	EXPECT_EQ(hear(&waiter), 0);
+	EXPECT_EQ(result_of(&waiter), 0);
 	end();
 }
 
@@ -166,10 +166,10 @@ static void test_bytes_at_the_deadline(uint32_t role)
 	context("%s has its bytes at the deadline", role_name(role));
 	begin(role, true);
 	before = sleeps(ring, role);
-	tell(&waiter, VERB_WAIT, 8, peer.q.capacity, now_ns() + 300000000);
+	start_verb(&waiter, VERB_WAIT, 8, peer.q.capacity, now_ns() + 300000000);
 	AWAIT(sleeps(ring, role) > before);
 	move(&peer, 8);
-	EXPECT_EQ(hear(&waiter), 0);
+	EXPECT_EQ(result_of(&waiter), 0);
 	end();
 }
 
@@ -267,10 +267,10 @@ static void test_timeout_despite_wakes(uint32_t role)
 	context("%s times out under a hail of WAKEs", role_name(role));
 	begin(role, true);
 	deadline = now_ns() + 200000000;
-	tell(&waiter, VERB_WAIT, 8, 0, deadline);
+	start_verb(&waiter, VERB_WAIT, 8, 0, deadline);
 	while (!has_input(waiter.from))
 		CHECK_EQ(call(peer.fd, SHMRING_IOC_WAKE, NULL), 0);
-	EXPECT_EQ(hear(&waiter), -ETIMEDOUT);
+	EXPECT_EQ(result_of(&waiter), -ETIMEDOUT);
 	EXPECT(now_ns() >= deadline);
 	end();
 }
@@ -290,7 +290,7 @@ static void test_wake_nobody(uint32_t role)
 	EXPECT_EQ(ask(&waiter, VERB_WAIT, 8, 0, 1), -ETIMEDOUT);
 	send_to_sleep(8, 8);
 	move(&peer, 8);
-	EXPECT_EQ(hear(&waiter), 0);
+	EXPECT_EQ(result_of(&waiter), 0);
 	end();
 }
 
@@ -310,12 +310,12 @@ static void test_peer_that_has_not_come_yet(uint32_t role)
 	if (role == PRODUCER)
 		ask(&early, VERB_MOVE, page_size(), 0, 0);
 	before = sleeps(r, role);
-	tell(&early, VERB_WAIT, 8, 8, 0);
+	start_verb(&early, VERB_WAIT, 8, 8, 0);
 	await_sleep(&early, r, before);
 	late = endpoint(r, other_role(role));
 	move(&late, 8);
-	EXPECT_EQ(hear(&early), 0);
-	dismiss(&early);
+	EXPECT_EQ(result_of(&early), 0);
+	end_actor(&early);
 	drop(&late);
 	CHECK(!close(r));
 }
@@ -334,20 +334,20 @@ static void test_no_deadlock(bool consumer_first)
 	context("consumer and producer wait, the %s first", consumer_first ? "former" : "latter");
 	ask(&producer, VERB_MOVE, capacity / 2 + 8, 0, 0);
 	if (consumer_first) {
-		tell(&consumer, VERB_WAIT, capacity, 0, 0);
+		start_verb(&consumer, VERB_WAIT, capacity, 0, 0);
 		await_sleep(&consumer, r, 0);
-		tell(&producer, VERB_WAIT, capacity / 2, 0, 0);
+		start_verb(&producer, VERB_WAIT, capacity / 2, 0, 0);
 		await_sleep(&producer, r, 0);
 	} else {
-		tell(&producer, VERB_WAIT, capacity / 2, 0, 0);
+		start_verb(&producer, VERB_WAIT, capacity / 2, 0, 0);
 		await_sleep(&producer, r, 0);
-		tell(&consumer, VERB_WAIT, capacity, 0, 0);
+		start_verb(&consumer, VERB_WAIT, capacity, 0, 0);
 	}
-	EXPECT_EQ(hear(&consumer), 0);
+	EXPECT_EQ(result_of(&consumer), 0);
 	ask(&consumer, VERB_MOVE, capacity / 2 + 8, 0, 0);
-	EXPECT_EQ(hear(&producer), 0);
-	dismiss(&producer);
-	dismiss(&consumer);
+	EXPECT_EQ(result_of(&producer), 0);
+	end_actor(&producer);
+	end_actor(&consumer);
 	CHECK(!close(r));
 }
 

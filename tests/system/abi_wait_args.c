@@ -105,12 +105,12 @@ static void test_far_deadlines(uint32_t role)
 		if (role == PRODUCER)
 			ask(&waiter, VERB_MOVE, page_size(), 0, 0);
 		before = sleeps(r, role);
-		tell(&waiter, VERB_WAIT, 8, 0, deadlines[i]);
+		start_verb(&waiter, VERB_WAIT, 8, 0, deadlines[i]);
 		await_sleep(&waiter, r, before);
 		ask(&peer, VERB_MOVE, page_size(), 0, 0);
-		EXPECT_EQ(hear(&waiter), 0);
-		dismiss(&waiter);
-		dismiss(&peer);
+		EXPECT_EQ(result_of(&waiter), 0);
+		end_actor(&waiter);
+		end_actor(&peer);
 		CHECK(!close(r));
 	}
 }

@@ -24,13 +24,13 @@ static void peer_goes(enum way way)
 		CHECK_EQ(ask(&peer, VERB_UNMAP, 0, 0, 0), 0);
 		break;
 	case EXIT:
-		dismiss(&peer);
+		end_actor(&peer);
 		return;
 	default:
-		murder(&peer);
+		kill_actor(&peer);
 		return;
 	}
-	murder(&peer);
+	kill_actor(&peer);
 }
 
 static int gone(uint32_t role)
@@ -46,10 +46,10 @@ static void test_asleep(uint32_t role, enum way way)
 	peer = actor(ring, other_role(role), way != CLOSE);
 	if (role == PRODUCER)
 		ask(&sleeper, VERB_MOVE, page_size(), 0, 0);
-	tell(&sleeper, VERB_WAIT, 8, 8, 0);
+	start_verb(&sleeper, VERB_WAIT, 8, 8, 0);
 	await_sleep(&sleeper, ring, 0);
 	peer_goes(way);
-	EXPECT_EQ(hear(&sleeper), gone(role));
+	EXPECT_EQ(result_of(&sleeper), gone(role));
 	/* The error stays. */
 	EXPECT_EQ(ask(&sleeper, VERB_WAIT, 8, 0, 0), gone(role));
 	EXPECT_EQ(ask(&sleeper, VERB_WAIT, 8, 0, 1), gone(role));
@@ -58,8 +58,8 @@ static void test_asleep(uint32_t role, enum way way)
 	EXPECT_EQ(ask(&sleeper, VERB_WAIT, 8, 0, 1), -ETIMEDOUT);
 	ask(&peer, VERB_MOVE, 8, 0, 0);
 	EXPECT_EQ(ask(&sleeper, VERB_WAIT, 8, 0, 0), 0);
-	dismiss(&peer);
-	dismiss(&sleeper);
+	end_actor(&peer);
+	end_actor(&sleeper);
 	CHECK(!close(ring));
 }
 
@@ -71,16 +71,16 @@ static void test_what_is_left(enum way way)
 	sleeper = actor(ring, CONSUMER, true);
 	peer = actor(ring, PRODUCER, true);
 	ask(&peer, VERB_MOVE, 24, 0, 0);
-	tell(&sleeper, VERB_WAIT, 32, 0, 0);
+	start_verb(&sleeper, VERB_WAIT, 32, 0, 0);
 	await_sleep(&sleeper, ring, 0);
 	peer_goes(way);
-	EXPECT_EQ(hear(&sleeper), 0);
+	EXPECT_EQ(result_of(&sleeper), 0);
 	EXPECT_EQ(ask(&sleeper, VERB_WAIT, 32, 0, 0), 0);
 	ask(&sleeper, VERB_MOVE, 16, 0, 0);
 	EXPECT_EQ(ask(&sleeper, VERB_WAIT, 32, 0, 0), 0);
 	ask(&sleeper, VERB_MOVE, 8, 0, 0);
 	EXPECT_EQ(ask(&sleeper, VERB_WAIT, 1, 0, 0), -ENODATA);
-	dismiss(&sleeper);
+	end_actor(&sleeper);
 	CHECK(!close(ring));
 }
 
@@ -138,14 +138,14 @@ static void test_own_role(uint32_t role)
 	}
 	fd = attach(ring, role);
 	sleeper = actor_on(fd, role);
-	tell(&sleeper, VERB_WAIT, 8, 8, 0);
+	start_verb(&sleeper, VERB_WAIT, 8, 8, 0);
 	await_sleep(&sleeper, ring, 0);
 	q = query(fd);
 	own = role == PRODUCER ? q.producer : q.consumer;
 	p = map_region(fd, &own, PROT_READ | PROT_WRITE);
 	CHECK(!munmap(p, own.length));
-	EXPECT_EQ(hear(&sleeper), -ESHUTDOWN);
-	dismiss(&sleeper);
+	EXPECT_EQ(result_of(&sleeper), -ESHUTDOWN);
+	end_actor(&sleeper);
 	CHECK(!close(fd));
 	CHECK(!close(ring));
 }

@@ -19,13 +19,13 @@ static void send_to_sleep(uint64_t deadline)
 {
 	uint64_t before = sleeps(ring, waiter.role);
 
-	tell(&waiter, VERB_WAIT, 8, 8, deadline);
+	start_verb(&waiter, VERB_WAIT, 8, 8, deadline);
 	await_sleep(&waiter, ring, before);
 }
 
 static void end(void)
 {
-	dismiss(&waiter);
+	end_actor(&waiter);
 	drop(&peer);
 	CHECK(!close(ring));
 }
@@ -42,11 +42,11 @@ static void test_handler(uint32_t role, int sig)
 	begin(role);
 	send_to_sleep(0);
 	CHECK(!kill(waiter.pid, sig));
-	EXPECT_EQ(hear(&waiter), -EINTR);
+	EXPECT_EQ(result_of(&waiter), -EINTR);
 	EXPECT_EQ(wake_at(), SHMRING_NO_WAKE);
 	send_to_sleep(now_ns() + 3600000000000);
 	CHECK(!kill(waiter.pid, sig));
-	EXPECT_EQ(hear(&waiter), -EINTR);
+	EXPECT_EQ(result_of(&waiter), -EINTR);
 	end();
 }
 
@@ -58,7 +58,7 @@ static void test_success_beats_the_signal(uint32_t role)
 	send_to_sleep(0);
 	set_position(&peer, 8);		/* and no WAKE */
 	CHECK(!kill(waiter.pid, SIGUSR1));
-	EXPECT_EQ(hear(&waiter), 0);
+	EXPECT_EQ(result_of(&waiter), 0);
 	end();
 }
 
@@ -83,7 +83,7 @@ static void test_stop(uint32_t role)
 		await_sleep(&waiter, ring, before);
 	}
 	move(&peer, 8);
-	EXPECT_EQ(hear(&waiter), 0);
+	EXPECT_EQ(result_of(&waiter), 0);
 	end();
 }
 
@@ -102,7 +102,7 @@ static void test_move_while_stopped(uint32_t role)
 	EXPECT_EQ(attach(ring, role), -EBUSY);
 	move(&peer, 8);
 	CHECK(!kill(waiter.pid, SIGCONT));
-	EXPECT_EQ(hear(&waiter), 0);
+	EXPECT_EQ(result_of(&waiter), 0);
 	end();
 }
 
@@ -114,11 +114,11 @@ static void test_deadline_while_stopped(uint32_t role)
 	context("%s is stopped over its deadline", role_name(role));
 	begin(role);
 	deadline = now_ns() + 100000000;
-	tell(&waiter, VERB_WAIT, 8, 8, deadline);
+	start_verb(&waiter, VERB_WAIT, 8, 8, deadline);
 	CHECK(!kill(waiter.pid, SIGSTOP));
 	AWAIT(now_ns() > deadline);
 	CHECK(!kill(waiter.pid, SIGCONT));
-	EXPECT_EQ(hear(&waiter), -ETIMEDOUT);
+	EXPECT_EQ(result_of(&waiter), -ETIMEDOUT);
 	end();
 }
 
@@ -131,12 +131,12 @@ static void test_kill(uint32_t role)
 	for (i = 0; i < 10; i++) {
 		begin(role);
 		send_to_sleep(i % 2 ? now_ns() + 3600000000000 : 0);
-		murder(&waiter);
+		kill_actor(&waiter);
 		EXPECT_EQ(wake_at(), SHMRING_NO_WAKE);
 		waiter = actor(ring, role, true);
 		send_to_sleep(0);
 		move(&peer, 8);
-		EXPECT_EQ(hear(&waiter), 0);
+		EXPECT_EQ(result_of(&waiter), 0);
 		end();
 	}
 }
@@ -154,15 +154,15 @@ static void test_kill_one_of_two(void)
 	p = endpoint(r, PRODUCER);
 	first = actor_on(fd, CONSUMER);
 	second = actor_on(fd, CONSUMER);
-	tell(&first, VERB_WAIT, 8, 0, 0);
+	start_verb(&first, VERB_WAIT, 8, 0, 0);
 	await_sleep(&first, r, 0);
-	tell(&second, VERB_WAIT, 16, 0, 0);
+	start_verb(&second, VERB_WAIT, 16, 0, 0);
 	await_sleep(&second, r, 1);
-	murder(&first);
+	kill_actor(&first);
 	move(&p, 8);
 	move(&p, 8);
-	EXPECT_EQ(hear(&second), 0);
-	murder(&second);
+	EXPECT_EQ(result_of(&second), 0);
+	kill_actor(&second);
 	drop(&p);
 	CHECK(!close(fd));
 	CHECK(!close(r));

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: MIT
 /*
- * The waits as commands of io_uring: what they return, when, and what they refuse;
- * or, where there are none, that they are refused.
+ * The waits as commands of io_uring: their results, when they complete, and their errors;
+ * or, on a kernel without such commands, that they are refused.
  */
 #include "uring.h"
 
 #include <fcntl.h>
 #include <sys/ioctl.h>
-#include <sys/resource.h>
 #include <sys/syscall.h>
 
 static struct io_uring *ring;
@@ -26,7 +25,7 @@ static int command(struct io_uring_sqe *sqe)
 	return ret;
 }
 
-/* For @bytes beyond this side's position. */
+/* Prepare a wait for @bytes beyond this side's position. */
 static struct io_uring_sqe *prepare(const struct shmring *r, unsigned int op, uint64_t bytes)
 {
 	struct io_uring_sqe *sqe = next_sqe(ring);
@@ -47,19 +46,6 @@ static void begin(const struct shmring *r, unsigned int op, uint64_t bytes)
 	submit(ring);
 }
 
-static bool pending(void)
-{
-	struct io_uring_cqe *cqe;
-	int i;
-
-	for (i = 0; i < 20; i++) {
-		nap();
-		if (io_uring_peek_cqe(ring, &cqe) != -EAGAIN)
-			return false;
-	}
-	return true;
-}
-
 static void set_reserved(struct io_uring_sqe *sqe, uint64_t value)
 {
 	memcpy((char *)sqe + offsetof(struct io_uring_sqe, addr3) + sizeof(uint64_t), &value,
@@ -78,7 +64,7 @@ static void test_refused(void)
 	EXPECT_EQ(run(c, SHMRING_URING_WAIT_DATA, INT64_MAX), -EINVAL);
 	EXPECT_EQ(run(p, SHMRING_URING_WAIT_SPACE, over), -EINVAL);
 	EXPECT_EQ(run(p, SHMRING_URING_WAIT_SPACE, INT64_MAX), -EINVAL);
-	/* A position that is there, or was: nothing to wait for. */
+	/* A position that has been reached: there is nothing to wait for. */
 	EXPECT_EQ(run(c, SHMRING_URING_WAIT_DATA, 0), 0);
 	EXPECT_EQ(run(c, SHMRING_URING_WAIT_DATA, -8ull), 0);
 	EXPECT_EQ(run(p, SHMRING_URING_WAIT_SPACE, 0), 0);
@@ -118,28 +104,28 @@ static void test_data(void)
 	EXPECT_EQ(run(pair.c, SHMRING_URING_WAIT_DATA, 1), 0);
 	EXPECT_EQ(run(pair.c, SHMRING_URING_WAIT_DATA, 16), 0);
 	begin(pair.c, SHMRING_URING_WAIT_DATA, 48);
-	EXPECT(pending());
+	EXPECT(is_pending(ring));
 	send_number(pair.p, 2);
-	EXPECT(pending());
+	EXPECT(is_pending(ring));
 	send_number(pair.p, 3);
 	EXPECT_EQ(next_result(ring, NULL), 0);
 	begin(pair.c, SHMRING_URING_WAIT_DATA, page_size());
-	EXPECT(pending());
-	/* A producer that waits for space would wait for ever. */
+	EXPECT(is_pending(ring));
+	/* A producer that waited for space would wait for ever, as the consumer takes nothing. */
 	while (send_now(pair.p) > 0)
 		;
 	EXPECT_EQ(next_result(ring, NULL), 0);
 	while (receive_now(pair.c) > 0)
 		;
 	begin(pair.c, SHMRING_URING_WAIT_DATA, 1);
-	EXPECT(pending());
+	EXPECT(is_pending(ring));
 	shmring_close(pair.p);
 	EXPECT_EQ(next_result(ring, NULL), -ENODATA);
 	EXPECT_EQ(run(pair.c, SHMRING_URING_WAIT_DATA, 1), -ENODATA);
 	shmring_close(pair.c);
 }
 
-/* More than can come while some is held: then what can. */
+/* A wait for more than can come while messages are held ends when no more can come. */
 static void test_data_while_some_is_held(void)
 {
 	struct pair pair = make_pair(page_size(), 0);
@@ -150,14 +136,14 @@ static void test_data_while_some_is_held(void)
 	CHECK_EQ(shmring_advance(pair.c), 0);
 	CHECK_EQ(shmring_prep_wait_data(next_sqe(ring), pair.c, page_size()), 0);
 	submit(ring);
-	EXPECT(pending());
+	EXPECT(is_pending(ring));
 	while (send_now(pair.p) > 0)
 		;
 	EXPECT_EQ(next_result(ring, NULL), 0);
 	close_pair(&pair);
 }
 
-/* So many that a wake-up can walk them all at once, and no more. */
+/* There can be as many waits as a wake-up may walk at once, and no more. */
 static void test_limit(void)
 {
 	struct pair pair = make_pair(page_size(), 0);
@@ -171,7 +157,7 @@ static void test_limit(void)
 		EXPECT_EQ(next_result(ring, NULL), 0);
 	EXPECT_EQ(receive_number(pair.c), 1);
 	begin(pair.c, SHMRING_URING_WAIT_DATA, 1);
-	EXPECT(pending());
+	EXPECT(is_pending(ring));
 	send_number(pair.p, 2);
 	EXPECT_EQ(next_result(ring, NULL), 0);
 	close_pair(&pair);
@@ -187,18 +173,18 @@ static void test_space(void)
 		send_number(pair.p, i);
 	begin(pair.p, SHMRING_URING_WAIT_SPACE, 32);
 	EXPECT_EQ(receive_number(pair.c), 0);
-	EXPECT(pending());
+	EXPECT(is_pending(ring));
 	EXPECT_EQ(receive_number(pair.c), 1);
 	EXPECT_EQ(next_result(ring, NULL), 0);
 	begin(pair.p, SHMRING_URING_WAIT_SPACE, page_size() / 2);
 	for (i = 2; i < nr / 2; i++) {
 		if (i % (nr / 8) == 1)
-			EXPECT(pending());
+			EXPECT(is_pending(ring));
 		EXPECT_EQ(receive_number(pair.c), i);
 	}
 	EXPECT_EQ(next_result(ring, NULL), 0);
 	begin(pair.p, SHMRING_URING_WAIT_SPACE, page_size());
-	EXPECT(pending());
+	EXPECT(is_pending(ring));
 	shmring_close(pair.c);
 	EXPECT_EQ(next_result(ring, NULL), -EPIPE);
 	EXPECT_EQ(run(pair.p, SHMRING_URING_WAIT_SPACE, 16), -EPIPE);
@@ -206,8 +192,8 @@ static void test_space(void)
 }
 
 /*
- * What is held is given back between the preparation of a wait and its submission (@late), or
- * while the wait is under way: the next message ends it all the same.
+ * Messages that are held are released while the wait is under way (@late), or between its
+ * preparation and its submission: the next message ends the wait all the same.
  */
 static void test_release_of_what_is_held(bool late)
 {
@@ -225,16 +211,16 @@ static void test_release_of_what_is_held(bool late)
 	if (!late)
 		CHECK_EQ(shmring_release(pair.c), 0);
 	submit(ring);
-	EXPECT(pending());
+	EXPECT(is_pending(ring));
 	if (late)
 		CHECK_EQ(shmring_release(pair.c), 0);
-	EXPECT(pending());
+	EXPECT(is_pending(ring));
 	send_number(pair.p, 3);
 	EXPECT_EQ(next_result(ring, NULL), 0);
 	close_pair(&pair);
 }
 
-/* From a worker of io_uring, from its thread, and in task work that is put off. */
+/* Issued by a worker of io_uring, by its polling thread, and in deferred task work. */
 static void test_setup(unsigned int flags, unsigned int sqe_flags)
 {
 	struct pair pair = make_pair(page_size(), 0);
@@ -282,7 +268,7 @@ static int module_users(void)
 	return nr;
 }
 
-/* A wait that is all there is left of a ring keeps it, and the module. */
+/* A wait that is the last user of a ring keeps the ring, and the module. */
 static void test_last_user(void)
 {
 	struct shmring_ioc_create c = { .capacity = page_size(), .mode = 0600 };
@@ -293,7 +279,7 @@ static void test_last_user(void)
 	int device, file, end;
 
 	if (before < 0)
-		return;		/* built in, or of a kernel that cannot unload */
+		return;		/* built in, or a kernel that cannot unload */
 	device = open("/dev/shmring", O_RDWR | O_CLOEXEC);
 	file = ioctl(device, SHMRING_IOC_CREATE, &c);
 	end = ioctl(file, SHMRING_IOC_ATTACH, &a);
@@ -307,7 +293,7 @@ static void test_last_user(void)
 	sqe->addr3 = 1;
 	submit(ring);
 	CHECK(!close(end) && !close(file) && !close(device));
-	EXPECT(pending());
+	EXPECT(is_pending(ring));
 	EXPECT_EQ(module_users(), before + 1);
 	EXPECT_EQ(syscall(SYS_delete_module, "shmring", O_NONBLOCK), -1);
 	close_uring(ring);
@@ -325,67 +311,7 @@ static void test_refused_everywhere(void)
 	close_pair(&pair);
 }
 
-/* The helpers refuse what the library refuses, and work on either backend. */
-static void test_helpers(void)
-{
-	struct pair pair = make_pair(page_size(), 0);
-	struct shmring *handle = attach(pair.p, SHMRING_HANDLE);
-	size_t len;
-	int i;
-
-	EXPECT_EQ(shmring_prep_wait_data(next_sqe(ring), pair.p, 0), -EBADF);
-	EXPECT_EQ(shmring_prep_wait_data(next_sqe(ring), handle, 0), -EBADF);
-	EXPECT_EQ(shmring_prep_wait_space(next_sqe(ring), pair.c, 0), -EBADF);
-	EXPECT_EQ(shmring_prep_wait_data(next_sqe(ring), pair.c, page_size() + 1), -EINVAL);
-	EXPECT_EQ(shmring_prep_wait_space(next_sqe(ring), pair.p, page_size()), -EMSGSIZE);
-	EXPECT_EQ(shmring_prep_poll_multishot(next_sqe(ring), handle), -EBADF);
-	submit(ring);
-	for (i = 0; i < 6; i++)
-		EXPECT_EQ(next_result(ring, NULL), 0);
-
-	/* For a command, what was advanced past and not given back is not data. */
-	send_number(pair.p, 1);
-	CHECK(shmring_peek(pair.c, &len));
-	CHECK_EQ(shmring_advance(pair.c), 0);
-	if (!shmring_uring_native(pair.c))
-		CHECK_EQ(shmring_release(pair.c), 0);
-	CHECK_EQ(shmring_prep_wait_data(next_sqe(ring), pair.c, 0), 0);
-	submit(ring);
-	EXPECT(pending());
-	send_number(pair.p, 2);
-	EXPECT(next_result(ring, NULL) >= 0);
-	if (shmring_uring_native(pair.c))
-		CHECK_EQ(shmring_release(pair.c), 0);
-	EXPECT_EQ(receive_number(pair.c), 2);
-	/* What was staged is published. */
-	CHECK(shmring_reserve(pair.p, 8));
-	CHECK_EQ(shmring_stage(pair.p, 8), 0);
-	CHECK_EQ(shmring_prep_wait_space(next_sqe(ring), pair.p, shmring_max_len(pair.p)), 0);
-	submit(ring);
-	EXPECT(receive_now(pair.c) > 0);
-	EXPECT(next_result(ring, NULL) >= 0);
-	shmring_close(handle);
-	close_pair(&pair);
-}
-
-static void test_helpers_with_slots(void)
-{
-	struct pair pair = make_pair(page_size(), 24);
-	static const size_t wrong[] = { 0, 23, 25 };
-	size_t i;
-
-	for (i = 0; i < ARRAY_SIZE(wrong); i++) {
-		EXPECT_EQ(shmring_prep_wait_space(next_sqe(ring), pair.p, wrong[i]), -EMSGSIZE);
-		submit(ring);
-		EXPECT_EQ(next_result(ring, NULL), 0);
-	}
-	EXPECT_EQ(shmring_prep_wait_space(next_sqe(ring), pair.p, 24), 0);
-	submit(ring);
-	EXPECT(next_result(ring, NULL) >= 0);
-	close_pair(&pair);
-}
-
-/* Whom nobody hears any more spares the other side its WAKE. */
+/* A wait that has gone with its io_uring must not cost the other side a WAKE. */
 static void test_dropped_wait_is_not_armed(void)
 {
 	struct pair pair = make_pair(page_size(), 0);
@@ -394,7 +320,7 @@ static void test_dropped_wait_is_not_armed(void)
 
 	ring = open_uring(0);
 	begin(pair.c, SHMRING_URING_WAIT_DATA, 8);
-	EXPECT(pending());
+	EXPECT(is_pending(ring));
 	EXPECT_EQ(__atomic_load_n(wake_at, __ATOMIC_SEQ_CST), 8);
 	close_uring(ring);
 	ring = other;
@@ -402,64 +328,40 @@ static void test_dropped_wait_is_not_armed(void)
 	close_pair(&pair);
 }
 
-/* Whether there are commands is not found out then, and not settled either. */
-static int without_descriptors(void *arg)
+static void test_commands(void)
 {
-	struct pair pair = make_pair(page_size(), 0);
-	int want = on_memfd() ? -EMFILE : 0, lowest;
-	struct rlimit old, tight;
-	bool *native = arg;
-
-	ring = open_uring(0);
-	lowest = dup(0);
-	CHECK(!getrlimit(RLIMIT_NOFILE, &old));
-	close(lowest);
-	tight = (struct rlimit){ (rlim_t)lowest, old.rlim_max };
-	CHECK(!setrlimit(RLIMIT_NOFILE, &tight));
-	EXPECT(!shmring_uring_native(pair.c));
-	EXPECT_EQ(shmring_prep_wait_data(next_sqe(ring), pair.c, 0), want);
-	EXPECT_EQ(shmring_prep_wait_space(next_sqe(ring), pair.p, 8), want);
-	CHECK(!setrlimit(RLIMIT_NOFILE, &old));
-	*native = shmring_uring_native(pair.c);
-	close_uring(ring);
-	close_pair(&pair);
-	return TEST_PASS;
+	RUN(test_refused);
+	RUN(test_data);
+	RUN(test_data_while_some_is_held);
+	RUN(test_space);
+	RUN(test_limit);
+	test_release_of_what_is_held(false);
+	test_release_of_what_is_held(true);
+	RUN(test_dropped_wait_is_not_armed);
+	RUN(test_last_user);
+	test_setup(0, 0);
+	test_setup(0, IOSQE_ASYNC);
+	test_setup(IORING_SETUP_SQPOLL, 0);
+	test_setup(IORING_SETUP_SINGLE_ISSUER | (1u << 13), 0);
+	test_setup(IORING_SETUP_SINGLE_ISSUER | (1u << 13), IOSQE_ASYNC);
 }
 
 int main(void)
 {
-	bool *native_later = share(sizeof(*native_later)), native;
 	struct shmring *r;
+	bool native;
 
 	need_backend();
 	need_uring();
-	EXPECT_EQ(in_child(without_descriptors, native_later), TEST_PASS);
 	ring = open_uring(0);
 	r = make(page_size(), 0, SHMRING_CONSUMER);
 	native = shmring_uring_native(r);
 	EXPECT_EQ(shmring_uring_native(r), native);
-	EXPECT_EQ(*native_later, native);
 	shmring_close(r);
-	RUN(test_helpers);
-	RUN(test_helpers_with_slots);
-	if (native) {
-		RUN(test_refused);
-		RUN(test_data);
-		RUN(test_data_while_some_is_held);
-		RUN(test_space);
-	RUN(test_limit);
-		test_release_of_what_is_held(false);
-	test_release_of_what_is_held(true);
-		RUN(test_dropped_wait_is_not_armed);
-		RUN(test_last_user);
-		test_setup(0, 0);
-		test_setup(0, IOSQE_ASYNC);
-		test_setup(IORING_SETUP_SQPOLL, 0);
-		test_setup(IORING_SETUP_SINGLE_ISSUER | (1u << 13), 0);
-		test_setup(IORING_SETUP_SINGLE_ISSUER | (1u << 13), IOSQE_ASYNC);
-	} else {
+	if (native)
+		test_commands();
+	else
 		RUN(test_refused_everywhere);
-	}
 	close_uring(ring);
 	return finish();
 }

@@ -70,4 +70,18 @@ static inline int next_result(struct io_uring *ring, uint64_t *whose)
 	return ret;
 }
 
+/* Has no entry completed for a while? */
+static inline bool is_pending(struct io_uring *ring)
+{
+	struct io_uring_cqe *cqe;
+	int i;
+
+	for (i = 0; i < 20; i++) {
+		nap();
+		if (io_uring_peek_cqe(ring, &cqe) != -EAGAIN)
+			return false;
+	}
+	return true;
+}
+
 #endif /* URING_H */

@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: MIT
 /*
- * A peer that writes whatever it can, wherever it can, at full speed; and a victim
- * that uses every call of the library. The victim gets EBADMSG, or messages that lie
- * within the ring; each of its waits ends, by the deadline or a signal if by nothing
- * else; and each EBADMSG is counted, for all to see.
+ * A hostile peer that writes whatever it can, wherever it can, at full speed; and a victim that
+ * uses every call of the library. The victim gets EBADMSG, or messages that lie within the
+ * ring. Each of its waits ends, at the latest by the deadline or a signal. Each EBADMSG is
+ * counted, and every process can read the count.
  *
- * With the module the peer writes its own region, a producer the data too, and
- * calls what there is to call. Without it, it writes all words that both sides share,
- * but not the geometry: there the peer is trusted (shmring(7)), and the victim need
- * only survive.
+ * With the module the peer writes its own region, as a producer also the data, and makes every
+ * ioctl. Without the module it writes all words that both sides share, but not the geometry:
+ * there the peer is trusted (shmring(7)), and the victim must only survive.
  *
- * SHMRING_SECONDS for each role of the peer; SHMRING_SEED.
+ * SHMRING_SECONDS is the time for each role of the peer, SHMRING_SEED the seed.
  */
 #include "lib.h"
 
@@ -29,19 +28,19 @@
 
 #define CAPACITY	65536
 #define PATIENCE	60000000000ull	/* ns: no call takes as long */
-#define SIGNAL_US	3000		/* a signal comes as often */
+#define SIGNAL_US	3000		/* between two signals */
 
-/* What the victim has seen, while it lives. */
+/* What the victim has done and seen, updated while it runs. */
 struct score {
-	uint64_t calls;		/* the victim's pulse */
+	uint64_t calls;		/* of the victim; it hangs if they stand still */
 	uint64_t attached;
 	uint64_t messages;
-	uint64_t refused;	/* endpoints that said EBADMSG */
+	uint64_t refused;	/* endpoints that returned EBADMSG */
 	uint64_t timeouts;
 	uint64_t signals;
 	uint64_t gone;		/* EPIPE and ENODATA */
 	uint64_t rings;		/* waits through io_uring */
-	uint64_t lies;		/* the peer's turns */
+	uint64_t writes;		/* the peer's turns */
 	uint64_t stop;
 };
 
@@ -67,18 +66,18 @@ static uint64_t below(uint64_t n)
 
 /* ---------------------------------------------------------------- the peer */
 
-/* Where lies are told from: everything that can be reached. */
-struct liar {
+/* Everything that the hostile peer can reach. */
+struct hostile {
 	struct shmring *r;
 	enum shmring_role role;
 	__u64 *own, *other;	/* the positions */
 	unsigned char *data;	/* NULL: not to be written */
 	void *extra;		/* memfd: the data again, for a consumer */
-	bool subtle;		/* mostly does what an honest one would */
+	bool subtle;		/* mostly does what an honest peer would */
 };
 
-/* Near what the other one expects, mostly: what is far off ends it at once. */
-static uint64_t lie_near(uint64_t position)
+/* Mostly near what the other side expects: a value that is far off ends the endpoint at once. */
+static uint64_t false_near(uint64_t position)
 {
 	static const uint64_t steps[] = {
 		0, 8, 16, 24, 1, 4, 7, 4096, CAPACITY - 8, CAPACITY, CAPACITY + 8, 2 * CAPACITY,
@@ -97,7 +96,7 @@ static uint64_t lie_near(uint64_t position)
 	}
 }
 
-static uint32_t lie_of_length(void)
+static uint32_t false_length(void)
 {
 	static const uint32_t lengths[] = {
 		0, 1, 8, 4096, CAPACITY - 8, CAPACITY - 7, CAPACITY, 2 * CAPACITY, 1u << 31,
@@ -107,52 +106,52 @@ static uint32_t lie_of_length(void)
 	return below(8) ? (uint32_t)below(300) : lengths[below(ARRAY_SIZE(lengths))];
 }
 
-/* Headers that run from the other's position on, or words anywhere. */
-static void lie_in_data(struct liar *l)
+/* Record headers from the other side's position on, or words anywhere. */
+static void corrupt_data(struct hostile *h)
 {
-	uint64_t at = __atomic_load_n(l->other, __ATOMIC_RELAXED) & ~7ull;
+	uint64_t at = __atomic_load_n(h->other, __ATOMIC_RELAXED) & ~7ull;
 	struct shmring_record rec;
 	int i;
 
 	for (i = 0; i < 8; i++) {
-		rec.len = lie_of_length();
+		rec.len = false_length();
 		rec.flags = below(64) ? 0 : (uint32_t)random_u64(&seed);
-		memcpy(l->data + at % CAPACITY, &rec, sizeof(rec));
+		memcpy(h->data + at % CAPACITY, &rec, sizeof(rec));
 		at += (8 + (uint64_t)rec.len + 7) & ~7ull;
 	}
-	*(volatile uint64_t *)(void *)(l->data + below(CAPACITY / 8) * 8) = random_u64(&seed);
+	*(volatile uint64_t *)(void *)(h->data + below(CAPACITY / 8) * 8) = random_u64(&seed);
 }
 
-/* All of a page that is nobody's: the other side must not care. */
-static void lie_beside_position(struct liar *l)
+/* The whole page around a position: the other side must ignore it. */
+static void scribble_beside_position(struct hostile *h)
 {
-	l->own[1 + below(page_size() / 8 - 1)] = random_u64(&seed);
+	h->own[1 + below(page_size() / 8 - 1)] = random_u64(&seed);
 }
 
-/* With the module: calls that arm, interrupt, wake. */
-static void lie_by_calls(struct liar *l)
+/* With the module: ioctls that arm, interrupt and wake. */
+static void make_calls(struct hostile *h)
 {
 	struct shmring_ioc_wait w = { .bytes = 1 + below(CAPACITY), .mark = below(CAPACITY + 1),
 				      .deadline = below(2) ? 1 : now_ns() + 1000 };
-	struct pollfd p = { .fd = shmring_fd(l->r), .events = POLLIN | POLLOUT };
+	struct pollfd p = { .fd = shmring_fd(h->r), .events = POLLIN | POLLOUT };
 
-	ioctl(p.fd, l->role == SHMRING_CONSUMER ? SHMRING_IOC_WAIT_DATA : SHMRING_IOC_WAIT_SPACE,
+	ioctl(p.fd, h->role == SHMRING_CONSUMER ? SHMRING_IOC_WAIT_DATA : SHMRING_IOC_WAIT_SPACE,
 	      &w);
 	poll(&p, 1, 0);
 	ioctl(p.fd, SHMRING_IOC_WAKE, NULL);
 }
 
-/* Without it: the kernel's words are there for all to write. */
-static void lie_for_the_kernel(struct liar *l)
+/* Without the module the peer can also write the words that are the kernel's otherwise. */
+static void forge_kernel_words(struct hostile *h)
 {
-	struct shmring_lane *lane = l->r->lane;
+	struct shmring_lane *lane = h->r->lane;
 	__u64 *words[] = { &lane->consumer.wake_at, &lane->consumer.fence_until, &lane->producer.wake_at,
 			   &lane->producer.fence_until, &lane->producer.end };
 	__u32 *small[] = { &lane->consumer.state, &lane->producer.state, &lane->consumer.epoch,
 			   &lane->producer.epoch, &lane->consumer.futex, &lane->producer.futex,
 			   &lane->consumer.poll, &lane->producer.poll };
 	uint32_t value = below(4) ? (uint32_t)below(4) : (uint32_t)random_u64(&seed);
-	uint64_t position = lie_near(*l->other);
+	uint64_t position = false_near(*h->other);
 
 	if (below(2))
 		__atomic_store_n(words[below(ARRAY_SIZE(words))], position, __ATOMIC_RELAXED);
@@ -160,101 +159,101 @@ static void lie_for_the_kernel(struct liar *l)
 		__atomic_store_n(small[below(ARRAY_SIZE(small))], value, __ATOMIC_RELAXED);
 }
 
-static void lie_wildly(struct liar *l)
+static void write_wildly(struct hostile *h)
 {
 	if (below(4))
-		__atomic_store_n(l->own, lie_near(*l->other), __ATOMIC_RELEASE);
-	if (l->data && below(2))
-		lie_in_data(l);
+		__atomic_store_n(h->own, false_near(*h->other), __ATOMIC_RELEASE);
+	if (h->data && below(2))
+		corrupt_data(h);
 	if (on_memfd() && !below(8))
-		lie_for_the_kernel(l);
+		forge_kernel_words(h);
 	else if (!on_memfd() && !below(64))
-		lie_by_calls(l);
+		make_calls(h);
 }
 
-/* A record as it should be, and then its length changed under the reader's eyes. */
-static void lie_about_a_record(struct liar *l)
+/* A correct record, whose length then changes while the victim reads it. */
+static void forge_record(struct hostile *h)
 {
-	uint64_t head = *l->own, tail = __atomic_load_n(l->other, __ATOMIC_RELAXED);
-	uint32_t len = l->r->slot_size ? l->r->slot_size : (uint32_t)below(300);
-	uint64_t need = (l->r->header_size + len + 7) & ~7u;
-	struct shmring_record *rec = (void *)(l->data + (head & (CAPACITY - 8)));
+	uint64_t head = *h->own, tail = __atomic_load_n(h->other, __ATOMIC_RELAXED);
+	uint32_t len = h->r->slot_size ? h->r->slot_size : (uint32_t)below(300);
+	uint64_t need = (h->r->header_size + len + 7) & ~7u;
+	struct shmring_record *rec = (void *)(h->data + (head & (CAPACITY - 8)));
 
 	if (head - tail > CAPACITY || head % 8) {
-		__atomic_store_n(l->own, tail, __ATOMIC_RELEASE);	/* start anew */
+		__atomic_store_n(h->own, tail, __ATOMIC_RELEASE);	/* an empty ring */
 	} else if (head - tail + need <= CAPACITY) {
 		*rec = (struct shmring_record){ .len = len };
-		__atomic_store_n(l->own, head + need, __ATOMIC_RELEASE);
+		__atomic_store_n(h->own, head + need, __ATOMIC_RELEASE);
 	}
-	if (l->r->slot_size || below(16))
+	if (h->r->slot_size || below(16))
 		return;
-	rec = (void *)(l->data + (tail & (CAPACITY - 8)));
-	len = __atomic_exchange_n(&rec->len, lie_of_length(), __ATOMIC_RELAXED);
+	rec = (void *)(h->data + (tail & (CAPACITY - 8)));
+	len = __atomic_exchange_n(&rec->len, false_length(), __ATOMIC_RELAXED);
 	__atomic_store_n(&rec->len, len, __ATOMIC_RELAXED);
 }
 
-static void lie_about_space(struct liar *l)
+static void forge_space(struct hostile *h)
 {
-	uint64_t tail = *l->own, used = __atomic_load_n(l->other, __ATOMIC_RELAXED) - tail;
+	uint64_t tail = *h->own, used = __atomic_load_n(h->other, __ATOMIC_RELAXED) - tail;
 
 	if (used > CAPACITY)
-		__atomic_store_n(l->own, tail + used, __ATOMIC_RELEASE);	/* start anew */
+		__atomic_store_n(h->own, tail + used, __ATOMIC_RELEASE);	/* a full window */
 	else
-		__atomic_store_n(l->own, tail + below(used + 1) + (below(1000) ? 0 : CAPACITY),
+		__atomic_store_n(h->own, tail + below(used + 1) + (below(1000) ? 0 : CAPACITY),
 				 __ATOMIC_RELEASE);
 }
 
-static void lie_once(struct liar *l)
+static void write_once(struct hostile *h)
 {
-	if (!l->subtle)
-		lie_wildly(l);
-	else if (l->role == SHMRING_PRODUCER)
-		lie_about_a_record(l);
+	if (!h->subtle)
+		write_wildly(h);
+	else if (h->role == SHMRING_PRODUCER)
+		forge_record(h);
 	else
-		lie_about_space(l);
+		forge_space(h);
 	if (!below(8))
-		lie_beside_position(l);
+		scribble_beside_position(h);
 	if (!below(16))
-		__shmring_wake(l->r);
+		__shmring_wake(h->r);
 	if (!below(64))
 		sched_yield();
 	if (!below(8192))
 		nap();		/* so that the victim sleeps */
-	count(&score->lies);
+	count(&score->writes);
 }
 
-static struct liar become_liar(enum shmring_role role)
+static struct hostile new_hostile(enum shmring_role role)
 {
 	static unsigned int lives;
-	struct liar l = { .r = attach(handle, role), .role = role, .subtle = lives++ % 2 };
+	struct hostile h = { .r = attach(handle, role), .role = role, .subtle = lives++ % 2 };
 
-	l.own = role == SHMRING_PRODUCER ? &l.r->producer->head : &l.r->consumer->tail;
-	l.other = role == SHMRING_PRODUCER ? &l.r->consumer->tail : &l.r->producer->head;
+	h.own = role == SHMRING_PRODUCER ? &h.r->producer->head : &h.r->consumer->tail;
+	h.other = role == SHMRING_PRODUCER ? &h.r->consumer->tail : &h.r->producer->head;
 	if (role == SHMRING_PRODUCER) {
-		l.data = l.r->data;
+		h.data = h.r->data;
 	} else if (on_memfd()) {
-		l.extra = mmap(NULL, CAPACITY + page_size(), PROT_READ | PROT_WRITE, MAP_SHARED,
-			       shmring_fd(l.r), (off_t)(3 * page_size()));
-		CHECK(l.extra != MAP_FAILED);
-		l.data = l.extra;
+		h.extra = mmap(NULL, CAPACITY + page_size(), PROT_READ | PROT_WRITE, MAP_SHARED,
+			       shmring_fd(h.r), (off_t)(3 * page_size()));
+		CHECK(h.extra != MAP_FAILED);
+		h.data = h.extra;
 	}
-	return l;
+	return h;
 }
 
-/* Comes and goes, too. */
-static int lie_as(void *arg)
+/* Attaches and closes again and again, too. */
+static int be_hostile(void *arg)
 {
 	const enum shmring_role *role = arg;
-	struct liar l;
+	struct hostile h;
 
 	seed = random_u64(&seed) + 1;
 	while (!get(&score->stop)) {
-		l = become_liar(*role);
+		h = new_hostile(*role);
 		while (!get(&score->stop) && below(20000))
-			lie_once(&l);
-		if (l.extra)
-			munmap(l.extra, CAPACITY + page_size());
-		shmring_close(l.r);
+			write_once(&h);
+		if (h.extra)
+			munmap(h.extra, CAPACITY + page_size());
+		shmring_close(h.r);
 	}
 	return TEST_PASS;
 }
@@ -280,7 +279,7 @@ static const struct shmring_wait *some_wait(struct shmring_wait *w)
 	return w;
 }
 
-/* What a call has returned: all that it may say, with such a peer. */
+/* The results that a call may have with such a peer. */
 static long note(long ret)
 {
 	if (ret == -ETIMEDOUT)
@@ -376,7 +375,7 @@ static long poll_once(struct shmring *r)
 }
 
 #if HAVE_URING
-/* It ends, by the cancel if by nothing else. */
+/* The wait ends, at the latest by the cancel. */
 static void wait_through_uring(struct shmring *r)
 {
 	struct __kernel_timespec ts = { .tv_nsec = 1000000 };
@@ -430,7 +429,7 @@ static long call_once(struct shmring *r)
 	return below(2) ? send_some(r) : stage_some(r);
 }
 
-/* A peer that has lied once is not believed again. */
+/* After a false position the endpoint refuses every call, even if the position is right again. */
 static void expect_refusal_for_good(struct shmring *r)
 {
 	struct shmring_wait w;
@@ -455,7 +454,7 @@ static void suffer_once(enum shmring_role role)
 	unsigned int nr = 1 + (unsigned int)below(1000);
 
 	if (ret == -EBUSY && on_memfd())
-		return;		/* the peer says that we are there already */
+		return;		/* the peer has written that this role is taken */
 	CHECK_EQ(ret, 0);
 	count(&score->attached);
 #if HAVE_URING
@@ -513,7 +512,7 @@ static void watch(pid_t victim, uint64_t until)
 	}
 }
 
-/* The count is the victim's, in its own region: where the peer cannot write it. */
+/* The count is in the victim's own region, which the peer cannot write. */
 static void expect_counted(enum shmring_role victim)
 {
 	struct shmring_ioc_query q = { 0 };
@@ -527,22 +526,22 @@ static void expect_counted(enum shmring_role victim)
 static void play(enum shmring_role role, size_t slot_size, uint64_t ns)
 {
 	enum shmring_role victims = role == SHMRING_PRODUCER ? SHMRING_CONSUMER : SHMRING_PRODUCER;
-	pid_t liar, victim;
+	pid_t hostile, victim;
 
 	context("a hostile %s, slots of %zu bytes", name_of(role), slot_size);
 	memset(score, 0, sizeof(*score));
 	handle = make(CAPACITY, slot_size, SHMRING_HANDLE);
-	liar = start(lie_as, &role);
+	hostile = start(be_hostile, &role);
 	victim = start(suffer_as, &victims);
 	watch(victim, now_ns() + ns);
 	score->stop = 1;
 	EXPECT_EQ(end_of(victim), TEST_PASS);
-	EXPECT_EQ(end_of(liar), TEST_PASS);
+	EXPECT_EQ(end_of(hostile), TEST_PASS);
 	expect_counted(victims);
 	refused += score->refused;
 	messages += score->messages;
-	printf("hostile %s, %s: %llu lies, %llu calls on %llu endpoints: %llu messages, %llu EBADMSG, %llu timeouts, %llu signals, %llu gone, %llu through io_uring\n",
-	       name_of(role), slot_size ? "slots" : "records", (unsigned long long)score->lies,
+	printf("hostile %s, %s: %llu writes, %llu calls on %llu endpoints: %llu messages, %llu EBADMSG, %llu timeouts, %llu signals, %llu gone, %llu through io_uring\n",
+	       name_of(role), slot_size ? "slots" : "records", (unsigned long long)score->writes,
 	       (unsigned long long)score->calls, (unsigned long long)score->attached,
 	       (unsigned long long)score->messages, (unsigned long long)score->refused,
 	       (unsigned long long)score->timeouts, (unsigned long long)score->signals,

@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: MIT
 /*
- * Producers and consumers that are killed at random times, each followed by another.
+ * Producers and consumers that are killed at random times, each followed by another one.
  *
- * What is promised, and judged here:
+ * What is promised, and checked here:
  *
- *   - What a producer had committed arrives, once and in order, whoever dies. The
+ *   - What a producer has committed arrives, once and in order, whichever side dies. The
  *     messages that it was just committing may arrive or not.
  *   - A consumer's successor starts with the first message that was not released. What
- *     its predecessor had peeked at, or advanced past, comes again. Of shmring_recv(),
- *     which copies and then releases, one message may have gone with the caller: the one
+ *     its predecessor had peeked at, or stepped past, comes again. Of shmring_recv(),
+ *     which copies and then releases, one message may be lost with the caller: the one
  *     that it was about to return.
- *   - Whoever is left hears of the death, or of the successor. Nobody sleeps on.
+ *   - The surviving side notices the death, or the successor. It does not sleep on.
  *   - Nothing is left behind: no ring, name, descriptor, child, use of the module.
  *
- * SHMRING_KILLS says how many, SHMRING_SEED in which order and of whom.
+ * SHMRING_KILLS is the number of kills; SHMRING_SEED decides their order and victims.
  */
 #include "lib.h"
 
@@ -24,8 +24,8 @@
 
 #define PER_RING	100		/* kills, before there is a new ring */
 #define MAX_PRODUCERS	(PER_RING + 2)
-#define PATIENCE	60000000000ull	/* ns: beyond that it is asleep */
-#define SOON		10000000	/* ns in which a peer should hear */
+#define PATIENCE	60000000000ull	/* ns: a side that takes longer sleeps for ever */
+#define SOON		10000000	/* ns in which a peer should notice */
 #define MAX_LEN		256
 
 /* A message's number: the producer's, in its upper half, and its own. */
@@ -39,17 +39,17 @@ static uint64_t producer_of(uint64_t number)
 	return number >> 32;
 }
 
-/* What survives those who are killed. The next number to read, or to be released. */
+/* What outlives the killed processes. The next number to read, or to be released. */
 struct record {
 	uint64_t begun[MAX_PRODUCERS];	/* messages that it has tried to send ... */
 	uint64_t sent[MAX_PRODUCERS];	/* ... and has sent */
 	uint64_t read;
 	uint64_t released;
 	uint64_t unsure;		/* messages that recv may have taken along */
-	uint64_t received;		/* whenever one is: for those who watch */
+	uint64_t received;		/* whenever a message is, for the process that watches */
 	uint64_t attached[3];		/* by role: whether there is one */
-	uint64_t heard[3];		/* by role: when it heard of the other's death */
-	uint64_t producer;		/* the present one's number */
+	uint64_t noticed[3];		/* by role: when it noticed the other side's death */
+	uint64_t producer;		/* the number of the present producer */
 	uint64_t stop;
 	uint64_t seed;
 };
@@ -105,12 +105,15 @@ static uint64_t read_message(const unsigned char *from, size_t len)
 
 /* ----------------------------------------------------------------- producers */
 
-/* The other side is gone: say so, and wait for the next. */
-static void hear_of_death(enum shmring_role self, enum shmring_role peer)
+/* The other side has died: record that, and wait for its successor. */
+static void note_death(enum shmring_role self, enum shmring_role peer)
 {
-	/* The next may come and be killed between two looks: then this was heard, too. */
+	/*
+	 * A successor may come and be killed between two looks: then this death was noticed,
+	 * too.
+	 */
 	do {
-		set(&record->heard[self], now_ns());
+		set(&record->noticed[self], now_ns());
 		pause_ns(20000);
 	} while (!get(&record->attached[peer]) && !get(&record->stop));
 	sched_yield();
@@ -139,7 +142,7 @@ static int stage_one(struct shmring *r, uint64_t number)
 	return shmring_stage(r, len);
 }
 
-/* Returns how many of up to @nr messages from @first on it has got rid of. */
+/* Returns how many of up to @nr messages from @first on were sent. */
 static uint64_t send_some(struct shmring *r, uint64_t first, uint64_t nr)
 {
 	uint64_t i;
@@ -175,21 +178,21 @@ static int produce(struct shmring *r)
 		n += sent;
 		set(&record->sent[self], n);
 		if (sent < nr)
-			hear_of_death(SHMRING_PRODUCER, SHMRING_CONSUMER);
+			note_death(SHMRING_PRODUCER, SHMRING_CONSUMER);
 	}
 	return TEST_PASS;
 }
 
 /* ----------------------------------------------------------------- consumers */
 
-/* Is @next what may come where @at was expected? */
+/* May @next come where @at was expected? */
 static bool follows(uint64_t at, uint64_t next)
 {
 	uint64_t producer = producer_of(at), n = at - number(producer, 0);
 
 	if (next == at)
 		return true;
-	/* Another producer's first, after all of those before. */
+	/* Another producer's first message, after all messages of those before. */
 	if (producer_of(next) <= producer || next != number(producer_of(next), 0) ||
 	    n < get(&record->sent[producer]) || n > get(&record->begun[producer]))
 		return false;
@@ -199,7 +202,7 @@ static bool follows(uint64_t at, uint64_t next)
 	return true;
 }
 
-/* May @next come where @at was expected, if up to @unsure have gone with a reader? */
+/* May @next come where @at was expected, if up to @unsure messages were lost with a reader? */
 static bool follows_some(uint64_t at, uint64_t next, uint64_t unsure)
 {
 	uint64_t producer = producer_of(at);
@@ -217,7 +220,7 @@ static bool follows_some(uint64_t at, uint64_t next, uint64_t unsure)
 	return false;
 }
 
-/* A successor may be given again what was read, but not what was released. */
+/* A successor may get again what was read, but not what was released. */
 static bool may_start_with(uint64_t first)
 {
 	uint64_t read = get(&record->read);
@@ -226,7 +229,7 @@ static bool may_start_with(uint64_t first)
 	       follows_some(read, first, get(&record->unsure));
 }
 
-/* Where the reader stands, and how it has got there. */
+/* The reader's place in the stream, and its counts. */
 struct reader {
 	uint64_t next;
 	bool started;
@@ -282,7 +285,7 @@ static int receive_batch(struct shmring *r, struct reader *reader, uint64_t nr)
 	return 0;
 }
 
-/* All that any producer has sent has come. */
+/* All messages that any producer has sent have arrived. */
 static int expect_end(const struct reader *reader)
 {
 	uint64_t last = get(&record->producer);
@@ -304,7 +307,7 @@ static int consume(struct shmring *r)
 	for (;;) {
 		ret = copies ? receive_one(r, &reader) :
 			       receive_batch(r, &reader, 1 + random_u64(&seed) % 8);
-		/* What those before were unsure of is settled. */
+		/* The messages that earlier readers were unsure of are accounted for. */
 		if (!ret && get(&record->unsure) != copies)
 			set(&record->unsure, copies);
 		if (!ret)
@@ -312,7 +315,7 @@ static int consume(struct shmring *r)
 		CHECK_EQ(ret, -ENODATA);
 		if (get(&record->stop))
 			return expect_end(&reader);
-		hear_of_death(SHMRING_CONSUMER, SHMRING_PRODUCER);
+		note_death(SHMRING_CONSUMER, SHMRING_PRODUCER);
 	}
 }
 
@@ -320,16 +323,16 @@ static int consume(struct shmring *r)
 
 static const uint64_t classes[] = { 100000, 1000000, 10000000, 100000000, 1000000000, PATIENCE };
 static const char *const class_names[] = { "0.1 ms", "1 ms", "10 ms", "100 ms", "1 s", "1 min" };
-static uint64_t heard_within[ARRAY_SIZE(classes)], heard, longest, kills, messages;
+static uint64_t noticed_within[ARRAY_SIZE(classes)], noticed, longest, kills, messages;
 
-static void count_hearing(uint64_t ns)
+static void count_notice(uint64_t ns)
 {
 	size_t i = 0;
 
 	while (i < ARRAY_SIZE(classes) - 1 && ns > classes[i])
 		i++;
-	heard_within[i]++;
-	heard++;
+	noticed_within[i]++;
+	noticed++;
 	if (ns > longest)
 		longest = ns;
 }
@@ -341,11 +344,11 @@ static void print_figures(uint64_t began)
 
 	printf("kill: %llu SIGKILLs, %llu messages, %.1f s\n", (unsigned long long)kills,
 	       (unsigned long long)messages, (double)(now_ns() - began) / 1e9);
-	printf("kill: %llu deaths were heard of, within", (unsigned long long)heard);
+	printf("kill: %llu deaths were noticed of, within", (unsigned long long)noticed);
 	for (i = 0; i < ARRAY_SIZE(classes); i++) {
-		printf(" %s: %llu", class_names[i], (unsigned long long)heard_within[i]);
+		printf(" %s: %llu", class_names[i], (unsigned long long)noticed_within[i]);
 		if (classes[i] > SOON)
-			late += heard_within[i];
+			late += noticed_within[i];
 	}
 	printf("; longest %.3f ms; %llu after more than %d ms\n", (double)longest / 1e6,
 	       (unsigned long long)late, SOON / 1000000);
@@ -373,7 +376,7 @@ static bool comes_true(uint64_t *word, uint64_t at_least)
 }
 
 /* Both are there, and messages move. */
-static void have_both_play(void)
+static void run_both(void)
 {
 	enum shmring_role role;
 
@@ -389,26 +392,26 @@ static void have_both_play(void)
 	CHECK(comes_true(&record->received, get(&record->received) + 1));
 }
 
-static void murder(enum shmring_role role)
+static void kill_side(enum shmring_role role)
 {
 	set(&record->attached[role], 0);
 	CHECK(!kill(player[role], SIGKILL));
 }
 
-static void bury(enum shmring_role role)
+static void reap(enum shmring_role role)
 {
 	CHECK_EQ(end_of(player[role]), 128 + SIGKILL);
 	player[role] = 0;
 	kills++;
 }
 
-/* Without the module it takes 50 ms and more: now and then. */
-static void await_hearing(enum shmring_role peer, uint64_t since, uint64_t *seed)
+/* Only now and then: without the module it takes 50 ms and more. */
+static void await_notice(enum shmring_role peer, uint64_t since, uint64_t *seed)
 {
 	if (random_u64(seed) % (on_memfd() ? 64 : 2))
 		return;
-	CHECK(comes_true(&record->heard[peer], since));
-	count_hearing(get(&record->heard[peer]) - since);
+	CHECK(comes_true(&record->noticed[peer], since));
+	count_notice(get(&record->noticed[peer]) - since);
 }
 
 static void play_round(uint64_t *seed)
@@ -417,23 +420,23 @@ static void play_round(uint64_t *seed)
 	bool both = random_u64(seed) % 4 == 0;
 	uint64_t since;
 
-	have_both_play();
+	run_both();
 	if (random_u64(seed) % 4)
 		pause_ns(random_u64(seed) % (random_u64(seed) % 8 ? 200000 : 3000000));
 	since = now_ns();
-	murder(role);
+	kill_side(role);
 	if (both)
-		murder(other(role));
-	bury(role);
+		kill_side(other(role));
+	reap(role);
 	if (both)
-		bury(other(role));
+		reap(other(role));
 	else
-		await_hearing(other(role), since, seed);
+		await_notice(other(role), since, seed);
 }
 
 static void end_game(void)
 {
-	have_both_play();
+	run_both();
 	set(&record->stop, 1);
 	CHECK_EQ(end_of(player[SHMRING_PRODUCER]), TEST_PASS);
 	CHECK_EQ(end_of(player[SHMRING_CONSUMER]), TEST_PASS);

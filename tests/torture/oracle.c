@@ -113,7 +113,7 @@ static const char *judge_status(const struct oracle *o)
 	return NULL;
 }
 
-/* A position goes forward, from record to record, within what was meant. */
+/* A position moves forward, from record to record, within the intent. */
 static const char *follow(const struct stream *s, unsigned int *n, uint64_t position,
 			  uint64_t min, uint64_t max)
 {

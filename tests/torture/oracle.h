@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What may lie in a ring's memory, by docs/abi.md and without the library: a stream
- * of records that is known in advance, the ring's pages as they are, and a judge who
- * compares the two.
+ * What a ring's memory may contain, by docs/abi.md and without the library: a stream of records
+ * that is known in advance, the ring's pages as they are, and a judge that compares the two.
  */
 #ifndef ORACLE_H
 #define ORACLE_H
@@ -17,7 +16,7 @@ enum {
 	MAX_TAKEN = 8,		/* records that one call may take */
 };
 
-/* Of the smallest ring that there is: a page, of up to MAX_CAPACITY bytes. */
+/* The capacity of the smallest ring: a page, of up to MAX_CAPACITY bytes. */
 static inline uint32_t capacity(void)
 {
 	return (uint32_t)page_size();
@@ -32,14 +31,14 @@ struct stream {
 };
 
 /*
- * What is to come of the call that is being made. Written by who makes it, before and
- * after: the positions are somewhere in between.
+ * The result that the present call may have. Its caller writes this before and after the call:
+ * meanwhile the positions are somewhere in between.
  */
 struct intent {
 	uint64_t head_min, head_max;
 	uint64_t tail_min, tail_max;
 	uint32_t done;
-	unsigned char taken[MAX_TAKEN][MAX_CAPACITY];	/* copies, of what it has received */
+	unsigned char taken[MAX_TAKEN][MAX_CAPACITY];	/* copies of what it has received */
 };
 
 struct oracle {

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 /*
- * The module is loaded and unloaded, again and again, while others have it open, map
- * it, poll it and wait in io_uring. It says that it is in use, or goes; and when
- * all have gone, so has what it took.
+ * The module is loaded and unloaded, again and again, while other processes have it open, map
+ * it, poll it and wait in io_uring. Unloading succeeds or says that the module is in use; when
+ * all users have gone, no memory may be missing.
  *
- * SHMRING_LOADS says how often, SHMRING_SEED when; SHMRING_KO is the module.
+ * SHMRING_LOADS is the number of loads, SHMRING_SEED their times; SHMRING_KO is the module.
  */
 #include "lib.h"
 
@@ -23,7 +23,7 @@
 
 enum { NR_USERS = 3 };
 
-#define LEAK	4096		/* kB: what the rest of the system may take meanwhile */
+#define LEAK	4096		/* kB: what the rest of the system may allocate meanwhile */
 
 static uint64_t *stop, *used;	/* shared with the users */
 static uint64_t seed;
@@ -61,7 +61,7 @@ static int watch(struct shmring *c)
 	return ep;
 }
 
-/* Take a ring, wait for it in every way, and leave in this order or that. */
+/* Take a ring, wait for it in every way, and give everything up in random order. */
 static void use(struct shmring *p)
 {
 	struct shmring *c = attach(p, SHMRING_CONSUMER);
@@ -101,7 +101,7 @@ static int keep_using(void *arg)
 			use(p);
 			shmring_close(p);
 		} else {
-			CHECK_EQ(ret, -ENODEV);		/* unloaded, or just going */
+			CHECK_EQ(ret, -ENODEV);		/* unloaded, or about to be */
 		}
 		pause_us(below(below(4) ? 3000 : 200000));	/* time to unload, now and then */
 	}
@@ -148,7 +148,7 @@ static uint64_t memory(void)
 	return sum;
 }
 
-/* Call sites of the module that still have something, where the kernel counts. */
+/* Call sites in the module with memory that is not freed, where the kernel counts it. */
 static int nr_allocations(void)
 {
 	FILE *f = fopen("/proc/allocinfo", "re");
@@ -180,7 +180,7 @@ static void expect_unloadable(void)
 {
 	while (syscall(SYS_delete_module, "shmring", O_NONBLOCK) && errno != ENOENT) {
 		CHECK(errno == EWOULDBLOCK || errno == EBUSY);
-		nap();		/* what io_uring holds goes a little later */
+		nap();		/* io_uring drops its references a little later */
 	}
 }
 

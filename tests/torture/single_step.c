@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * Single steps do not exist on every machine. Where an atomic operation is a loop of a
- * linked load and a conditional store, they exist and are of no use: the exception between
- * the two ends the link, the store fails, and the loop never ends.
+ * Not every machine has single steps. Where an atomic operation is a loop of a linked load and
+ * a conditional store, they are of no use: the exception between the two breaks the link, the
+ * store fails, and the loop never ends.
  */
 #include "single_step.h"
 
@@ -14,7 +14,7 @@
 #include "test.h"
 
 #define CANNOT_BE_TRACED	2
-#define ENOUGH	20000	/* instructions for two atomic operations, and what raise() leaves to do */
+#define ENOUGH	20000	/* instructions for two atomic operations, and for the end of raise() */
 
 struct words {
 	uint64_t counter;

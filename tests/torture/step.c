@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 /*
- * Every instruction a crash point. A child makes a call of the library, one
- * instruction at a time, and after each of them an oracle that knows the ABI alone
- * judges the shared memory: whatever a SIGKILL there would leave behind. Then the same
- * again, with a SIGKILL at one of these points, and successors that take over.
+ * Every instruction is a crash point. A child makes a call of the library, one instruction at a
+ * time. After each of them an oracle that knows the ABI alone judges the shared memory: that is
+ * what a SIGKILL there would leave behind. Then the same again, with a SIGKILL at one of these
+ * points, and successors that take over.
  *
- * On the memfd backend: there, the memory is all that there is. A system call is one
- * step. SHMRING_POINTS says how many points to see, SHMRING_SEED in which order.
+ * On the memfd backend, because there the memory is all that there is. A system call is one
+ * step. SHMRING_POINTS is the number of points, SHMRING_SEED decides their order.
  */
 #include "lib.h"
 #include "oracle.h"
@@ -30,9 +30,9 @@ struct trial {
 	enum state state;
 	uint32_t slot_size;	/* 0: records, of ... */
 	uint32_t len;		/* MIXED: of several lengths */
-	bool asleep;		/* the other side is, as far as one can see */
+	bool asleep;		/* the other side seems to sleep */
 	uint64_t seed;
-	unsigned int nr;	/* records that are there */
+	unsigned int nr;	/* records in the ring */
 	struct oracle oracle;
 };
 
@@ -42,13 +42,13 @@ struct trial {
 struct call {
 	const char *name;
 	enum shmring_role role;
-	bool attaches;		/* the call itself does */
+	bool attaches;		/* the call is one that attaches */
 	void (*fn)(struct trial *t, struct shmring *r);
 };
 
 static const struct shmring_wait expired = { .deadline = 1 };
 
-/* Where compiler and processor leave it between the calls. */
+/* Neither compiler nor processor moves the store into the call or out of the interval. */
 static void set(uint64_t *word, uint64_t value)
 {
 	__atomic_store_n(word, value, __ATOMIC_SEQ_CST);
@@ -275,7 +275,7 @@ static void choose_lengths(struct trial *t)
 			    t->len == MIXED ? (uint32_t)(random_u64(&t->seed) % 300) : t->len;
 }
 
-/* How many records are to be there: the stream starts at 0 for now. */
+/* The number of records in the ring; for now the stream starts at 0. */
 static unsigned int records_of(const struct trial *t)
 {
 	unsigned int n = 0;
@@ -287,7 +287,7 @@ static unsigned int records_of(const struct trial *t)
 	return n;
 }
 
-/* Anywhere; for WRAP so that the record in question runs over the ring's end. */
+/* Anywhere; for WRAP so that the record of the call runs over the ring's end. */
 static uint64_t choose_base(struct trial *t)
 {
 	static const uint64_t around[] = { MAX_CAPACITY, 1ull << 32, 1ull << 44, 1ull << 61 };
@@ -370,7 +370,7 @@ static void complain(const struct trial *t, uint64_t point, const char *why)
 	printf("    %s\n", why);
 }
 
-/* One instruction on. False: it has ended, or something else than a step came. */
+/* Execute one instruction. False: the child has ended, or was stopped by something else. */
 static bool step(pid_t pid, int *status)
 {
 	CHECK(!ptrace(PTRACE_SINGLESTEP, pid, NULL, NULL));
@@ -401,7 +401,7 @@ static uint64_t walk(struct trial *t, pid_t pid, uint64_t kill_at, bool *broken)
 	return point;
 }
 
-/* Whoever slept for the first new byte has been woken for it. */
+/* A side that slept for the first new byte has been woken for it. */
 static void expect_woken(const struct trial *t)
 {
 	const struct shmring_lane *l = t->oracle.lane;
@@ -423,7 +423,7 @@ static void receive_record(struct trial *t, struct shmring *c, unsigned int n)
 	EXPECT(is_record(message, n, t->oracle.stream.len[n]));
 }
 
-/* After @t's child has gone: the next two find all that is there, and go on. */
+/* After @t's child has gone: the next owners find all that is there, and go on. */
 static void take_over(struct trial *t, struct shmring *ring)
 {
 	static unsigned char message[MAX_CAPACITY];
@@ -447,7 +447,7 @@ static void take_over(struct trial *t, struct shmring *ring)
 	shmring_close(c);
 }
 
-/* Returns the number of points; some of them, if it is killed on the way. */
+/* Returns the number of points; fewer, if the child is killed on the way. */
 static uint64_t try(struct trial *t, uint64_t kill_at)
 {
 	struct shmring *ring = make_up(t);
@@ -462,7 +462,7 @@ static uint64_t try(struct trial *t, uint64_t kill_at)
 			complain(t, points, "the call has failed");
 		expect_woken(t);
 	} else {
-		kill(pid, SIGKILL);	/* it may have ended by itself */
+		kill(pid, SIGKILL);	/* it may have ended already */
 		while (waitpid(pid, &(int){ 0 }, 0) == pid)
 			;
 	}
@@ -509,7 +509,7 @@ static void shuffle(unsigned int *order, uint64_t *seed)
 	}
 }
 
-/* One processor for both: the switch is cheap, and nothing runs beside. */
+/* One processor for both: then the switch is cheap, and nothing runs at the same time. */
 static void share_one_cpu(void)
 {
 	cpu_set_t set;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Where it begins: an endpoint after shmring_bind() and shmring_begin_role() of ring.c, whatever it finds. */
+/* The induction's start: an endpoint after shmring_bind() of ring.c, whatever the memory holds. */
 #include "hostile.h"
 #include "ring.c"
 

@@ -131,7 +131,7 @@ void peek_slots(void)
 		check_slots(&r, from, n);
 }
 
-/* The wrong side's calls find nothing there. */
+/* Calls of the wrong side return that there is nothing. */
 void wrong_side(void)
 {
 	struct shmring p = any_producer(), c = any_consumer();

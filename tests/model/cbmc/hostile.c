@@ -33,10 +33,9 @@ static struct shmring any_ring(void)
 }
 
 /*
- * limit - capacity <= head - staged <= head <= end <= limit. Where that is said of
- * differences, it is true whatever the positions are. What the other side has said may
- * be misaligned; and so may be what a predecessor has left, but then there is nothing to
- * do.
+ * limit - capacity <= head - staged <= head <= end <= limit. Inequalities of differences hold
+ * at any positions. The other side's position may be misaligned. So may be the one that a
+ * previous owner has left, but then no call does anything.
  */
 static _Bool producer_is_sane(const struct shmring *r)
 {

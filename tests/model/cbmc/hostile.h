@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A ring whose other side is hostile, for CBMC: every load of a shared word gives any
- * value, and another one each time. What was read otherwise would be what the memory
- * holds, which is unknown, too.
+ * A ring whose other side is hostile, for CBMC: every load of a shared word gives any value,
+ * and another one each time. Any other load gives what the memory holds, which is unknown, too.
  *
- * The functions under test are those of the library, in its own files. Each is called
- * once, on an endpoint in any state that its invariant allows, and must leave it in
- * such a state: so what holds for one call holds for any number of them.
+ * The functions under test are those of the library, in its own files. Each is called once, on
+ * an endpoint in any state that its invariant allows, and must leave it in such a state: so
+ * what holds for one call holds for any number of them.
  */
 #ifndef HOSTILE_H
 #define HOSTILE_H
@@ -35,7 +34,7 @@ struct shmring any_consumer(void);
 void check_producer(const struct shmring *r);
 void check_consumer(const struct shmring *r);
 
-/* Is that a message of @len bytes, where the library says so? */
+/* Where the library returns a message: is it one of @len bytes? */
 void check_message(const struct shmring *r, const void *message, size_t len);
 
 #endif /* HOSTILE_H */

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * The slow path: wait.c, look.c and copy.c. The backend comes back at any
- * time and for any reason; after the second time it says why for good. One more time
- * would start from a state that the first has started from, too.
+ * The slow path: wait.c, look.c and copy.c. The backend returns at any time and for any reason;
+ * after the second time it returns the same for good. A third round would start from a state
+ * that the first round has started from, too.
  */
 #include "hostile.h"
 #include "look.c"
@@ -49,7 +49,7 @@ int sched_getcpu(void)
 	return cpu;
 }
 
-/* What is learned is of no account here. */
+/* The times do not matter, as nothing that is learned from them does. */
 uint64_t shmring_now(void)
 {
 	uint64_t any;
@@ -129,7 +129,7 @@ void shmring_pauses_learn(struct shmring_spin *spin, unsigned int looks, uint64_
 	(void)capacity;
 }
 
-/* Without spinning first: that is looking, as before and after a sleep. */
+/* Without spinning first: a spin looks as a wait does before and after a sleep. */
 static struct shmring_wait any_way_to_wait(struct shmring *r)
 {
 	struct shmring_wait w;

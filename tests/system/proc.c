@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: MIT
+#include "proc.h"
+
+bool find(const char *name, struct row *r)
+{
+	FILE *f = fopen("/proc/shmring", "re");
+	char line[512];
+	bool found = false;
+
+	CHECK(f);
+	CHECK(fgets(line, sizeof(line), f));
+	CHECK(!strncmp(line, "name ", 5));
+	while (!found && fgets(line, sizeof(line), f)) {
+		CHECK_EQ(sscanf(line, "%63s %u %o %llu %llu %u %u %llu %llu %llu %llu %d %d %15s",
+				r->name, &r->owner, &r->mode, &r->capacity, &r->used,
+				&r->producers, &r->consumers, &r->sleeps, &r->wakes, &r->refused,
+				&r->id, &r->producer, &r->consumer, r->ipc_ns), 14);
+		found = !strcmp(r->name, name);
+	}
+	fclose(f);
+	return found;
+}
+
+int look(void *arg)
+{
+	const struct seen *s = arg;
+	struct row r;
+
+	become(USER, USER, NULL, 0);
+	EXPECT_EQ(find(s->name, &r), s->expected);
+	return TEST_PASS;
+}
