@@ -65,7 +65,7 @@ static void begin_taken(struct kunit *test)
  * The role has been given to another file: the end of the one that came too late must not touch
  * it.
  */
-static void end_by_who_has_not_got_it(struct kunit *test)
+static void end_by_a_file_without_the_role(struct kunit *test)
 {
 	struct shmring *ring = make_ring(test, CAPACITY);
 	struct shmring_file *owner = attach(test, ring, CONSUMER);
@@ -118,7 +118,7 @@ static void begin_again_goes_on(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, shmring_ready(consumer, 33), 0);
 }
 
-static void producer_hears_of_new_consumer(struct kunit *test)
+static void producer_sees_new_consumer(struct kunit *test)
 {
 	struct shmring *ring = make_ring(test, CAPACITY);
 	struct shmring_file *producer = attach(test, ring, PRODUCER);
@@ -221,7 +221,7 @@ static void own_role_ends_in_sleep(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, result_of(test, s), -ESHUTDOWN);
 }
 
-static void all_sleepers_hear(struct kunit *test)
+static void end_wakes_all_sleepers(struct kunit *test)
 {
 	struct shmring *ring = make_ring(test, CAPACITY);
 	struct shmring_file *producer = attach(test, ring, PRODUCER);
@@ -241,16 +241,16 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(states_of_producer),
 	KUNIT_CASE(states_of_consumer),
 	KUNIT_CASE(begin_taken),
-	KUNIT_CASE(end_by_who_has_not_got_it),
+	KUNIT_CASE(end_by_a_file_without_the_role),
 	KUNIT_CASE(end_twice),
 	KUNIT_CASE(begin_again_goes_on),
-	KUNIT_CASE(producer_hears_of_new_consumer),
+	KUNIT_CASE(producer_sees_new_consumer),
 	KUNIT_CASE(end_clamped_to_window),
 	KUNIT_CASE(consumer_sleeps_producer_ends),
 	KUNIT_CASE(consumer_sleeps_producer_leaves_some),
 	KUNIT_CASE(producer_sleeps_consumer_ends),
 	KUNIT_CASE(own_role_ends_in_sleep),
-	KUNIT_CASE(all_sleepers_hear),
+	KUNIT_CASE(end_wakes_all_sleepers),
 	{}
 };
 

@@ -297,7 +297,7 @@ static void lookup_with_cap_ipc_owner(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, lookup_as(cred, NAME, SHMRING_RIGHT_ALL), 0);
 }
 
-static void unlink_by_whom(struct kunit *test)
+static void unlink_by_each_user(struct kunit *test)
 {
 	struct cred *owner = make_cred(test, OWNER, OTHER, OTHER);
 	struct cred *group = make_cred(test, OTHER, GROUP, GROUP);
@@ -361,7 +361,7 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(effective_ids_own_and_unlink),
 	KUNIT_CASE(lookup_by_root_without_capabilities),
 	KUNIT_CASE(lookup_with_cap_ipc_owner),
-	KUNIT_CASE(unlink_by_whom),
+	KUNIT_CASE(unlink_by_each_user),
 	KUNIT_CASE(unlinked_name_is_free),
 	KUNIT_CASE(persist_needs_name),
 	{}

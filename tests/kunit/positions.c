@@ -52,7 +52,7 @@ static void used_for_honest(struct kunit *test)
 	}
 }
 
-static void used_for_liars_above_capacity(struct kunit *test)
+static void used_above_capacity_at_false_positions(struct kunit *test)
 {
 	struct shmring *ring = make_ring(test, CAPACITY);
 	int i;
@@ -105,7 +105,7 @@ static void ready_for_honest(struct kunit *test)
  * A false position must not put a side to sleep: the library has to look at it, and to return
  * EBADMSG.
  */
-static void ready_for_liars(struct kunit *test)
+static void ready_at_false_positions(struct kunit *test)
 {
 	struct shmring *ring = make_ring(test, CAPACITY);
 	struct shmring_file *producer = attach(test, ring, PRODUCER);
@@ -164,7 +164,7 @@ static bool is_nowhere(u64 position)
  * The next owner finds a window between the positions. If the other side's position is unusable
  * the window is at zero; that position stays as it is.
  */
-static void settle_ends_lies(struct kunit *test, u32 role)
+static void settle_replaces_false_positions(struct kunit *test, u32 role)
 {
 	int i;
 
@@ -188,21 +188,21 @@ static void settle_ends_lies(struct kunit *test, u32 role)
 	}
 }
 
-static void settle_ends_lies_of_producer(struct kunit *test)
+static void settle_replaces_false_positions_of_producer(struct kunit *test)
 {
-	settle_ends_lies(test, PRODUCER);
+	settle_replaces_false_positions(test, PRODUCER);
 }
 
-static void settle_ends_lies_of_consumer(struct kunit *test)
+static void settle_replaces_false_positions_of_consumer(struct kunit *test)
 {
-	settle_ends_lies(test, CONSUMER);
+	settle_replaces_false_positions(test, CONSUMER);
 }
 
 /*
  * Two hostile sides together leave no position that is not aligned, and none from which honest
  * owners could get to 2^62, whichever side ends first.
  */
-static void settle_after_two_liars(struct kunit *test)
+static void settle_after_two_hostile_owners(struct kunit *test)
 {
 	static const u64 words[] = { 3, B32 + 4, SOME + 1, B62 - 8, B62, B63 - 8, B63,
 				     U64_MAX - 15, U64_MAX - 7, U64_MAX };
@@ -362,15 +362,15 @@ static void settle_at_a_slot(struct kunit *test)
 
 static struct kunit_case cases[] = {
 	KUNIT_CASE(used_for_honest),
-	KUNIT_CASE(used_for_liars_above_capacity),
+	KUNIT_CASE(used_above_capacity_at_false_positions),
 	KUNIT_CASE(used_after_end_ignores_head),
 	KUNIT_CASE(ready_for_honest),
-	KUNIT_CASE(ready_for_liars),
+	KUNIT_CASE(ready_at_false_positions),
 	KUNIT_CASE(settle_leaves_honest_producer),
 	KUNIT_CASE(settle_leaves_honest_consumer),
-	KUNIT_CASE(settle_ends_lies_of_producer),
-	KUNIT_CASE(settle_ends_lies_of_consumer),
-	KUNIT_CASE(settle_after_two_liars),
+	KUNIT_CASE(settle_replaces_false_positions_of_producer),
+	KUNIT_CASE(settle_replaces_false_positions_of_consumer),
+	KUNIT_CASE(settle_after_two_hostile_owners),
 	KUNIT_CASE(rewound_when_both_are_gone),
 	KUNIT_CASE(hints_end_with_their_role),
 	KUNIT_CASE(positions_at_rest),

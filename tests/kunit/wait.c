@@ -467,7 +467,7 @@ static void want_space(struct pair *p, u64 tail)
  * K, the consumer's half: while the producer looks for space, any data is enough for the
  * consumer.
  */
-static void consumer_is_content_while_space_is_wanted(struct kunit *test)
+static void any_data_is_enough_while_space_is_wanted(struct kunit *test)
 {
 	struct pair p = make_pair(test, 1064, 1000);
 	ktime_t deadline = 1;
@@ -698,7 +698,7 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(consumer_released_when_producer_arms),
 	KUNIT_CASE(consumer_not_held_if_producer_waits),
 	KUNIT_CASE(empty_consumer_sleeps_though_producer_is_armed),
-	KUNIT_CASE(consumer_is_content_while_space_is_wanted),
+	KUNIT_CASE(any_data_is_enough_while_space_is_wanted),
 	KUNIT_CASE(sleeping_consumer_is_woken_for_wanted_space),
 	KUNIT_CASE(wanted_space_arms_for_the_next_byte),
 	KUNIT_CASE(peer_is_waited_for),

@@ -65,8 +65,8 @@
 #define FENCE_ALWAYS 255
 
 /*
- * Each process has a CPU and belongs to a side: the consumer to side 0, the producer
- * to side 1; of four, the even ones and the odd ones.
+ * Each process has a CPU and belongs to a side: the consumer to side 0, the producer to side 1;
+ * of four processes, the even ones to side 0 and the odd ones to side 1.
  */
 #define C	0
 #define P	1
@@ -121,7 +121,7 @@ end:	do
 	od
 }
 
-/* The wait queue: who is on it, who sleeps, whose epoll has something to tell. */
+/* The wait queue: the processes that are on it, that sleep, and whose epoll has an event. */
 bool queued[NR_CPUS], asleep[NR_CPUS], event[NR_CPUS];
 bool killed[NR_CPUS], interrupted[NR_CPUS];
 byte budget = BUDGET;
@@ -161,9 +161,9 @@ inline wake_queue(side)
 }
 
 /*
- * shmring_wake(): one unlocked look, then reset and wake, under the lock. What is
- * done under a lock is one step: nobody else may do the like, and the stores reach
- * memory in steps of their own.
+ * shmring_wake(): one look without the lock, then reset and wake under the lock. What happens
+ * under a lock is one step, as no other process may do anything of the kind, and the stores
+ * reach memory in steps of their own.
  */
 inline wake(me, side)
 {
@@ -219,8 +219,8 @@ byte nr_j;			/* how often it has been interrupted */
 #endif
 
 /*
- * Words that need no store buffer: who stores to them has passed a barrier (D) just
- * before, and has one (J) right after, so a store that is late is a step that is late.
+ * Words that need no store buffer: a process that stores to them has passed a barrier (D) just
+ * before, and passes one (J) right after, so a late store is the same as a late step.
  */
 byte fence_until[2];		/* consumer.fence_until, producer.fence_until */
 byte fence_confirmed[2];		/* of a struct shmring_side, as is the lock */
@@ -234,8 +234,8 @@ bool fencing[2];
 
 #ifdef GRACE
 /*
- * Each side's last grace period, of RCU's: PASSED, as soon as the publisher has passed a
- * barrier after its beginning; it is over later.
+ * Each side's last grace period of RCU. PASSED: the publisher has passed a barrier since its
+ * beginning; the period ends later.
  */
 #define UNDER_WAY	1
 #define PASSED		2
@@ -255,7 +255,7 @@ inline trust_fences_and_wake(side)
 #endif
 }
 
-/* shmring_wake_all(), past the buffer: under the lock, late stores are late steps. */
+/* shmring_wake_all(), without the buffer: under the lock, late stores are late steps. */
 inline wake_all_at_once(side)
 {
 	atomic {
@@ -284,7 +284,7 @@ inline begin_grace(me)
 	atomic { BARRIER(me) -> grace[SIDE(me)] = UNDER_WAY; }
 }
 
-/* request_fences(): under the lock; what was asked for before is not waited for any more */
+/* request_fences(), under the lock: an earlier request is not waited for any more. */
 inline request_fences(me, much)
 {
 #ifdef EARLY_GRACE
@@ -297,7 +297,7 @@ inline request_fences(me, much)
 #ifdef WATCHERS
 	atomic {
 		nr_j++;
-		/* at most one for each CREDIT that was published, and one for good */
+		/* at most one for each CREDIT that was published, and one that holds for good */
 		assert(nr_j <= 1 + mem[POSITION(P)] / CREDIT + (much == FENCE_ALWAYS));
 	}
 #endif
@@ -329,7 +329,7 @@ inline fence_later(me)
 	fencing[SIDE(me)] = false;
 }
 
-/* For a poller, which does not look again before there is an event. */
+/* For a poller, which does not look again before it gets an event. */
 inline wake_when_fenced(me)
 {
 #ifndef NO_LATER
@@ -366,8 +366,8 @@ inline interrupt(me)
 }
 
 /*
- * shmring_fence_peer(), where the position has been loaded. Both words only grow: who
- * has the lock has not found the position below fence_confirmed.
+ * shmring_fence_peer(), where the position has been loaded. Both words only grow: the process
+ * that has the lock has not found the position below fence_confirmed.
  */
 inline fence_peer(me)
 {
@@ -399,7 +399,7 @@ inline fence_peer(me)
 			fi;
 			atomic {
 				trust_fences(me);
-				/* who naps, naps for something that ends */
+				/* a nap must be one for a grace period, which ends */
 				assert(until - CREDIT < fence_confirmed[SIDE(me)] ||
 				       grace[SIDE(me)] != OVER);
 			}
@@ -448,7 +448,7 @@ inline set_wake_at(me)
 		fi;
 		unlock(me, SIDE(me));
 #else
-		/* Past the buffer: with (D) to come, late stores are late steps. */
+		/* Without the buffer: as (D) is to come, late stores are late steps. */
 		BARRIER(me) && FREE(me, LOCK(SIDE(me))) ->
 		if
 		:: at < mem[WAKE_AT(SIDE(me))] ->
@@ -472,9 +472,9 @@ inline set_wake_at(me)
 
 /*
  * arm_for_position(), the rest: a consumer that waits for more than there is, and a producer
- * that waits for space, must not wait for each other. If the producer waits, the
- * consumer makes do with whatever comes, and a producer that begins to wait tells it
- * so, unless the next byte does. Both arm before they look at the other (D).
+ * that waits for space, must not wait for each other. If the producer waits, any data is enough
+ * for the consumer. A producer that begins to wait wakes it for that, unless the next byte
+ * does. Both arm before they look at the other side (D).
  */
 inline heed_peer(me)
 {
@@ -501,8 +501,8 @@ inline heed_peer(me)
 }
 
 /*
- * arm_for_bytes(): arm for @bytes. Space that is there from the start is at position 0
- * here, and at a huge one in the kernel: whoever arms looks again.
+ * arm_for_bytes(): arm for @bytes. Space that is there from the start is at position 0 here,
+ * and at a huge one in the kernel: the armed process looks again in any case.
  */
 inline arm_for_bytes(me, bytes)
 {
@@ -572,7 +572,7 @@ inline disarm(me)
 	}
 }
 
-/* Whether this wait has a deadline is known before: who has none hopes for none. */
+/* A wait chooses beforehand whether it has a deadline: one without must not count on it. */
 inline choose_deadline()
 {
 	atomic {
@@ -584,8 +584,8 @@ inline choose_deadline()
 }
 
 /*
- * shmring_wait(): WAIT_DATA, WAIT_SPACE. The caller looks for itself when it is back. A
- * sleep is for @mark, which the caller lends; its patience may end at any time, and does.
+ * shmring_wait(): WAIT_DATA, WAIT_SPACE. The caller looks again when it has returned. A sleep
+ * is for @mark, which the caller gives; its patience may end at any time, and does.
  */
 inline wait(me, bytes, mark)
 {
@@ -663,8 +663,8 @@ inline poll(me, lowat, mode)
 }
 
 /*
- * epoll_wait(): sleeps until there is an event, then asks. Level-triggered, what
- * was ready is asked again the next time; edge-triggered, only after an event.
+ * epoll_wait(): sleeps until there is an event, then polls. Level-triggered, what was ready is
+ * polled again the next time; edge-triggered, only after an event.
  */
 inline epoll(me, lowat, mode)
 {
@@ -877,9 +877,9 @@ proctype signals()
 
 #else
 /*
- * Two that wait on the consumer's side, for this and that, and take nothing. The first
- * must see all that is sent, while the second may wait for more than that, so that no
- * WAKE for the one saves the other.
+ * Two processes that wait on the consumer's side, each for other bytes, and take nothing. The
+ * first must see all that is sent, while the second may wait for more than that, so that a WAKE
+ * for one of them does not help the other.
  */
 bool seen_all;
 

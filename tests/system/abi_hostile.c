@@ -24,7 +24,7 @@ static int wait_as(struct endpoint *e, uint64_t bytes, uint64_t deadline)
 				     wait_data(e->fd, bytes, 0, deadline);
 }
 
-static void test_every_pair_of_lies(void)
+static void test_every_false_pair(void)
 {
 	const uint64_t capacity = page_size();
 	int ring = make_ring(capacity);
@@ -59,7 +59,7 @@ static void test_every_pair_of_lies(void)
 }
 
 /* A false position costs the other side, and the next owner, no more than a silent peer would. */
-static void test_wake_into_lies(uint32_t role)
+static void test_wake_at_false_positions(uint32_t role)
 {
 	struct endpoint liar;
 	struct actor victim;
@@ -89,7 +89,7 @@ static void test_wake_into_lies(uint32_t role)
  * Both sides store false positions and go, in either order: the next two owners find positions
  * that they can go on from.
  */
-static void test_nothing_left_of_lies(uint32_t first)
+static void test_nothing_left_of_false_positions(uint32_t first)
 {
 	const uint64_t far = ~0ull / 4 * 3;
 	size_t i, j;
@@ -221,11 +221,11 @@ static void test_waits_while_it_flips(uint32_t role)
 int main(void)
 {
 	control();
-	RUN(test_every_pair_of_lies);
-	test_wake_into_lies(PRODUCER);
-	test_wake_into_lies(CONSUMER);
-	test_nothing_left_of_lies(PRODUCER);
-	test_nothing_left_of_lies(CONSUMER);
+	RUN(test_every_false_pair);
+	test_wake_at_false_positions(PRODUCER);
+	test_wake_at_false_positions(CONSUMER);
+	test_nothing_left_of_false_positions(PRODUCER);
+	test_nothing_left_of_false_positions(CONSUMER);
 	context("flips under waits");
 	test_flip_at_the_right_time(waits_for_ever);
 	context("flips under polls");

@@ -119,8 +119,8 @@ struct scene {
 static void empty(struct scene *s) { (void)s; }
 static void some(struct scene *s) { set_position(&s->p, SOME); }
 static void full(struct scene *s) { set_position(&s->p, CAPACITY); }
-static void head_lies(struct scene *s) { set_position(&s->p, 3 * CAPACITY); }
-static void tail_lies(struct scene *s) { set_position(&s->c, 3 * CAPACITY); }
+static void head_is_false(struct scene *s) { set_position(&s->p, 3 * CAPACITY); }
+static void tail_is_false(struct scene *s) { set_position(&s->c, 3 * CAPACITY); }
 static void no_producer(struct scene *s) { drop(&s->p); }
 static void no_consumer(struct scene *s) { drop(&s->c); }
 static void end_of_data(struct scene *s) { some(s); no_producer(s); }
@@ -306,7 +306,7 @@ static const struct try {
 	const char *steps;
 } tries[] = {
 	{ "WAIT_DATA, there is", some, wait_for_data, "data?" },
-	{ "WAIT_DATA, head lies", head_lies, wait_for_data, "data?" },
+	{ "WAIT_DATA, false head", head_is_false, wait_for_data, "data?" },
 	{ "WAIT_DATA, less than asked for, producer asleep", consumer_short, wait_for_more,
 	  "data? enough?" },
 	{ "WAIT_DATA, none, deadline passed", empty, no_data_yet,
@@ -319,7 +319,7 @@ static const struct try {
 	  "data? arm-data fence-data data? end? disarm-data" },
 	{ "WAIT_DATA, end of stream", no_producer, no_data_ever, "end?" },
 	{ "WAIT_SPACE, there is", some, wait_for_space, "space?" },
-	{ "WAIT_SPACE, tail lies", tail_lies, wait_for_space, "space?" },
+	{ "WAIT_SPACE, false tail", tail_is_false, wait_for_space, "space?" },
 	{ "WAIT_SPACE, none, deadline passed", full, no_space_yet,
 	  "space? arm-space fence-space space? disarm-space space?" },
 	{ "WAIT_SPACE, sleeps, woken", producer_to_sleep, sleep_for_space,
@@ -355,7 +355,7 @@ static const struct try {
 	{ "UNLINK", empty, unlink_it, "" },
 	{ "mmap", consumer_unmapped, map_it, "" },
 	{ "munmap, producer's last", some, unmap_producer, "end-producer" },
-	{ "munmap, producer's last, head lies", head_lies, unmap_producer, "end-producer" },
+	{ "munmap, producer's last, false head", head_is_false, unmap_producer, "end-producer" },
 	{ "munmap, consumer's last", some, unmap_consumer, "end-consumer" },
 	{ "close, mapped", some, close_mapped, "" },
 	{ "close, never mapped", consumer_unmapped, close_it, "end-consumer" },

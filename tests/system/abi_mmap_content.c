@@ -122,7 +122,7 @@ static void test_kernel_region(void)
 }
 
 /* The next owner finds positions that work, whatever the last one has stored. */
-static void test_positions_after_a_liar(void)
+static void test_positions_after_a_false_one(void)
 {
 	static const uint64_t lies[] = { 1ull << 63, ~0ull, ~0ull - 7, 1ull << 32 };
 	int ring = make_ring(page_size());
@@ -158,6 +158,6 @@ int main(void)
 	RUN(test_fresh_pages);
 	RUN(test_data_twice);
 	RUN(test_kernel_region);
-	RUN(test_positions_after_a_liar);
+	RUN(test_positions_after_a_false_one);
 	return finish();
 }

@@ -65,7 +65,7 @@ static void make_it_go(pid_t pid)
 }
 
 /* Receive until the producer has ended, then go on with the next producer. */
-static int hear_the_end(struct shmring *r)
+static int get_the_end(struct shmring *r)
 {
 	uint64_t n;
 
@@ -75,7 +75,7 @@ static int hear_the_end(struct shmring *r)
 	return TEST_PASS;
 }
 
-static int hear_a_broken_pipe(struct shmring *r)
+static int get_a_broken_pipe(struct shmring *r)
 {
 	uint64_t n = 0;
 
@@ -96,7 +96,7 @@ static void test_asleep(enum shmring_role role, enum way way)
 
 	context("%s sleeps, its peer goes by %s", producer ? "producer" : "consumer", ways[way]);
 	peer = start_peer(r, producer ? SHMRING_CONSUMER : SHMRING_PRODUCER, way, go_when_told);
-	sleeper = start_as(r, role, producer ? hear_a_broken_pipe : hear_the_end);
+	sleeper = start_as(r, role, producer ? get_a_broken_pipe : get_the_end);
 	await_asleep(sleeper);
 	make_it_go(peer);
 	EXPECT_EQ(end_of(sleeper), TEST_PASS);

@@ -112,7 +112,7 @@ static void test_count(void)
 }
 
 /* A sleeper that is woken by a false position returns the error. */
-static int sleep_into_a_lie(struct shmring *r)
+static int sleep_until_a_false_position(struct shmring *r)
 {
 	EXPECT_EQ(shmring_wait_data(r, NULL), -EBADMSG);
 	return TEST_PASS;
@@ -121,7 +121,7 @@ static int sleep_into_a_lie(struct shmring *r)
 static void test_asleep(void)
 {
 	struct shmring *p = make(65536, 0, SHMRING_PRODUCER);
-	pid_t pid = start_as(p, SHMRING_CONSUMER, sleep_into_a_lie);
+	pid_t pid = start_as(p, SHMRING_CONSUMER, sleep_until_a_false_position);
 
 	await_asleep(pid);
 	__atomic_store_n(&p->producer->head, 1ull << 40, __ATOMIC_SEQ_CST);

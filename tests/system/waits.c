@@ -269,7 +269,7 @@ static uint64_t received_so_far(void)
 }
 
 /* Is the process asleep, or busy without progress? */
-static void say_how_it_is(pid_t pid)
+static void print_state(pid_t pid)
 {
 	struct timespec used = { 0 };
 	clockid_t clock;
@@ -304,7 +304,7 @@ static void explain(const pid_t *pids)
 	int i;
 
 	for (i = 0; i < 4; i++) {
-		say_how_it_is(pids[i % 2]);
+		print_state(pids[i % 2]);
 		nap();
 	}
 	if (goes_on_after(pids, SIGUSR1))

@@ -15,7 +15,7 @@ static void ring_new_is_empty(void **state)
 	assert_int_equal(rig->producer->head, rig->start);
 }
 
-static void record_lies_aligned_at_its_position(void **state)
+static void record_is_aligned_at_its_position(void **state)
 {
 	struct rig *rig = *state;
 	size_t at = rig->start & (rig->capacity - 1), len = 0;
@@ -587,7 +587,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(ring_new_is_empty),
-		cmocka_unit_test(record_lies_aligned_at_its_position),
+		cmocka_unit_test(record_is_aligned_at_its_position),
 		cmocka_unit_test(record_of_every_length_arrives),
 		cmocka_unit_test(record_as_large_as_the_ring_fills_it),
 		cmocka_unit_test(record_too_long_is_refused),

@@ -139,7 +139,7 @@ static void head_that_cuts_an_array_is_refused(void **state)
 	rig_free(rig);
 }
 
-static void head_of_a_liar_makes_no_array(void **state)
+static void false_head_makes_no_array(void **state)
 {
 	struct rig *plain = *state, *rig = rig_new(plain->start, 8);
 	const uint64_t lies[] = { rig->capacity + 1, rig->capacity + 8, 1ull << 32, 1ull << 63, -8ull };
@@ -165,7 +165,7 @@ static void fill(struct rig *rig)
 		put(&rig->p, 8, i);
 }
 
-static void tail_that_lies_is_refused(void **state)
+static void false_tail_is_refused(void **state)
 {
 	struct rig *rig = *state;
 	const uint64_t lies[] = { -8, -1, rig->capacity + 1, rig->capacity + 8, 1ull << 32,
@@ -211,7 +211,7 @@ static void tail_beyond_what_is_published_is_refused(void **state)
 
 /* ------------------------------------------------------------------- records */
 
-static void record_header_that_lies_is_refused(void **state)
+static void false_record_header_is_refused(void **state)
 {
 	struct rig *rig = *state;
 	const struct shmring_record lies[] = {
@@ -400,11 +400,11 @@ int main(void)
 		cmocka_unit_test(head_that_cuts_a_record_is_refused),
 		cmocka_unit_test(head_that_cuts_a_slot_is_refused),
 		cmocka_unit_test(head_that_cuts_an_array_is_refused),
-		cmocka_unit_test(head_of_a_liar_makes_no_array),
-		cmocka_unit_test(tail_that_lies_is_refused),
+		cmocka_unit_test(false_head_makes_no_array),
+		cmocka_unit_test(false_tail_is_refused),
 		cmocka_unit_test(tail_that_goes_back_is_refused),
 		cmocka_unit_test(tail_beyond_what_is_published_is_refused),
-		cmocka_unit_test(record_header_that_lies_is_refused),
+		cmocka_unit_test(false_record_header_is_refused),
 		cmocka_unit_test(record_put_right_afterwards_stays_refused),
 		cmocka_unit_test(length_that_changes_moves_nothing_else),
 		cmocka_unit_test(length_that_grows_between_peeks_is_refused),

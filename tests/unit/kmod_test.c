@@ -260,7 +260,7 @@ static struct shmring *make_memfd_ring(void)
 	return r;
 }
 
-static void assert_all_say(int want)
+static void assert_all_return(int want)
 {
 	struct shmring *r;
 
@@ -270,7 +270,7 @@ static void assert_all_say(int want)
 }
 
 /* Another user may have planted the memfd ring of that name. */
-static void what_the_module_says_is_final(void **state)
+static void error_of_the_module_is_final(void **state)
 {
 	static const int answers[] = { ENOENT, EACCES, EPERM, ENOMEM };
 	struct shmring *r = make_memfd_ring();
@@ -279,7 +279,7 @@ static void what_the_module_says_is_final(void **state)
 	(void)state;
 	for (i = 0; i < ARRAY_SIZE(answers); i++) {
 		fake.answer = answers[i];
-		assert_all_say(-answers[i]);
+		assert_all_return(-answers[i]);
 	}
 	fake.answer = EDQUOT;
 	shmring_close(r);
@@ -292,13 +292,13 @@ static void device_of_others_is_not_passed_over(void **state)
 
 	(void)state;
 	fake.device_error = EACCES;
-	assert_all_say(-EACCES);
+	assert_all_return(-EACCES);
 	assert_int_equal(shmring_create(&other, name, NULL), -EACCES);
 	assert_int_equal(shmring_create(&other, NULL, NULL), -EACCES);
 	fake.device_error = EPERM;
-	assert_all_say(-EACCES);
+	assert_all_return(-EACCES);
 	fake.device_error = EMFILE;
-	assert_all_say(-EMFILE);
+	assert_all_return(-EMFILE);
 	shmring_close(r);
 }
 
@@ -420,7 +420,7 @@ int main(void)
 		TEST(ring_of_another_layout_is_not_attached_to),
 		TEST(endpoint_of_another_layout_is_not_mapped),
 		TEST(what_attach_returns_is_an_endpoint_or_stays_open),
-		TEST(what_the_module_says_is_final),
+		TEST(error_of_the_module_is_final),
 		TEST(device_of_others_is_not_passed_over),
 		TEST(without_a_device_there_is_memfd),
 		TEST(name_of_a_memfd_ring_is_not_made_again),

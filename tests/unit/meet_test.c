@@ -160,7 +160,7 @@ static void sleep_asks_for_no_more_than_slots_can_fill(void **state)
 
 /* ------------------------------------------------------------- what each side wants */
 
-static void producer_that_is_refused_says_what_it_wants(void **state)
+static void refused_producer_stores_what_it_wants(void **state)
 {
 	struct rig *rig = *state;
 
@@ -177,7 +177,7 @@ static void producer_that_is_refused_says_what_it_wants(void **state)
 	assert_int_equal(backend_.wakes, 1);
 }
 
-static void producer_that_spins_says_what_it_wants(void **state)
+static void spinning_producer_stores_what_it_wants(void **state)
 {
 	struct rig *rig = *state;
 	const struct shmring_wait wait = { .policy = SHMRING_SPIN,
@@ -191,7 +191,7 @@ static void producer_that_spins_says_what_it_wants(void **state)
 	assert_int_equal(backend_.wakes, 1);	/* once a wait */
 }
 
-static void producer_that_sleeps_says_what_it_wants(void **state)
+static void sleeping_producer_stores_what_it_wants(void **state)
 {
 	struct rig *rig = *state;
 
@@ -312,7 +312,7 @@ static void drain_waits_until_all_is_taken(void **state)
 	assert_int_equal(rig->consumer->tail, rig->start + 32);
 }
 
-static void drain_says_why_it_ended(void **state)
+static void drain_returns_why_it_ended(void **state)
 {
 	struct rig *rig = *state;
 	const struct shmring_wait bad = { .flags = ~0u };
@@ -389,7 +389,7 @@ static void stay_here(void)
 	assert_int_equal(sched_setaffinity(0, sizeof(set), &set), 0);
 }
 
-static void sides_say_where_they_wait(void **state)
+static void sides_store_where_they_wait(void **state)
 {
 	struct rig *rig = *state;
 
@@ -528,7 +528,7 @@ static void note_signal(int signal)
 	(void)signal;
 }
 
-static void wait_in_vain_costs_little_and_hears_signals(void **state)
+static void wait_in_vain_costs_little_and_ends_by_a_signal(void **state)
 {
 	const struct itimerval soon = { .it_value.tv_usec = 50000 };
 	struct sigaction action = { .sa_handler = note_signal }, old;
@@ -549,7 +549,7 @@ static void wait_in_vain_costs_little_and_hears_signals(void **state)
 }
 
 /* More than one signal: the first may come while the waiter is awake. */
-static void wait_for_a_peer_in_vain_hears_signals(void **state)
+static void wait_for_a_peer_in_vain_ends_by_a_signal(void **state)
 {
 	const struct itimerval often = { .it_value.tv_usec = 50000, .it_interval.tv_usec = 10000 };
 	const struct shmring_wait wait = { .deadline = shmring_deadline(10000000000) };
@@ -582,24 +582,24 @@ int main(void)
 		cmocka_unit_test(full_ring_ends_a_wait_for_more),
 		cmocka_unit_test(ring_full_of_slots_ends_a_wait_for_more),
 		cmocka_unit_test(sleep_asks_for_no_more_than_slots_can_fill),
-		cmocka_unit_test(producer_that_is_refused_says_what_it_wants),
-		cmocka_unit_test(producer_that_spins_says_what_it_wants),
-		cmocka_unit_test(producer_that_sleeps_says_what_it_wants),
+		cmocka_unit_test(refused_producer_stores_what_it_wants),
+		cmocka_unit_test(spinning_producer_stores_what_it_wants),
+		cmocka_unit_test(sleeping_producer_stores_what_it_wants),
 		cmocka_unit_test(drain_that_does_not_wait_is_no_deadlock),
 		cmocka_unit_test(consumer_settles_for_less_if_space_is_wanted),
 		cmocka_unit_test(consumer_waits_on_if_what_was_wanted_is_free),
 		cmocka_unit_test(producer_whose_message_fits_is_no_deadlock),
 		cmocka_unit_test(drain_waits_until_all_is_taken),
-		cmocka_unit_test(drain_says_why_it_ended),
+		cmocka_unit_test(drain_returns_why_it_ended),
 		cmocka_unit_test(drain_succeeds_though_the_consumer_has_gone),
 		cmocka_unit_test(poll_is_for_what_is_lacked),
-		cmocka_unit_test(sides_say_where_they_wait),
+		cmocka_unit_test(sides_store_where_they_wait),
 		cmocka_unit_test(nobody_spins_on_the_cpu_of_the_other_side),
 		cmocka_unit_test(yield_lets_the_other_side_do_its_part),
 		cmocka_unit_test(yield_in_vain_is_tried_after_more_and_more_waits),
 		cmocka_unit_test(spin_for_ever_yields_now_and_then),
-		cmocka_unit_test(wait_in_vain_costs_little_and_hears_signals),
-		cmocka_unit_test(wait_for_a_peer_in_vain_hears_signals),
+		cmocka_unit_test(wait_in_vain_costs_little_and_ends_by_a_signal),
+		cmocka_unit_test(wait_for_a_peer_in_vain_ends_by_a_signal),
 		cmocka_unit_test(wait_in_vain_ends_at_its_deadline),
 	};
 

@@ -10,7 +10,7 @@
 
 #include "faults.h"
 
-static void consumer_hears_of_a_kill(void **state)
+static void consumer_notices_a_kill(void **state)
 {
 	struct shmring *c = new_ring(NULL, SHMRING_CONSUMER);
 	const struct shmring_wait wait = soon();
@@ -49,7 +49,7 @@ static void close_that_fails_is_a_death(void **state)
  * A lock that a child holds does not show whether its owner lives. The pid does, if the owner
  * is in this process's PID namespace.
  */
-static void pid_tells_of_a_death_where_it_means_something(void **state)
+static void pid_shows_a_death_in_its_namespace(void **state)
 {
 	pid_t dead = fork(), zombie = dead ? fork() : 0;
 	struct {
@@ -84,7 +84,7 @@ static void pid_tells_of_a_death_where_it_means_something(void **state)
 }
 
 /* A process without /proc cannot see its PID namespace, and must not judge by a pid. */
-static void pid_tells_nothing_without_a_namespace(void **state)
+static void pid_shows_nothing_without_a_namespace(void **state)
 {
 	struct shmring *p = new_ring(NULL, SHMRING_PRODUCER), *c;
 	pid_t dead = fork();
@@ -322,7 +322,7 @@ static void info_shows_no_more_used_than_fits(void **state)
 }
 
 /* Another process has the dead owner's pid, and a child of the owner has its lock. */
-static void pid_of_another_process_tells_of_a_death(void **state)
+static void pid_of_another_process_shows_a_death(void **state)
 {
 	struct shmring *p = new_ring(NULL, SHMRING_PRODUCER), *c;
 
@@ -410,10 +410,10 @@ static void sleep_of_the_killed_is_over(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(consumer_hears_of_a_kill),
+		TEST(consumer_notices_a_kill),
 		TEST(close_that_fails_is_a_death),
-		TEST(pid_tells_of_a_death_where_it_means_something),
-		TEST(pid_tells_nothing_without_a_namespace),
+		TEST(pid_shows_a_death_in_its_namespace),
+		TEST(pid_shows_nothing_without_a_namespace),
 		TEST(death_of_one_is_not_that_of_the_next),
 		TEST(child_of_the_killed_is_not_the_next),
 		TEST(child_of_the_last_holder_locks_nobody_out),
@@ -421,7 +421,7 @@ int main(void)
 		TEST(child_leaves_the_parent_its_role),
 		TEST(producer_that_never_waits_finds_out),
 		TEST(info_shows_the_killed_as_gone),
-		TEST(pid_of_another_process_tells_of_a_death),
+		TEST(pid_of_another_process_shows_a_death),
 		TEST(position_that_may_not_be_is_not_inherited),
 		TEST(words_of_the_killed_are_not_inherited),
 		TEST(sleep_of_the_killed_is_over),

@@ -245,7 +245,7 @@ static bool name_goes_after_the_look(void)
 	return ret;
 }
 
-static void close_waits_for_who_looks_for_debris(void **state)
+static void close_waits_for_a_check_for_debris(void **state)
 {
 	int tries;
 
@@ -265,7 +265,7 @@ static void name_goes(void)
 	assert_int_equal(unlink(path), 0);
 }
 
-static void attach_tells_a_close_from_debris(void **state)
+static void attach_takes_no_close_for_debris(void **state)
 {
 	struct shmring *r;
 	int tries, ret = 0;
@@ -353,7 +353,7 @@ static pid_t start_to_look(bool unlinks)
 	return pid;
 }
 
-static void attach_waits_for_who_looks_for_debris(void **state)
+static void attach_waits_for_a_check_for_debris(void **state)
 {
 	struct shmring *r;
 	pid_t pid;
@@ -370,7 +370,7 @@ static void attach_waits_for_who_looks_for_debris(void **state)
 }
 
 /* A create of the same name waits for the check, too. */
-static void create_waits_for_who_looks_for_debris(void **state)
+static void create_waits_for_a_check_for_debris(void **state)
 {
 	struct shmring *r;
 	pid_t pid;
@@ -419,11 +419,11 @@ int main(void)
 		TEST(last_holder_takes_the_name_away_however_it_came),
 		TEST(create_does_not_chase_a_name_for_ever),
 		TEST(two_closes_at_once_take_the_name_away),
-		TEST(close_waits_for_who_looks_for_debris),
-		TEST(attach_tells_a_close_from_debris),
+		TEST(close_waits_for_a_check_for_debris),
+		TEST(attach_takes_no_close_for_debris),
 		TEST(create_that_is_too_late_leaves_the_others_the_name),
-		TEST(attach_waits_for_who_looks_for_debris),
-		TEST(create_waits_for_who_looks_for_debris),
+		TEST(attach_waits_for_a_check_for_debris),
+		TEST(create_waits_for_a_check_for_debris),
 		TEST(mode_is_less_the_umask),
 	};
 

@@ -60,7 +60,7 @@ static uint64_t taken_until_readable(size_t lowat)
 }
 
 /* At first the space of the ring reaches back to before position 0. */
-static void poll_fd_of_a_producer_tells_of_the_space_it_needs(void **state)
+static void poll_fd_of_a_producer_is_for_the_space_it_needs(void **state)
 {
 	(void)state;
 	assert_int_equal(taken_until_readable(0), 1);
@@ -105,7 +105,7 @@ static void poll_fd_forgets_all_that_came_before(void **state)
 }
 
 /* A death before the descriptor was made causes no event on it. */
-static void poll_fd_tells_of_an_earlier_death(void **state)
+static void poll_fd_shows_an_earlier_death(void **state)
 {
 	struct shmring *c = new_ring(NULL, SHMRING_CONSUMER);
 	pid_t pid = fork();
@@ -203,7 +203,7 @@ static void count_nap(void)
  * Another process closes the file: it may have been the producer, so poll ends six more times,
  * at growing intervals. Before, it ended again and again for a second, with naps of 0.2 ms.
  */
-static void poll_fd_has_us_look_again_after_a_close(void **state)
+static void poll_fd_ends_again_after_a_close(void **state)
 {
 	uint64_t start = shmring_deadline(0);
 	unsigned int turns = 0;
@@ -239,7 +239,7 @@ static void poll_fd_is_quiet_once_the_peer_has_gone(void **state)
 }
 
 /* Another process holds the lock for changes, and releases it without closing the file. */
-static void poll_fd_tells_of_a_death_that_a_lock_hides(void **state)
+static void poll_fd_shows_a_death_that_a_lock_hides(void **state)
 {
 	struct flock unlock = { .l_type = F_UNLCK, .l_whence = SEEK_SET };
 	struct shmring *c = new_ring(name(), SHMRING_CONSUMER);
@@ -323,7 +323,7 @@ static void poll_fd_is_quiet_after_the_end(void **state)
 }
 
 /* A message committed after all others have gone still makes poll ready. */
-static void poll_fd_tells_of_a_short_visit(void **state)
+static void poll_fd_shows_what_a_short_visit_left(void **state)
 {
 	struct shmring *p = new_ring(NULL, SHMRING_PRODUCER), *c;
 	int fd;
@@ -347,18 +347,18 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(poll_fd_is_readable_when_it_is_time),
-		TEST(poll_fd_of_a_producer_tells_of_the_space_it_needs),
+		TEST(poll_fd_of_a_producer_is_for_the_space_it_needs),
 		TEST(poll_fd_that_is_ready_asks_for_no_wakeup),
 		TEST(poll_fd_forgets_all_that_came_before),
-		TEST(poll_fd_tells_of_an_earlier_death),
+		TEST(poll_fd_shows_an_earlier_death),
 		TEST(poll_fd_is_not_readable_for_less_than_lowat),
 		TEST(poll_fd_is_readable_when_no_slot_fits_any_more),
-		TEST(poll_fd_has_us_look_again_after_a_close),
+		TEST(poll_fd_ends_again_after_a_close),
 		TEST(poll_fd_is_quiet_once_the_peer_has_gone),
-		TEST(poll_fd_tells_of_a_death_that_a_lock_hides),
+		TEST(poll_fd_shows_a_death_that_a_lock_hides),
 		TEST(poll_fd_does_not_count_what_is_held),
 		TEST(poll_fd_is_quiet_after_the_end),
-		TEST(poll_fd_tells_of_a_short_visit),
+		TEST(poll_fd_shows_what_a_short_visit_left),
 	};
 
 	use_memfd();

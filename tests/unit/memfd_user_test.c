@@ -198,7 +198,7 @@ static void make_ring_and_wait(void)
 		pause();
 }
 
-static void strangers_ring_can_be_told_by_its_handle(void **state)
+static void handle_shows_a_ring_of_another_user(void **state)
 {
 	struct shmring *handle, *c;
 	struct stat st;
@@ -316,7 +316,7 @@ int main(void)
 		TEST(owner_may_become_another_user),
 		TEST(owner_without_locks_may_go),
 		TEST(worker_may_be_another_user),
-		TEST(strangers_ring_can_be_told_by_its_handle),
+		TEST(handle_shows_a_ring_of_another_user),
 		TEST(names_do_without_proc),
 		TEST(descriptors_do_not_without_proc),
 	};

@@ -264,7 +264,7 @@ static void wait_for_space_ends_when_the_message_fits(void **state)
  * A producer that looks for space without sleeping announces it, as it will send no more until
  * then.
  */
-static void consumer_is_content_if_space_is_wanted(void **state)
+static void any_data_is_enough_if_space_is_wanted(void **state)
 {
 	struct shmring *p = new_ring(NULL, SHMRING_PRODUCER), *c;
 
@@ -297,7 +297,7 @@ int main(void)
 		TEST(peer_fences_if_a_barrier_fails),
 		TEST(wait_for_half_the_ring_is_for_a_millisecond),
 		TEST(wait_for_space_ends_when_the_message_fits),
-		TEST(consumer_is_content_if_space_is_wanted),
+		TEST(any_data_is_enough_if_space_is_wanted),
 	};
 
 	use_memfd();

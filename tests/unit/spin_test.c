@@ -172,7 +172,7 @@ static void yield_to_a_third_task_is_paid_for_by_many_waits(void **state)
 
 /* ------------------------------------------------------------------- sleeping */
 
-static void sleep_much_longer_than_its_cost_says_nothing(void **state)
+static void sleep_much_longer_than_its_cost_teaches_nothing(void **state)
 {
 	struct shmring_spin spin = after_sleeps_of(COST), same;
 
@@ -325,7 +325,7 @@ int main(void)
 		cmocka_unit_test(brief_look_in_vain_every_other_time_is_hardly_tried),
 		cmocka_unit_test(yield_that_helps_is_tried_each_time),
 		cmocka_unit_test(yield_to_a_third_task_is_paid_for_by_many_waits),
-		cmocka_unit_test(sleep_much_longer_than_its_cost_says_nothing),
+		cmocka_unit_test(sleep_much_longer_than_its_cost_teaches_nothing),
 		cmocka_unit_test(sleep_costs_what_the_shortest_took),
 		cmocka_unit_test(sleep_may_get_dearer),
 		cmocka_unit_test(pauses_double_while_that_pays),

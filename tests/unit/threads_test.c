@@ -320,7 +320,7 @@ static void *consume_to_the_end(void *arg)
 	return NULL;
 }
 
-static void sleeping_consumer_hears_of_the_end(void **state)
+static void sleeping_consumer_is_woken_by_the_end(void **state)
 {
 	const struct start *start = *state;
 	struct ends *ends = new_ends(start->at, 4096, SHMRING_BLOCK);
@@ -348,7 +348,7 @@ static void *produce_to_the_end(void *arg)
 	return NULL;
 }
 
-static void sleeping_producer_hears_of_the_end(void **state)
+static void sleeping_producer_is_woken_by_the_end(void **state)
 {
 	const struct start *start = *state;
 	struct ends *ends = new_ends(start->at, 4096, SHMRING_BLOCK);
@@ -382,8 +382,8 @@ int main(void)
 		TEST(adaptive_threads_pass_every_message),
 		TEST(spinning_threads_pass_every_message),
 		TEST(polling_thread_gets_every_message),
-		TEST(sleeping_consumer_hears_of_the_end),
-		TEST(sleeping_producer_hears_of_the_end),
+		TEST(sleeping_consumer_is_woken_by_the_end),
+		TEST(sleeping_producer_is_woken_by_the_end),
 	};
 
 	return run_at_every_start("threads", tests, ARRAY_SIZE(tests));

@@ -284,7 +284,7 @@ static void wait_ends_at_its_deadline_however_often_it_is_woken(void **state)
 	assert_in_range(sleep_.nr, 1, 10);
 }
 
-static void wait_says_why_it_ended(void **state)
+static void wait_returns_why_it_ended(void **state)
 {
 	struct rig *rig = script(state, a_signal_comes);
 
@@ -338,7 +338,7 @@ static void wait_for_more_owes_the_producer_a_wake(void **state)
 	assert_int_equal(rig->priv_c.wakes, 1);
 }
 
-static void wait_woken_by_a_lie_says_so(void **state)
+static void wait_woken_by_a_false_position_is_refused(void **state)
 {
 	struct rig *rig = script(state, the_head_leaps);
 
@@ -457,7 +457,7 @@ static struct rig *poll_script(void **state, int (*meanwhile)(struct rig *rig), 
 	return rig;
 }
 
-static void nowait_tells_poll_what_it_is_for(void **state)
+static void nowait_sets_what_poll_is_for(void **state)
 {
 	struct rig *rig = poll_script(state, NULL, false);
 	const struct shmring_wait more = { .flags = SHMRING_NOWAIT, .min_bytes = 100 };
@@ -485,7 +485,7 @@ static void nowait_looks_again_after_it_has_told_poll(void **state)
 	take(&rig->c, 8, 2);
 }
 
-static void nowait_hears_of_a_death(void **state)
+static void nowait_notices_a_death(void **state)
 {
 	struct rig *rig = poll_script(state, the_producer_goes, false);
 
@@ -521,7 +521,7 @@ static void wait_goes_by_the_endpoints_policy(void **state)
 }
 
 /* A side that never sleeps learns of a death by nothing else. */
-static void spinning_hears_of_a_death(void **state)
+static void spinning_notices_a_death(void **state)
 {
 	struct rig *rig = poll_script(state, the_producer_goes, false);
 	const struct shmring_wait wait = { .policy = SHMRING_SPIN,
@@ -545,12 +545,12 @@ int main(void)
 		cmocka_unit_test(wait_woken_for_nothing_sleeps_again),
 		cmocka_unit_test(wait_succeeds_rather_than_times_out),
 		cmocka_unit_test(wait_ends_at_its_deadline_however_often_it_is_woken),
-		cmocka_unit_test(wait_says_why_it_ended),
+		cmocka_unit_test(wait_returns_why_it_ended),
 		cmocka_unit_test(wait_for_data_drains_before_the_end),
 		cmocka_unit_test(wait_for_data_held_by_oneself_is_a_deadlock),
 		cmocka_unit_test(wait_for_more_settles_for_less_if_the_producer_waits),
 		cmocka_unit_test(wait_for_more_owes_the_producer_a_wake),
-		cmocka_unit_test(wait_woken_by_a_lie_says_so),
+		cmocka_unit_test(wait_woken_by_a_false_position_is_refused),
 		cmocka_unit_test(refusal_by_the_kernel_is_for_good),
 		cmocka_unit_test(wait_for_space_asks_for_half_the_ring),
 		cmocka_unit_test(wait_for_what_is_just_there_returns_at_once),
@@ -558,12 +558,12 @@ int main(void)
 		cmocka_unit_test(send_publishes_what_is_staged_before_it_sleeps),
 		cmocka_unit_test(nowait_never_sleeps),
 		cmocka_unit_test(recv_releases_what_was_advanced_past),
-		cmocka_unit_test(nowait_tells_poll_what_it_is_for),
+		cmocka_unit_test(nowait_sets_what_poll_is_for),
 		cmocka_unit_test(nowait_looks_again_after_it_has_told_poll),
-		cmocka_unit_test(nowait_hears_of_a_death),
+		cmocka_unit_test(nowait_notices_a_death),
 		cmocka_unit_test(spinning_never_sleeps_and_times_out),
 		cmocka_unit_test(wait_goes_by_the_endpoints_policy),
-		cmocka_unit_test(spinning_hears_of_a_death),
+		cmocka_unit_test(spinning_notices_a_death),
 	};
 
 	return run_at_every_start("wait", tests, ARRAY_SIZE(tests));
