@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Says what of kmod/ and libuser/ the suite reaches, and why not the rest.
+"""Prints what the suite reaches of kmod/ and libuser/, and why it does not reach the rest.
 
   report.py REASONS DIR		(DIR: what was built to count, and has)
 
@@ -38,7 +38,7 @@ class Source:
 
 
 def counts_in(gcda):
-    """What gcov says of a file of counts: for each source that is ours, its lines."""
+    """The output of gcov for a file of counts: the lines of each source in kmod/ and libuser/."""
     out = subprocess.run(["gcov", "-j", "-t", "-b", gcda], capture_output=True, check=True)
     said = json.loads(out.stdout)
     for f in said["files"]:
@@ -49,7 +49,7 @@ def counts_in(gcda):
 
 
 def read_coverage(top):
-    """By file: by line number, how often; and by line and branch, likewise."""
+    """By file: the counts of the lines, by number, and of the branches, by line and branch."""
     lines = collections.defaultdict(collections.Counter)
     branches = collections.defaultdict(collections.Counter)
     for gcda in pathlib.Path(top).rglob("*.gcda"):
@@ -66,7 +66,7 @@ def read_coverage(top):
 
 
 def read_reasons(name):
-    """By file, function and text: why it is not reached."""
+    """By file, function and text of a line: why it is not reached."""
     reasons, file, function, why = {}, "", "", ""
     for line in open(name, encoding="utf-8").read().splitlines():
         if re.match(r"\s+\S", line):

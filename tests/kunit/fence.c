@@ -134,7 +134,7 @@ static void not_known_until_interrupted(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, side->fence_confirmed, 800 + CREDIT);
 }
 
-/* Nor may it be during a grace period, which ends only when this test lets it. */
+/* Nor may a fence be relied on during a grace period, which ends only when this test lets it. */
 static void not_known_before_grace_period(struct kunit *test)
 {
 	struct shmring *ring = make_free_ring(test, CAPACITY);

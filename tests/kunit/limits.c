@@ -126,7 +126,7 @@ static void memlock_exempt_with_capability(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, locked(), mine);
 }
 
-/* Whoever frees the ring, its creator gets the pages back. */
+/* The creator gets the pages back, even if another user frees the ring. */
 static void creator_is_charged(struct kunit *test)
 {
 	struct cred *cred = make_cred(test, 1000, 1000, 1000);

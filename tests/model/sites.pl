@@ -1,8 +1,8 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: MIT
-# Does the code have the accesses and barriers that the models speak of, in their order?
-# A weaker one works on x86, where everything else is tested. sites.txt says what is to
-# be where; here it is compared with the source, and each lettered site with the same
+# Does the code have the accesses and barriers of the models, in the same order?
+# x86, where everything else is tested, does not show a weaker one. sites.txt lists what is
+# to be where; here it is compared with the source, and each lettered site with the same
 # letter in the litmus tests.
 use strict;
 use warnings;
@@ -51,7 +51,7 @@ sub body {
 	return undef;
 }
 
-# Each once, and one after the other; in what is told apart only by white space.
+# Each once, and one after the other; white space does not count.
 sub compare {
 	my ($text, @sites) = @_;
 	my ($last, @why) = 0;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A field of a structure, which a caller may have filled in, is no index as it is.
+// A field of a structure may come from a caller, so it is no index before it is bounded.
 
 @member@
 expression array, s;

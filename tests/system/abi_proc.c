@@ -120,7 +120,7 @@ static void test_sums(void)
 
 	q = query(ring);
 	EXPECT(q.data_sleeps >= 3 && q.space_sleeps >= 1);
-	EXPECT(q.data_wakes <= 3 && q.space_wakes <= 1);	/* a napping side may see it without */
+	EXPECT(q.data_wakes <= 3 && q.space_wakes <= 1);	/* a nap may see it, too */
 	CHECK(find(name, &r));
 	EXPECT_EQ(r.sleeps, q.data_sleeps + q.space_sleeps);
 	EXPECT_EQ(r.wakes, q.data_wakes + q.space_wakes);

@@ -84,7 +84,7 @@ static void undo_wait(const struct scene *s, int ret)
 	if (ret != PENDING)
 		return;
 	call_cancel(s);
-	/* call_cancel() has taken one of two completions, the cancel's or the wait's: this is the other. */
+	/* Of two completions, the cancel's and the wait's, call_cancel() has taken one. */
 	CHECK_EQ(io_uring_wait_cqe(&uring, &cqe), 0);
 	EXPECT(cqe->res == 0 || cqe->res == -ECANCELED);
 	io_uring_cqe_seen(&uring, cqe);

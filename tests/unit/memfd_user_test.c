@@ -102,7 +102,7 @@ static void drop_privileges(void)
 	shmring_close(c);
 }
 
-/* It has no lock of its own, and another process holds the lock for changes while it closes. */
+/* A side without a lock of its own closes, while another process holds the lock for changes. */
 static void close_without_locks(void)
 {
 	struct shmring *p, *c;
@@ -128,7 +128,7 @@ static void owner_without_locks_may_go(void **state)
 	assert_passes(start(close_without_locks));
 }
 
-/* It may not remove the name, and the debris must not keep it from starting again. */
+/* The daemon may not remove the name any more. What it leaves must not keep it from restarting. */
 static void owner_may_become_another_user(void **state)
 {
 	struct shmring *r;
