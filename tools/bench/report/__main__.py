@@ -145,7 +145,7 @@ def method(run):
         'CPU is that of both processes, less what the sender spends waiting for its time to send '
         'where pauses are too short to be slept through. System calls are counted where they are '
         'made; shmring’s are its sleeps and its wake-ups. Clocks’ own cost is taken off round '
-        'trips. In the sleeping round trip both sides have to sleep each time: whoever has '
+        'trips. In the sleeping round trip both sides have to sleep each time: a sample with '
         'fewer than 1.5 context switches a round trip is not compared.'))
 
 
