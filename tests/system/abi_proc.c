@@ -12,7 +12,7 @@ static void test_row(void)
 	struct endpoint p, c;
 	struct row r;
 
-	CHECK(find(name, &r));
+	CHECK(find_row(name, &r));
 	EXPECT_EQ(r.owner, geteuid());
 	EXPECT_EQ(r.mode, 0640);
 	EXPECT_EQ(r.capacity, 2 * page_size());
@@ -24,7 +24,7 @@ static void test_row(void)
 	p = endpoint(ring, PRODUCER);
 	c = endpoint(ring, CONSUMER);
 	move(&p, 48);
-	CHECK(find(name, &r));
+	CHECK(find_row(name, &r));
 	EXPECT_EQ(r.used, 48);
 	EXPECT_EQ(r.producers, 1);
 	EXPECT_EQ(r.consumers, 1);
@@ -33,7 +33,7 @@ static void test_row(void)
 	p.producer->refused = 3;
 	c.consumer->refused = 4;
 	drop(&p);
-	CHECK(find(name, &r));
+	CHECK(find_row(name, &r));
 	EXPECT_EQ(r.refused, 7);
 	EXPECT_EQ(r.used, 8);
 	EXPECT_EQ(r.producers, 0);
@@ -42,11 +42,11 @@ static void test_row(void)
 
 	/* False positions must not show as impossible numbers. */
 	set_position(&c, 1ull << 63);
-	CHECK(find(name, &r));
+	CHECK(find_row(name, &r));
 	EXPECT(r.used <= r.capacity);
 	drop(&c);
 	CHECK_EQ(unlink_ring(name), 0);
-	EXPECT(!find(name, &r));
+	EXPECT(!find_row(name, &r));
 	CHECK(!close(ring));
 }
 
@@ -121,11 +121,11 @@ static void test_sums(void)
 	q = query(ring);
 	EXPECT(q.data_sleeps >= 3 && q.space_sleeps >= 1);
 	EXPECT(q.data_wakes <= 3 && q.space_wakes <= 1);	/* a nap may see it, too */
-	CHECK(find(name, &r));
+	CHECK(find_row(name, &r));
 	EXPECT_EQ(r.sleeps, q.data_sleeps + q.space_sleeps);
 	EXPECT_EQ(r.wakes, q.data_wakes + q.space_wakes);
 	end_actor(&p);
-	CHECK(find(name, &r));
+	CHECK(find_row(name, &r));
 	EXPECT_EQ(r.producers, 0);
 	EXPECT_EQ(r.consumers, 1);
 	expect_fdinfo_is_query(ring);
@@ -151,16 +151,16 @@ static void test_visibility(void)
 		context("/proc/shmring, mode %04o", cases[i].mode);
 		s = (struct seen){ unique("seen"), cases[i].visible };
 		ring = create(s.name, page_size(), cases[i].mode, 0);
-		EXPECT(find(s.name, &r));
-		EXPECT_EQ(in_child(look, &s), TEST_PASS);
+		EXPECT(find_row(s.name, &r));
+		EXPECT_EQ(in_child(look_as_user, &s), TEST_PASS);
 		CHECK(!close(ring));
 	}
 	umask(before);
 	context("/proc/shmring, an anonymous ring");
 	ring = make_ring(page_size());
-	EXPECT(find("-", &r));
+	EXPECT(find_row("-", &r));
 	s = (struct seen){ "-", false };
-	EXPECT_EQ(in_child(look, &s), TEST_PASS);
+	EXPECT_EQ(in_child(look_as_user, &s), TEST_PASS);
 	CHECK(!close(ring));
 }
 

@@ -15,16 +15,16 @@ static void test_pids(void)
 	struct actor p;
 	struct row r;
 
-	CHECK(find(name, &r));
+	CHECK(find_row(name, &r));
 	EXPECT_EQ(r.producer, getpid());
 	EXPECT_EQ(r.consumer, c.pid);
 	p = actor_on(fd, PRODUCER);	/* does not map it */
-	CHECK(find(name, &r));
+	CHECK(find_row(name, &r));
 	EXPECT_EQ(r.producer, getpid());
 	end_actor(&p);
 	CHECK(!close(fd));
 	kill_actor(&c);
-	CHECK(find(name, &r));
+	CHECK(find_row(name, &r));
 	EXPECT_EQ(r.producer | r.consumer, 0);
 	CHECK(!close(ring));
 }
@@ -37,10 +37,10 @@ static int look_from_inside(void *arg)
 	struct row r;
 
 	CHECK(!mount("proc", "/proc", "proc", 0, NULL));
-	CHECK(find(name, &r));
+	CHECK(find_row(name, &r));
 	EXPECT_EQ(r.producer, 0);
 	c = endpoint(open_ring(name, SHMRING_RIGHT_ALL), CONSUMER);
-	CHECK(find(name, &r));
+	CHECK(find_row(name, &r));
 	EXPECT_EQ(r.consumer, getpid());
 	drop(&c);
 	return TEST_PASS;
@@ -111,9 +111,9 @@ static int make_elsewhere(void *arg)
 	if (unshare(CLONE_NEWIPC))
 		return errno == EINVAL ? TEST_SKIP : TEST_FAIL;
 	CHECK(create(name, page_size(), 0600, 0) >= 0);
-	EXPECT(find(name, &r) && !strcmp(r.ipc_ns, "-"));
+	EXPECT(find_row(name, &r) && !strcmp(r.ipc_ns, "-"));
 	/* In this namespace not even root sees rings of the initial one. */
-	EXPECT(!find("test-elsewhere-outside", &r));
+	EXPECT(!find_row("test-elsewhere-outside", &r));
 	kill(getpid(), SIGSTOP);
 	return TEST_FAIL;
 }
@@ -126,7 +126,7 @@ static int look_as_root_of_a_namespace(void *arg)
 	become(USER, USER, NULL, 0);
 	if (unshare(CLONE_NEWUSER))
 		return TEST_SKIP;
-	EXPECT_EQ(find(s->name, &r), s->expected);
+	EXPECT_EQ(find_row(s->name, &r), s->expected);
 	return TEST_PASS;
 }
 
@@ -151,18 +151,18 @@ static void test_ipc_namespaces(void)
 	}
 	snprintf(path, sizeof(path), "/proc/%d/ns/ipc", pid);
 	CHECK(readlink(path, link, sizeof(link) - 1) > 0);
-	CHECK(find(name, &r));
+	CHECK(find_row(name, &r));
 	snprintf(want, sizeof(want), "ipc:[%.15s]", r.ipc_ns);
 	EXPECT(!strcmp(link, want));
 	EXPECT_EQ(open_ring(name, SHMRING_RIGHT_ALL), -ENOENT);
-	EXPECT_EQ(in_child(look, &s), TEST_PASS);
+	EXPECT_EQ(in_child(look_as_user, &s), TEST_PASS);
 	ret = in_child(look_as_root_of_a_namespace, &s);
 	if (ret == TEST_SKIP)
 		printf("no user namespaces: the part about them is left out\n");
 	else
 		EXPECT_EQ(ret, TEST_PASS);
 	kill_child(pid);
-	AWAIT(!find(name, &r));
+	AWAIT(!find_row(name, &r));
 	CHECK(!close(outside));
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "proc.h"
 
-bool find(const char *name, struct row *r)
+bool find_row(const char *name, struct row *r)
 {
 	FILE *f = fopen("/proc/shmring", "re");
 	char line[512];
@@ -21,12 +21,12 @@ bool find(const char *name, struct row *r)
 	return found;
 }
 
-int look(void *arg)
+int look_as_user(void *arg)
 {
 	const struct seen *s = arg;
 	struct row r;
 
 	become(USER, USER, NULL, 0);
-	EXPECT_EQ(find(s->name, &r), s->expected);
+	EXPECT_EQ(find_row(s->name, &r), s->expected);
 	return TEST_PASS;
 }

@@ -18,7 +18,7 @@ struct row {
 };
 
 /* Find the first line with this name. */
-bool find(const char *name, struct row *r);
+bool find_row(const char *name, struct row *r);
 
 /* In a child: does a user see the line as expected? */
 struct seen {
@@ -26,6 +26,6 @@ struct seen {
 	bool expected;
 };
 
-int look(void *arg);
+int look_as_user(void *arg);
 
 #endif /* PROC_H */

@@ -344,7 +344,7 @@ static void print_figures(uint64_t began)
 
 	printf("kill: %llu SIGKILLs, %llu messages, %.1f s\n", (unsigned long long)kills,
 	       (unsigned long long)messages, (double)(now_ns() - began) / 1e9);
-	printf("kill: %llu deaths were noticed of, within", (unsigned long long)noticed);
+	printf("kill: %llu deaths were noticed, within", (unsigned long long)noticed);
 	for (i = 0; i < ARRAY_SIZE(classes); i++) {
 		printf(" %s: %llu", class_names[i], (unsigned long long)noticed_within[i]);
 		if (classes[i] > SOON)
