@@ -36,101 +36,100 @@ static __attribute__((__noinline__)) void watch_consumer(struct shmring *r, size
 	shmring_check_peer(r, now);
 }
 
-/* The rest of shmring_send(), kept out of the way of a message for which there is space. */
-static __attribute__((__noinline__)) void *
-reserve_slowly(struct shmring *r, size_t len, const struct shmring_wait *w, int *error)
+/* Few bytes by moves that overlap: a call of memcpy() takes as long as the rest of a message. */
+static inline void copy(void *to, const void *from, size_t len)
+{
+	unsigned char *t = to;
+	const unsigned char *f = from;
+
+	if (len > 32) {
+		memcpy(t, f, len);
+	} else if (len >= 16) {
+		memcpy(t, f, 16);
+		memcpy(t + len - 16, f + len - 16, 16);
+	} else if (len >= 8) {
+		memcpy(t, f, 8);
+		memcpy(t + len - 8, f + len - 8, 8);
+	} else if (len >= 4) {
+		memcpy(t, f, 4);
+		memcpy(t + len - 4, f + len - 4, 4);
+	} else if (len) {
+		t[0] = f[0];
+		t[len / 2] = f[len / 2];
+		t[len - 1] = f[len - 1];
+	}
+}
+
+/* A send for which there is more to do than to copy. */
+static __attribute__((__noinline__)) ssize_t
+send_slowly(struct shmring *r, const void *buf, size_t len, const struct shmring_wait *w)
 {
 	void *to;
+	int ret;
 
 	if (r->p.head >= r->p.watch_at)
 		watch_consumer(r, len);
 	while (!(to = shmring_reserve(r, len))) {
-		*error = shmring_wait_space(r, len, w);
-		if (*error)
-			return NULL;
+		ret = shmring_wait_space(r, len, w);
+		if (ret)
+			return ret;
 	}
-	return to;
+	copy(to, buf, len);
+	shmring_commit(r, len);
+	return (ssize_t)len;
 }
 
-/* The same for shmring_recv(). */
-static __attribute__((__noinline__)) const void *
-peek_slowly(struct shmring *r, size_t *len, const struct shmring_wait *w, int *error)
+static __attribute__((__noinline__)) ssize_t
+recv_slowly(struct shmring *r, void *buf, size_t size, const struct shmring_wait *w)
 {
 	const void *from;
+	size_t len;
+	int ret;
 
-	while (!(from = shmring_peek(r, len))) {
-		*error = shmring_wait_data(r, w);
-		if (*error)
-			return NULL;
+	while (!(from = shmring_peek(r, &len))) {
+		ret = shmring_wait_data(r, w);
+		if (ret)
+			return ret;
 	}
-	return from;
-}
-
-/* As shmring_commit(), of the @len bytes that have just been reserved: no check is needed. */
-static inline void commit_all(struct shmring *r, size_t len)
-{
-	uint64_t old = r->p.head - r->p.staged, head = r->p.end;
-
-	__shmring_write_header(r, len);
-	if (__shmring_unlikely(r->p.staged))
-		r->p.staged = 0;
-	__shmring_show(r, old, head);
-}
-
-/* As shmring_release(), of the peeked message and of what was advanced past. */
-static inline void release_all(struct shmring *r)
-{
-	uint64_t old = r->c.tail;
-
-	if (__shmring_unlikely(r->c.held)) {
-		/* A release alone would leave the message peeked. */
+	if (len > size)
+		return -EMSGSIZE;
+	copy(buf, from, len);
+	/* With what is held, or a release alone would leave the message peeked. */
+	if (r->c.held)
 		shmring_advance(r);
-		shmring_release(r);
-		return;
-	}
-	r->c.tail = r->c.end;
-	__shmring_give_back(r, old, r->c.end);
+	shmring_release(r);
+	return (ssize_t)len;
 }
 
-ssize_t shmring_send(struct shmring *r, const void *buf, size_t len,
-		     const struct shmring_wait *w)
+ssize_t __shmring_send(struct shmring *r, const void *buf, size_t len,
+		       const struct shmring_wait *w)
 {
 	int ret = shmring_check_wait_of(r, w);
 	void *to;
 
 	if (ret)
 		return ret;
-	to = __shmring_unlikely(r->p.head >= r->p.watch_at) ? NULL : shmring_reserve(r, len);
-	if (__shmring_unlikely(!to)) {
-		to = reserve_slowly(r, len, w, &ret);
-		if (!to)
-			return ret;
-	}
-	if (len)
-		memcpy(to, buf, len);
-	commit_all(r, len);
+	to = __shmring_begin_send(r, len);
+	if (__shmring_unlikely(!to))
+		return send_slowly(r, buf, len, w);
+	copy(to, buf, len);
+	__shmring_end_send(r, len);
 	return (ssize_t)len;
 }
 
-ssize_t shmring_recv(struct shmring *r, void *buf, size_t size,
-		     const struct shmring_wait *w)
+ssize_t __shmring_recv(struct shmring *r, void *buf, size_t size, const struct shmring_wait *w)
 {
-	const void *from;
-	size_t len;
 	int ret = shmring_check_wait_of(r, w);
+	const void *from;
+	uint64_t need;
+	size_t len;
 
 	if (ret)
 		return ret;
-	from = shmring_peek(r, &len);
-	if (__shmring_unlikely(!from)) {
-		from = peek_slowly(r, &len, w, &ret);
-		if (!from)
-			return ret;
-	}
-	if (len > size)
-		return -EMSGSIZE;
-	if (len)
-		memcpy(buf, from, len);
-	release_all(r);
+	from = __shmring_begin_recv(r, &len, &need);
+	if (__shmring_unlikely(!from || len > size))
+		return recv_slowly(r, buf, size, w);
+	copy(buf, from, len);
+	__shmring_end_recv(r, need);
 	return (ssize_t)len;
 }

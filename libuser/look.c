@@ -18,7 +18,7 @@ static bool is_ahead(uint64_t position, uint64_t told)
 /* Does not even the smallest message fit, as the producer sees the ring? */
 static bool is_full(const struct shmring *r, uint64_t told)
 {
-	return r->capacity - (r->c.limit - told) < shmring_slot_stride(r);
+	return r->span - (r->c.limit - told) < (r->stride ? r->stride : r->align);
 }
 
 /*
@@ -76,14 +76,14 @@ int shmring_look_at_producer(struct shmring *r, uint64_t wake_at)
 
 /*
  * Convert @bytes, counted from this side's own position, to bytes from the position that this
- * side has published, as the backends and poll count. At most what the ring can hold: slots
- * that do not divide the capacity leave a rest.
+ * side has published, as the backends and poll count: for data, at most what whole messages can
+ * take; space, of the capacity.
  */
 uint64_t shmring_beyond_told(const struct shmring *r, uint64_t bytes)
 {
-	uint64_t most = r->role == SHMRING_CONSUMER ? r->c.most : r->capacity;
+	uint64_t most = r->role == SHMRING_CONSUMER ? r->span : r->capacity;
 
-	bytes += r->c.held;	/* of a producer: 0 */
+	bytes += r->role == SHMRING_CONSUMER ? r->c.held : r->capacity - r->span;
 	return bytes < most ? bytes : most;
 }
 
@@ -99,7 +99,7 @@ void shmring_announce(struct shmring *r, struct shmring_want *want)
 		return;
 	want->announced = true;
 	/* Release: a consumer that sees it sees what was published before. */
-	__atomic_store_n(&r->producer->space_wanted, r->p.head + want->bytes - r->capacity,
+	__atomic_store_n(&r->producer->space_wanted, r->p.head + want->bytes - r->span,
 			 __ATOMIC_RELEASE);
 	__shmring_fence();	/* K, matches D */
 	if (__atomic_load_n(&r->lane->consumer.wake_at, __ATOMIC_RELAXED) != SHMRING_NO_WAKE)

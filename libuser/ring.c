@@ -71,6 +71,19 @@ static bool is_understood(const struct shmring_mapping *m)
 	       m->status->capacity == m->capacity && m->status->slot_size == m->slot_size;
 }
 
+/* What a message takes, and how much of the capacity whole messages can take. */
+static void set_sizes(struct shmring *r)
+{
+	const uint32_t header = sizeof(struct shmring_record);
+
+	r->align = SHMRING_ALIGN;
+	r->stride = (r->slot_size + r->align - 1) & ~(r->align - 1);
+	r->pad = header + r->align - 1;
+	r->round = ~(uint64_t)(r->align - 1);
+	r->payload = r->data + (r->stride ? 0 : r->align);
+	r->span = r->stride ? r->capacity - r->capacity % r->stride : r->capacity;
+}
+
 /* Have @r refer to the ring that is mapped. -EPROTO: not a ring this library understands. */
 int shmring_bind(struct shmring *r, const struct shmring_mapping *m)
 {
@@ -83,17 +96,27 @@ int shmring_bind(struct shmring *r, const struct shmring_mapping *m)
 	r->capacity = m->capacity;
 	r->mask = m->capacity - 1;
 	r->slot_size = m->slot_size;
-	r->header_size = m->slot_size ? 0 : sizeof(struct shmring_record);
+	set_sizes(r);
+	return 0;
+}
+
+/* Without the module, a former owner may have left anything there: then nothing moves here. */
+static uint64_t first_position(struct shmring *r, const __shmring_word *word)
+{
+	uint64_t position = __atomic_load_n(word, __ATOMIC_RELAXED);
+
+	if (position < SHMRING_POSITION_LIMIT && !(position & (r->align - 1)))
+		return position;
+	r->error = -EBADMSG;
 	return 0;
 }
 
 /* As if the ring were full: the first look finds out. */
 static void begin_producer(struct shmring *r)
 {
-	r->p.head = __atomic_load_n(&r->producer->head, __ATOMIC_RELAXED);
+	r->p.head = first_position(r, &r->producer->head);
 	r->p.end = r->p.head;
 	r->p.limit = r->p.head;
-	r->p.len_end = (uint64_t)shmring_max_len(r) + 1;
 	/* What the producer before wanted, and where it ran, is over. */
 	__atomic_store_n(&r->producer->space_wanted, 0, __ATOMIC_RELAXED);
 	__atomic_store_n(&r->producer->cpu, 0, __ATOMIC_RELAXED);
@@ -102,10 +125,9 @@ static void begin_producer(struct shmring *r)
 /* As if the ring were empty. */
 static void begin_consumer(struct shmring *r)
 {
-	r->c.tail = __atomic_load_n(&r->consumer->tail, __ATOMIC_RELAXED);
+	r->c.tail = first_position(r, &r->consumer->tail);
 	r->c.end = r->c.tail;
 	r->c.limit = r->c.tail;
-	r->c.most = r->capacity - r->capacity % shmring_slot_stride(r);
 	__atomic_store_n(&r->consumer->cpu, 0, __ATOMIC_RELAXED);
 }
 
@@ -117,10 +139,6 @@ void shmring_begin_role(struct shmring *r, enum shmring_role role)
 		begin_producer(r);
 	else
 		begin_consumer(r);
-	/* A former owner may have left anything there, without the module. */
-	if ((r->p.head | r->c.tail) % SHMRING_ALIGN ||
-	    (r->p.head | r->c.tail) >= SHMRING_POSITION_LIMIT)
-		r->error = -EBADMSG;
 }
 
 /* ------------------------------------------------------------------ objects */
@@ -141,6 +159,9 @@ static int new_object(struct shmring **out, const struct shmring_options *opt)
 	if (!r)
 		return -ENOMEM;
 	memset(r, 0, sizeof(*r));
+	/* Of a handle, too: no message takes nothing, so that none is ever reserved there. */
+	r->pad = sizeof(struct shmring_record) + SHMRING_ALIGN - 1;
+	r->round = ~(uint64_t)(SHMRING_ALIGN - 1);
 	r->priv = calloc(1, sizeof(*r->priv));
 	ret = r->priv ? mark_as_ours(r->priv) : -ENOMEM;
 	if (ret) {

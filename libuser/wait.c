@@ -76,7 +76,7 @@ static void pause_times(unsigned int pauses)
 static void fetch_message_to_come(const struct shmring *r)
 {
 	if (r->role == SHMRING_CONSUMER && r->slot_size)
-		__builtin_prefetch(r->data + (r->c.limit & r->mask));
+		__builtin_prefetch(__shmring_payload(r, r->c.limit));
 }
 
 /*
@@ -353,19 +353,19 @@ int shmring_wait_space(struct shmring *r, size_t len, const struct shmring_wait 
 		return -EBADF;
 	if (ret)
 		return ret;
-	if (len > shmring_max_len(r) || (r->slot_size && len != r->slot_size))
+	want.bytes = __shmring_footprint(r, len);
+	if (!__shmring_is_length(r, len) || want.bytes > r->span)
 		return -EMSGSIZE;
 	if (r->error)
 		return count_refusal(r, r->error);
 	shmring_publish(r);
-	want.bytes = __shmring_footprint(r, len);
-	want.mark = want.bytes > r->capacity / 2 ? want.bytes : r->capacity / 2;
+	want.mark = shmring_beyond_told(r, want.bytes > r->span / 2 ? want.bytes : r->span / 2);
 	return count_refusal(r, wait_for_want(r, &want, w));
 }
 
 int shmring_drain(struct shmring *r, const struct shmring_wait *w)
 {
-	struct shmring_want want = { .bytes = r->capacity, .mark = r->capacity, .drain = true };
+	struct shmring_want want = { .bytes = r->span, .mark = r->capacity, .drain = true };
 	int ret = shmring_check_wait_of(r, w);
 
 	if (r->role != SHMRING_PRODUCER)

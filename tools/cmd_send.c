@@ -5,7 +5,7 @@
 /* A quarter of the ring: the receiver takes one piece while the next is read. */
 static size_t piece(const struct shmring *r)
 {
-	return r->slot_size ? r->slot_size : (size_t)(r->capacity / 4 - r->header_size);
+	return r->slot_size ? r->slot_size : (size_t)(r->capacity / 4 - sizeof(struct shmring_record));
 }
 
 /*

@@ -132,16 +132,17 @@ struct shmring_wait {
  * depends on it: the reserved words are 0 and for later versions.
  */
 struct shmring {
+	/* What each message needs and none changes: one cache line. */
 	struct shmring_lane *lane;		/* what the kernel says */
 	struct shmring_producer *producer;	/* head: the producer's word */
 	struct shmring_consumer *consumer;	/* tail: the consumer's word */
-	unsigned char *data;
-	uint64_t capacity;
+	unsigned char *payload;			/* of the message at position 0 */
 	uint64_t mask;				/* capacity - 1 */
+	uint64_t round;				/* records: a message of len bytes takes ... */
+	uint32_t pad;				/* ... (len + pad) & round; see stride */
+	uint32_t stride;			/* slots: bytes that one takes; 0: records */
 	uint32_t slot_size;			/* 0: records */
-	uint32_t header_size;			/* 0 for slots */
 	int error;				/* -EBADMSG once the peer wrote a false value */
-	enum shmring_role role;
 
 	/*
 	 * What changes with every message, few words in one cache line: its stores
@@ -149,25 +150,30 @@ struct shmring {
 	 * from line to line takes time (docs/performance.md).
 	 */
 	struct {
-		uint64_t head;		/* where the next record goes */
-		uint64_t end;		/* of the open record; head: there is none */
+		uint64_t head;		/* where the next message goes */
+		uint64_t end;		/* of the open one; not above head: there is none */
 		uint64_t limit;		/* space known to be free ends here */
 		uint64_t staged;	/* bytes before head, not published yet */
-		uint64_t len_end;	/* longest message, plus one */
+		uint64_t fetch_at;	/* where the next lines are prefetched */
 		uint64_t watch_at;	/* where a send looks whether the consumer lives */
 		uint64_t reserved[2];
 	} p __attribute__((aligned(64)));
 	struct {
-		uint64_t tail;		/* where the next record is */
-		uint64_t end;		/* of the open record; tail: there is none */
+		uint64_t tail;		/* where the next message is */
+		uint64_t end;		/* of the open one; not above tail: there is none */
 		uint64_t limit;		/* data known to be there ends here */
 		uint64_t held;		/* bytes before tail, not released yet */
-		uint64_t most;		/* bytes that can be there at once: whole slots */
+		uint64_t guess;		/* records: bytes that the last one took */
 		uint64_t reserved[3];
 	} c __attribute__((aligned(64)));
 
-	struct shmring_private *priv;	/* the slow path's */
-	uint64_t reserved[15];
+	unsigned char *data;
+	uint64_t capacity;			/* bytes mapped, a power of two */
+	uint64_t span;				/* bytes that messages may take: whole slots */
+	uint32_t align;				/* positions and payloads are multiples of it */
+	enum shmring_role role;
+	struct shmring_private *priv;		/* the slow path's */
+	uint64_t reserved[11];
 };
 
 /* ----------------------------------------------------------------- set-up */
@@ -446,20 +452,10 @@ int shmring_drain(struct shmring *r, const struct shmring_wait *w);
  */
 int shmring_wait_peer(struct shmring *r, const struct shmring_wait *w);
 
-/*
- * Copy a message in and publish it, waiting for space. Returns @len, or an
- * error as shmring_wait_space(); then nothing was sent.
- */
-ssize_t shmring_send(struct shmring *r, const void *buf, size_t len,
-		     const struct shmring_wait *w);
-
-/*
- * Copy the next message out and release it, with all that were advanced past, waiting
- * for one. Returns its length (0 is a message like any other), or an error as
- * shmring_wait_data(), or -EMSGSIZE: it is longer than @size, and is still there.
- */
-ssize_t shmring_recv(struct shmring *r, void *buf, size_t size,
-		     const struct shmring_wait *w);
+/* As shmring_send() and shmring_recv(), which call these where a copy is not a few moves. */
+ssize_t __shmring_send(struct shmring *r, const void *buf, size_t len,
+		       const struct shmring_wait *w);
+ssize_t __shmring_recv(struct shmring *r, void *buf, size_t size, const struct shmring_wait *w);
 
 /* A wait's deadline, @ns from now; saturates. */
 uint64_t shmring_deadline(uint64_t ns);

@@ -128,7 +128,7 @@ static inline int shmring_prep_wait_data(struct io_uring_sqe *sqe, struct shmrin
 		bytes = 1;
 	if (shmring_uring_native(r)) {
 		/* No more than can be there: slots may leave a rest. */
-		most = r->capacity - r->capacity % shmring_slot_stride(r) - r->c.held;
+		most = r->span - r->c.held;
 		if (bytes > most)
 			bytes = (size_t)most;
 		__shmring_prep_command(sqe, r, SHMRING_URING_WAIT_DATA, r->c.tail + bytes);
@@ -155,16 +155,17 @@ static inline int shmring_prep_wait_data(struct io_uring_sqe *sqe, struct shmrin
  */
 static inline int shmring_prep_wait_space(struct io_uring_sqe *sqe, struct shmring *r, size_t len)
 {
+	uint64_t need = __shmring_footprint(r, len);
 	struct shmring_wait w = SHMRING_WAIT_INIT;
 	int fd;
 
 	io_uring_prep_nop(sqe);
 	if (r->role != SHMRING_PRODUCER)
 		return -EBADF;
-	if (len > shmring_max_len(r) || (r->slot_size && len != r->slot_size))
+	if (!__shmring_is_length(r, len) || need > r->span)
 		return -EMSGSIZE;
 	if (shmring_uring_native(r)) {
-		uint64_t tail = r->p.head + __shmring_footprint(r, len) - r->capacity;
+		uint64_t tail = r->p.head + need - r->span;
 
 		shmring_publish(r);
 		/* As shmring_wait_space() does; (D) in the kernel orders it. */

@@ -111,7 +111,7 @@ static void plan_look(struct shmring *r, bool closed, bool due, bool done)
 /* At least lowat; at most what the ring can hold, as slots may leave a rest of the capacity. */
 static uint64_t bytes_to_poll_for(const struct shmring *r, uint64_t bytes)
 {
-	uint64_t most = r->role == SHMRING_CONSUMER ? r->c.most : r->capacity;
+	uint64_t most = r->role == SHMRING_CONSUMER ? r->span : r->capacity;
 
 	if (bytes < r->priv->lowat)
 		bytes = r->priv->lowat;

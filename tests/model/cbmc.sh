@@ -59,17 +59,17 @@ break_by() {
 
 	file=$header
 	case $1 in
-	reread-length) edit='s/\*len = n;/*len = rec->len;/' ;;
-	no-window) edit='s/need > avail || flags/flags/' ;;
-	wrap-off-by-8) edit='s/data + (r->\(.\..*\) & r->mask)/data + (r->\1 \& r->mask) + r->capacity + 8/' ;;
-	head-unchecked) edit='s/head - old > r->c.tail - r->c.held + r->capacity - old/0/' ;;
+	reread-length) edit='s/\*len = (size_t)n;/*len = (size_t)__shmring_read_header(payload);/' ;;
+	no-window) edit='s/n <= avail - sizeof(struct shmring_record)/1/' ;;
+	wrap-off-by-8) edit='s/r->payload + (position & r->mask)/& + r->capacity + 8/' ;;
+	head-unchecked) edit='s/head - old > r->c.tail - r->c.held + r->span - old/0/' ;;
 	tail-unchecked) edit='s/tail - old > r->p.head - r->p.staged - old/0/' ;;
 	slots-uncounted) edit='s/max > avail || max \* stride > avail/0/' ;;
-	stage-beyond-reserved) edit='s/ || need > r->p.end - r->p.head//' ;;
+	stage-beyond-reserved) edit='s/ || next > r->p.end//; s/head != r->p.end || //' ;;
 	step-too-far) edit='s/tail = r->c.end;/tail = r->c.end + 8;/' ;;
-	stale-peek) edit='/for good: nothing/{n;d}' ;;
+	stale-peek) edit='/^void __shmring_refuse_data/,/^}/s/r->c.end = r->c.tail;//' ;;
 	size-unchecked) file=$2/copy.c edit='s/len > size/0/' ;;
-	misaligned) file=$2/ring.c edit='s/(r->p.head | r->c.tail) % SHMRING_ALIGN/0/' ;;
+	misaligned) file=$2/ring.c edit='s/ && !(position & (r->align - 1))//' ;;
 	esac
 	cp "$file" "$file.right"
 	sed -i "$edit" "$file"

@@ -176,7 +176,7 @@ static void forge_record(struct hostile *h)
 {
 	uint64_t head = *h->own, tail = __atomic_load_n(h->other, __ATOMIC_RELAXED);
 	uint32_t len = h->r->slot_size ? h->r->slot_size : (uint32_t)below(300);
-	uint64_t need = (h->r->header_size + len + 7) & ~7u;
+	uint64_t need = __shmring_footprint(h->r, len);
 	struct shmring_record *rec = (void *)(h->data + (head & (CAPACITY - 8)));
 
 	if (head - tail > CAPACITY || head % 8) {

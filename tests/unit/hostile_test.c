@@ -124,13 +124,13 @@ static void head_that_cuts_an_array_is_refused(void **state)
 		both_anew(rig);
 		rig->producer->head = rig->start + cut;
 		n = SIZE_MAX;
-		assert_int_equal(shmring_peek_slots(&rig->c, &n) != NULL, cut >= 104);
-		if (cut >= 104) {
+		if (cut >= 104 && cut % 8 == 0) {
+			assert_non_null(shmring_peek_slots(&rig->c, &n));
 			assert_int_equal(n, cut / 104);
 			assert_int_equal(shmring_release(&rig->c), 0);
+			n = 1;
 		}
 		if (cut % 104) {
-			n = 1;
 			assert_null(shmring_peek_slots(&rig->c, &n));
 			assert_int_equal(shmring_wait_data(&rig->c, &nowait), -EBADMSG);
 			assert_no_data_any_more(rig);

@@ -14,6 +14,7 @@
  * on purpose: the sleeper makes this CPU execute one (J) before it trusts what it has seen.
  */
 
+#define __shmring_likely(x)	__builtin_expect(!!(x), 1)
 #define __shmring_unlikely(x)	__builtin_expect(!!(x), 0)
 
 /*
@@ -23,6 +24,11 @@
  */
 #ifndef __SHMRING_INLINE
 #define __SHMRING_INLINE	static inline __attribute__((__always_inline__))
+#endif
+
+/* What programs call. The library makes real functions of these, see ffi.c. */
+#ifndef __SHMRING_PUBLIC
+#define __SHMRING_PUBLIC	__SHMRING_INLINE
 #endif
 
 /* A shared word. A 32-bit program's own uint64_t may lie where no load is atomic. */

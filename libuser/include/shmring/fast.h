@@ -2,7 +2,7 @@
 /*
  * The fast path: how messages move, inline and without a system call. Included by shmring.h.
  *
- * Contents: helpers of both sides, producer, consumer, counts.
+ * Contents: sizes, prefetching, producer, consumer, copying, counts.
  */
 #ifndef SHMRING_FAST_H
 #define SHMRING_FAST_H
@@ -10,6 +10,42 @@
 #ifndef SHMRING_H
 #error "include shmring.h"
 #endif
+
+/* ------------------------------------------------------------------ sizes */
+
+/* Can there be a message of @len bytes? A constant length of a record needs no test. */
+__SHMRING_INLINE int __shmring_is_length(const struct shmring *r, size_t len)
+{
+	return r->stride ? len == r->slot_size : len < SHMRING_POSITION_LIMIT;
+}
+
+/* Bytes that a message of @len bytes, which is a length, takes in the ring. */
+__SHMRING_INLINE uint64_t __shmring_footprint(const struct shmring *r, size_t len)
+{
+	return r->stride ? r->stride : ((uint64_t)len + r->pad) & r->round;
+}
+
+/* The longest message that fits; for slots, the only length. */
+__SHMRING_PUBLIC size_t shmring_max_len(const struct shmring *r)
+{
+	if (r->slot_size)
+		return r->slot_size;
+	return r->span ? (size_t)r->span - sizeof(struct shmring_record) : 0;
+}
+
+/* Bytes from one slot to the next: slot_size, rounded up to the alignment. Records: 0. */
+__SHMRING_PUBLIC size_t shmring_slot_stride(const struct shmring *r)
+{
+	return r->stride;
+}
+
+/* Where the payload of the message at @position is. */
+__SHMRING_INLINE unsigned char *__shmring_payload(const struct shmring *r, uint64_t position)
+{
+	return r->payload + (position & r->mask);
+}
+
+/* ------------------------------------------------------------ prefetching */
 
 #ifndef __SHMRING_PREFETCH	/* bytes at a time, a power of two; 0: none (docs/performance.md) */
 #define __SHMRING_PREFETCH	2048
@@ -36,38 +72,29 @@ void __shmring_prefetch(const unsigned char *p, uint64_t len)
 }
 
 /*
- * Producer, having gone from @old to @head: from one block into the next, so fetch the
- * one after that. All lines at once, as one by one they hardly overlap; and after the
- * message is published, as the consumer need not wait. Nothing that it may be reading, and not
+ * Producer, having gone from @old to @head, into the next block: have the one after that on the
+ * way, if it is free: nothing that the consumer may be reading. All lines at once, as one by one
+ * they hardly overlap; and after the message is published, as the consumer need not wait. Not
  * for large messages, which memcpy() writes without fetching.
  */
-__SHMRING_INLINE void __shmring_fetch_ahead(const struct shmring *r, uint64_t old, uint64_t head)
+static __attribute__((__noinline__, __unused__))
+void __shmring_fetch_ahead(struct shmring *r, uint64_t old, uint64_t head)
 {
 #if __SHMRING_PREFETCH
 	uint64_t next = (head | (__SHMRING_PREFETCH - 1)) + 1;
 
-	if (((old ^ head) & ~(uint64_t)(__SHMRING_PREFETCH - 1)) &&
-	    head - old <= __SHMRING_PREFETCH &&
+	if (head - old <= __SHMRING_PREFETCH &&
 	    r->p.limit - head >= next - head + __SHMRING_PREFETCH)
 		__shmring_prefetch(r->data + (next & r->mask), __SHMRING_PREFETCH);
+	r->p.fetch_at = next;
 #else
-	(void)r;
 	(void)old;
 	(void)head;
+	r->p.fetch_at = SHMRING_NO_WAKE;
 #endif
 }
 
-/* Bytes that a message of len bytes takes in the ring. */
-__SHMRING_INLINE uint64_t __shmring_footprint(const struct shmring *r, uint64_t len)
-{
-	return (r->header_size + len + SHMRING_ALIGN - 1) & ~(uint64_t)(SHMRING_ALIGN - 1);
-}
-
-/* The longest message that fits; for slots, the only length. */
-__SHMRING_INLINE size_t shmring_max_len(const struct shmring *r)
-{
-	return r->slot_size ? r->slot_size : (size_t)(r->capacity - r->header_size);
-}
+/* --------------------------------------------------------------- producer */
 
 /*
  * Look how far the consumer has got. It may go forward, up to what has been
@@ -76,46 +103,47 @@ __SHMRING_INLINE size_t shmring_max_len(const struct shmring *r)
 __SHMRING_INLINE void __shmring_refresh_space(struct shmring *r)
 {
 	uint64_t tail = __atomic_load_n(&r->consumer->tail, __ATOMIC_ACQUIRE); /* F, matches E */
-	uint64_t old = r->p.limit - r->capacity;
+	uint64_t old = r->p.limit - r->span;
 
 	if (__shmring_unlikely(tail - old > r->p.head - r->p.staged - old))
 		r->error = -EBADMSG;
 	else
-		r->p.limit = tail + r->capacity;
+		r->p.limit = tail + r->span;
+}
+
+/* Are @need bytes free, by a new look? Nothing is for the wrong side. */
+__SHMRING_INLINE int __shmring_find_space(struct shmring *r, uint64_t need)
+{
+	if (r->role != SHMRING_PRODUCER || r->error)
+		return 0;
+	__shmring_refresh_space(r);
+	return !r->error && need <= r->p.limit - r->p.head;
+}
+
+/* Relaxed: only a hint that nobody will read what is sent. */
+__SHMRING_INLINE int __shmring_consumer_is_gone(const struct shmring *r)
+{
+	return __atomic_load_n(&r->lane->consumer.state, __ATOMIC_RELAXED) == SHMRING_PEER_GONE;
 }
 
 /*
  * Producer: reserve space for a message of up to @len bytes (slots: exactly
- * slot_size) and return where to write it, aligned to 8 bytes and contiguous.
+ * slot_size) and return where to write it, aligned as the ring is (8 bytes) and contiguous.
  * NULL: not now; shmring_wait_space() waits, or says what is wrong. Reserving
  * again replaces the reservation.
  */
-__SHMRING_INLINE void *shmring_reserve(struct shmring *r, size_t len)
+__SHMRING_PUBLIC void *shmring_reserve(struct shmring *r, size_t len)
 {
-	uint64_t need = __shmring_footprint(r, len);
-	unsigned char *at;
+	uint64_t head = r->p.head, need = __shmring_footprint(r, len);
 
-	if (__shmring_unlikely(len >= r->p.len_end || (r->slot_size && len != r->slot_size)))
+	if (__shmring_unlikely(!__shmring_is_length(r, len)))
 		return NULL;
-	/* Relaxed: only a hint that nobody will read this. */
-	if (__shmring_unlikely(__atomic_load_n(&r->lane->consumer.state, __ATOMIC_RELAXED) ==
-			       SHMRING_PEER_GONE))
+	if (__shmring_unlikely(need > r->p.limit - head) && !__shmring_find_space(r, need))
 		return NULL;
-	if (__shmring_unlikely(need > r->p.limit - r->p.head)) {
-		if (!r->error)
-			__shmring_refresh_space(r);
-		if (r->error || need > r->p.limit - r->p.head)
-			return NULL;
-	}
-	r->p.end = r->p.head + need;
-	at = r->data + (r->p.head & r->mask);
-	return at + r->header_size;
-}
-
-/* Bytes from one slot to the next: slot_size, rounded up to 8. */
-__SHMRING_INLINE size_t shmring_slot_stride(const struct shmring *r)
-{
-	return (size_t)__shmring_footprint(r, r->slot_size);
+	if (__shmring_unlikely(__shmring_consumer_is_gone(r)))
+		return NULL;
+	r->p.end = head + need;
+	return __shmring_payload(r, head);
 }
 
 /*
@@ -137,14 +165,13 @@ __SHMRING_INLINE size_t __shmring_count_slots(uint64_t max, uint64_t avail, uint
  * the consumer is gone, or the ring has no slots; *@n then has no meaning. Reserving again
  * replaces the reservation.
  */
-__SHMRING_INLINE void *shmring_reserve_slots(struct shmring *r, size_t *n)
+__SHMRING_PUBLIC void *shmring_reserve_slots(struct shmring *r, size_t *n)
 {
-	uint64_t stride = shmring_slot_stride(r), max = *n, bytes;
+	uint64_t stride = r->stride, max = *n, bytes;
 	unsigned char *at;
 
-	if (__shmring_unlikely(r->header_size || !r->p.len_end ||
-			       __atomic_load_n(&r->lane->consumer.state, __ATOMIC_RELAXED) ==
-			       SHMRING_PEER_GONE))
+	if (__shmring_unlikely(!stride || r->role != SHMRING_PRODUCER ||
+			       __shmring_consumer_is_gone(r)))
 		return NULL;
 	*n = __shmring_count_slots(max, r->p.limit - r->p.head, stride);
 	if (__shmring_unlikely(*n < max) && !r->error) {
@@ -155,7 +182,7 @@ __SHMRING_INLINE void *shmring_reserve_slots(struct shmring *r, size_t *n)
 		return NULL;
 	bytes = *n * stride;
 	r->p.end = r->p.head + bytes;
-	at = r->data + (r->p.head & r->mask);
+	at = __shmring_payload(r, r->p.head);
 	/* Smaller ones have been fetched ahead. */
 	if (bytes > __SHMRING_PREFETCH && bytes <= 2 * __SHMRING_PREFETCH)
 		__shmring_prefetch(at, bytes);
@@ -163,39 +190,44 @@ __SHMRING_INLINE void *shmring_reserve_slots(struct shmring *r, size_t *n)
 }
 
 /* Producer: drop the reservation. The record never existed. */
-__SHMRING_INLINE void shmring_discard(struct shmring *r)
+__SHMRING_PUBLIC void shmring_discard(struct shmring *r)
 {
 	r->p.end = r->p.head;
 }
 
-/* Records: the header of the open one. */
-__SHMRING_INLINE void __shmring_write_header(struct shmring *r, size_t len)
+/* Records: the header of the message at @head. */
+__SHMRING_INLINE void __shmring_write_header(struct shmring *r, uint64_t head, size_t len)
 {
 	struct shmring_record *rec;
 
-	if (!r->header_size)
+	if (r->stride)
 		return;
-	rec = (struct shmring_record *)(void *)(r->data + (r->p.head & r->mask));
+	rec = (struct shmring_record *)(void *)__shmring_payload(r, head) - 1;
 	rec->len = (uint32_t)len;
 	rec->flags = 0;
 }
 
+/* What was reserved above @head never was. A compare: a store each time would cost more. */
+__SHMRING_INLINE void __shmring_end_reservation(struct shmring *r, uint64_t head)
+{
+	if (__shmring_unlikely(r->p.end > head))
+		/* Atomic, or the compiler makes a store of it that is always done. */
+		__atomic_store_n(&r->p.end, head, __ATOMIC_RELAXED);
+}
+
 /*
- * Finish the open record, @len bytes of it; what more was reserved never was. Returns
- * where the next one goes; 0: nothing so large is reserved.
+ * Finish the open message, @len bytes of it. Returns where the next one goes; 0: nothing so large
+ * is reserved.
  */
 __SHMRING_INLINE uint64_t __shmring_finish(struct shmring *r, size_t len)
 {
-	uint64_t need = __shmring_footprint(r, len), head = r->p.head + need;
+	uint64_t head = r->p.head, next = head + __shmring_footprint(r, len);
 
-	if (__shmring_unlikely(len >= r->p.len_end || need > r->p.end - r->p.head ||
-			       (r->slot_size && len != r->slot_size)))
+	if (__shmring_unlikely(!__shmring_is_length(r, len) || next > r->p.end))
 		return 0;
-	__shmring_write_header(r, len);
-	/* Atomic, or the compiler makes a store of it that is always done. */
-	if (__shmring_unlikely(r->p.end != head))
-		__atomic_store_n(&r->p.end, head, __ATOMIC_RELAXED);
-	return head;
+	__shmring_write_header(r, head, len);
+	__shmring_end_reservation(r, next);
+	return next;
 }
 
 /*
@@ -209,7 +241,30 @@ __SHMRING_INLINE void __shmring_show(struct shmring *r, uint64_t old, uint64_t h
 	if (__shmring_unlikely(__shmring_due(old, head, &r->lane->consumer.fence_until,
 					     &r->lane->consumer.wake_at)))
 		__shmring_wake(r);
-	__shmring_fetch_ahead(r, old, head);
+	if (__shmring_unlikely(head >= r->p.fetch_at))
+		__shmring_fetch_ahead(r, old, head);
+}
+
+/* Not inlined: runs once for a batch. */
+static __attribute__((__noinline__, __unused__))
+void __shmring_show_staged(struct shmring *r, uint64_t head)
+{
+	uint64_t old = r->p.head - r->p.staged;
+
+	r->p.staged = 0;
+	__shmring_show(r, old, head);
+}
+
+/* Not inlined, to keep shmring_commit() short: less than was reserved, or with what is staged. */
+static __attribute__((__noinline__, __unused__))
+int __shmring_commit_rest(struct shmring *r, size_t len)
+{
+	uint64_t head = __shmring_finish(r, len);
+
+	if (!head)
+		return -EINVAL;
+	__shmring_show_staged(r, head);
+	return 0;
 }
 
 /*
@@ -217,7 +272,7 @@ __SHMRING_INLINE void __shmring_show(struct shmring *r, uint64_t old, uint64_t h
  * it yet: for batches. Returns 0, or -EINVAL: nothing is reserved, or less than
  * @len, or (slots) @len is not slot_size.
  */
-__SHMRING_INLINE int shmring_stage(struct shmring *r, size_t len)
+__SHMRING_PUBLIC int shmring_stage(struct shmring *r, size_t len)
 {
 	uint64_t head = __shmring_finish(r, len);
 
@@ -232,29 +287,23 @@ __SHMRING_INLINE int shmring_stage(struct shmring *r, size_t len)
  * Producer: let the consumer see everything staged, and wake it if it sleeps
  * and this is what it waits for.
  */
-__SHMRING_INLINE void shmring_publish(struct shmring *r)
+__SHMRING_PUBLIC void shmring_publish(struct shmring *r)
 {
-	uint64_t old = r->p.head - r->p.staged;
-
-	if (!r->p.staged)
-		return;
-	r->p.staged = 0;
-	__shmring_show(r, old, r->p.head);
+	if (r->p.staged)
+		__shmring_show_staged(r, r->p.head);
 }
 
 /*
  * Producer: finish the reserved message and publish it, with all that is
  * staged. Returns as shmring_stage().
  */
-__SHMRING_INLINE int shmring_commit(struct shmring *r, size_t len)
+__SHMRING_PUBLIC int shmring_commit(struct shmring *r, size_t len)
 {
-	uint64_t old = r->p.head - r->p.staged;
-	uint64_t head = __shmring_finish(r, len);
+	uint64_t old = r->p.head, head = old + __shmring_footprint(r, len);
 
-	if (__shmring_unlikely(!head))
-		return -EINVAL;
-	if (__shmring_unlikely(r->p.staged))
-		r->p.staged = 0;
+	if (__shmring_unlikely(!__shmring_is_length(r, len) || head != r->p.end || r->p.staged))
+		return __shmring_commit_rest(r, len);
+	__shmring_write_header(r, old, len);
 	__shmring_show(r, old, head);
 	return 0;
 }
@@ -264,74 +313,142 @@ __SHMRING_INLINE int shmring_commit(struct shmring *r, size_t len)
  * is staged. The others were never reserved. Returns 0, or -EINVAL: so many are not
  * reserved, or the ring has no slots.
  */
-__SHMRING_INLINE int shmring_commit_slots(struct shmring *r, size_t n)
+__SHMRING_PUBLIC int shmring_commit_slots(struct shmring *r, size_t n)
 {
-	uint64_t bytes = (uint64_t)n * shmring_slot_stride(r);
-	uint64_t reserved = r->p.end - r->p.head;
+	uint64_t head;
 
-	if (__shmring_unlikely(r->header_size || n > reserved || bytes > reserved))
+	if (__shmring_unlikely(!r->stride || n > r->span))
 		return -EINVAL;
-	r->p.staged += bytes;
-	r->p.head += bytes;
-	r->p.end = r->p.head;
-	shmring_publish(r);
+	head = r->p.head + (uint64_t)n * r->stride;
+	if (__shmring_unlikely(head > r->p.end))
+		return -EINVAL;
+	__shmring_end_reservation(r, head);
+	if (head != r->p.head - r->p.staged)
+		__shmring_show_staged(r, head);
 	return 0;
 }
 
+/* --------------------------------------------------------------- consumer */
+
 /*
- * Look how far the producer has got. It may go forward, up to a full ring;
- * anything else is -EBADMSG.
+ * Look how far the producer has got. It may go forward, up to a full ring, and to no
+ * position that is not aligned; anything else is -EBADMSG.
  */
 __SHMRING_INLINE void __shmring_refresh_data(struct shmring *r)
 {
 	uint64_t head = __atomic_load_n(&r->producer->head, __ATOMIC_ACQUIRE); /* B, matches A */
 	uint64_t old = r->c.limit;
 
-	if (__shmring_unlikely(head - old > r->c.tail - r->c.held + r->capacity - old))
+	if (__shmring_unlikely(head - old > r->c.tail - r->c.held + r->span - old ||
+			       (head & (r->align - 1))))
 		r->error = -EBADMSG;
 	else
 		r->c.limit = head;
 }
 
+/* Is there data, as far as is known, or after a look? There is none for the wrong side. */
+__SHMRING_INLINE int __shmring_find_data(struct shmring *r)
+{
+	if (__shmring_likely(r->c.tail != r->c.limit))
+		return 1;
+	if (__shmring_unlikely(r->role != SHMRING_CONSUMER || r->error))
+		return 0;
+	__shmring_refresh_data(r);
+	return r->c.tail != r->c.limit;
+}
+
+/* The producer has written what cannot be: for good, nothing is there any more. */
+static __attribute__((__noinline__, __unused__, __cold__))
+void __shmring_refuse_data(struct shmring *r)
+{
+	r->error = -EBADMSG;
+	r->c.limit = r->c.tail;
+	r->c.end = r->c.tail;
+}
+
 /*
- * Consumer: return the next message, aligned to 8 bytes and contiguous, and its
+ * The length of the record whose payload is at @payload, as the producer says; where the flags
+ * are not 0, a number above 2^32. Relaxed, and once: ordered by B; the copy is what is checked.
+ */
+__SHMRING_INLINE uint64_t __shmring_read_header(const unsigned char *payload)
+{
+	const struct shmring_record *rec = (const struct shmring_record *)(const void *)payload - 1;
+#if __SIZEOF_POINTER__ == 8
+	uint64_t both = __atomic_load_n((const __shmring_word *)(const void *)rec,
+					__ATOMIC_RELAXED);
+
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+	both = both << 32 | both >> 32;
+#endif
+	return both;
+#else
+	uint32_t len = __atomic_load_n(&rec->len, __ATOMIC_RELAXED);
+
+	return (uint64_t)__atomic_load_n(&rec->flags, __ATOMIC_RELAXED) << 32 | len;
+#endif
+}
+
+/*
+ * What a record of @len bytes takes. Where the next one is depends on that, and so on the load of
+ * the header: most records take what the one before took, and a guess that the CPU checks by
+ * predicting a branch does not wait for the load. The compiler must not see that both are equal.
+ * (An old trick; Per Vognsen and Francesco Mazzoli describe it as value speculation.)
+ */
+__SHMRING_INLINE uint64_t __shmring_guess_footprint(struct shmring *r, uint64_t len)
+{
+	uint64_t need = (len + r->pad) & r->round, guess = r->c.guess;
+
+	if (__shmring_unlikely(need != guess)) {
+		r->c.guess = need;
+		return need;
+	}
+	__asm__("" : "+r"(guess));
+	return guess;
+}
+
+/*
+ * There is data: set @len to the length of the message whose payload is at @payload, and return
+ * the bytes that it takes; 0, for good, if it cannot be. A record's length is compared with what
+ * is there less its header; as positions are aligned, what it takes is there, too.
+ */
+__SHMRING_INLINE uint64_t __shmring_measure(struct shmring *r, const unsigned char *payload,
+					    size_t *len)
+{
+	uint64_t avail = r->c.limit - r->c.tail, n;
+
+	if (r->stride) {
+		*len = r->slot_size;
+		if (__shmring_likely(r->stride <= avail))
+			return r->stride;
+	} else {
+		n = __shmring_read_header(payload);
+		*len = (size_t)n;
+		if (__shmring_likely(n <= avail - sizeof(struct shmring_record)))
+			return __shmring_guess_footprint(r, n);
+	}
+	__shmring_refuse_data(r);
+	return 0;
+}
+
+/*
+ * Consumer: return the next message, aligned as the ring is (8 bytes) and contiguous, and its
  * length. It stays valid until it is released, but not constant if the producer
  * is hostile: copy what you check. NULL: nothing now; shmring_wait_data()
  * waits, or says what is wrong. Peeking again returns the same message.
  */
-__SHMRING_INLINE const void *shmring_peek(struct shmring *r, size_t *len)
+__SHMRING_PUBLIC const void *shmring_peek(struct shmring *r, size_t *len)
 {
-	const struct shmring_record *rec;
-	uint64_t avail, need;
-	uint32_t n, flags;
+	const unsigned char *at;
+	uint64_t need;
 
-	if (r->c.tail == r->c.limit) {
-		if (__shmring_unlikely(r->role != SHMRING_CONSUMER || r->error))
-			return NULL;
-		__shmring_refresh_data(r);
-		if (r->c.tail == r->c.limit)
-			return NULL;
-	}
-	avail = r->c.limit - r->c.tail;
-	rec = (const struct shmring_record *)(const void *)(r->data + (r->c.tail & r->mask));
-	if (r->slot_size) {
-		n = r->slot_size;
-		flags = 0;
-	} else {
-		/* Relaxed, once each: ordered by B; the copy is what is checked. */
-		n = __atomic_load_n(&rec->len, __ATOMIC_RELAXED);
-		flags = __atomic_load_n(&rec->flags, __ATOMIC_RELAXED);
-	}
-	need = __shmring_footprint(r, n);
-	if (__shmring_unlikely(need > avail || flags)) {
-		r->error = -EBADMSG;
-		r->c.limit = r->c.tail;	/* for good: nothing is there any more */
-		r->c.end = r->c.tail;
+	if (!__shmring_find_data(r))
 		return NULL;
-	}
+	at = __shmring_payload(r, r->c.tail);
+	need = __shmring_measure(r, at, len);
+	if (__shmring_unlikely(!need))
+		return NULL;
 	r->c.end = r->c.tail + need;
-	*len = n;
-	return (const unsigned char *)rec + r->header_size;
+	return at;
 }
 
 /*
@@ -340,11 +457,11 @@ __SHMRING_INLINE const void *shmring_peek(struct shmring *r, size_t *len)
  * peeked message for shmring_advance() and shmring_release(): to give back fewer, peek
  * again at fewer. NULL: none now, or the ring has no slots.
  */
-__SHMRING_INLINE const void *shmring_peek_slots(struct shmring *r, size_t *n)
+__SHMRING_PUBLIC const void *shmring_peek_slots(struct shmring *r, size_t *n)
 {
-	uint64_t stride = shmring_slot_stride(r), max = *n;
+	uint64_t stride = r->stride, max = *n;
 
-	if (__shmring_unlikely(r->header_size || r->role != SHMRING_CONSUMER))
+	if (__shmring_unlikely(!stride || r->role != SHMRING_CONSUMER))
 		return NULL;
 	*n = __shmring_count_slots(max, r->c.limit - r->c.tail, stride);
 	if (__shmring_unlikely(*n < max) && !r->error) {
@@ -352,15 +469,12 @@ __SHMRING_INLINE const void *shmring_peek_slots(struct shmring *r, size_t *n)
 		*n = __shmring_count_slots(max, r->c.limit - r->c.tail, stride);
 	}
 	if (!*n) {
-		if (__shmring_unlikely(max && r->c.limit != r->c.tail)) {
-			r->error = -EBADMSG;	/* not a whole slot */
-			r->c.limit = r->c.tail;
-			r->c.end = r->c.tail;
-		}
+		if (__shmring_unlikely(max && r->c.limit != r->c.tail))
+			__shmring_refuse_data(r);	/* not a whole slot */
 		return NULL;
 	}
 	r->c.end = r->c.tail + *n * stride;
-	return r->data + (r->c.tail & r->mask);
+	return __shmring_payload(r, r->c.tail);
 }
 
 /*
@@ -368,9 +482,9 @@ __SHMRING_INLINE const void *shmring_peek_slots(struct shmring *r, size_t *n)
  * batches. It stays valid until shmring_release(). Returns 0, or -EINVAL:
  * nothing is peeked.
  */
-__SHMRING_INLINE int shmring_advance(struct shmring *r)
+__SHMRING_PUBLIC int shmring_advance(struct shmring *r)
 {
-	if (__shmring_unlikely(r->c.end == r->c.tail))
+	if (__shmring_unlikely(r->c.end <= r->c.tail))
 		return -EINVAL;
 	r->c.held += r->c.end - r->c.tail;
 	r->c.tail = r->c.end;
@@ -403,7 +517,7 @@ void __shmring_release_held(struct shmring *r)
  * message that was peeked after the last advance stays peeked: another release gives
  * it back. Returns 0, or -EINVAL: there is nothing to give back.
  */
-__SHMRING_INLINE int shmring_release(struct shmring *r)
+__SHMRING_PUBLIC int shmring_release(struct shmring *r)
 {
 	uint64_t old = r->c.tail, tail = r->c.end;
 
@@ -411,19 +525,120 @@ __SHMRING_INLINE int shmring_release(struct shmring *r)
 		__shmring_release_held(r);
 		return 0;
 	}
-	if (__shmring_unlikely(tail == old))
+	if (__shmring_unlikely(tail <= old))
 		return -EINVAL;
 	r->c.tail = tail;
 	__shmring_give_back(r, old, tail);
 	return 0;
 }
 
+/* ---------------------------------------------------------------- copying */
+
+/* What was peeked above @tail is not peeked any more: see __shmring_end_reservation(). */
+__SHMRING_INLINE void __shmring_end_peek(struct shmring *r, uint64_t tail)
+{
+	if (__shmring_unlikely(r->c.end > tail))
+		__atomic_store_n(&r->c.end, tail, __ATOMIC_RELAXED);
+}
+
+/* Where to copy a message of @len bytes to, if there is nothing else to do; or NULL. */
+__SHMRING_INLINE void *__shmring_begin_send(struct shmring *r, size_t len)
+{
+	uint64_t head = r->p.head, need = __shmring_footprint(r, len);
+
+	if (__shmring_unlikely(!__shmring_is_length(r, len)))
+		return NULL;
+	if (__shmring_unlikely(need > r->p.limit - head) && !__shmring_find_space(r, need))
+		return NULL;
+	if (__shmring_unlikely(__shmring_consumer_is_gone(r) || head >= r->p.watch_at ||
+			       r->p.staged))
+		return NULL;
+	return __shmring_payload(r, head);
+}
+
+/* It has been copied: publish it. */
+__SHMRING_INLINE void __shmring_end_send(struct shmring *r, size_t len)
+{
+	uint64_t old = r->p.head, head = old + __shmring_footprint(r, len);
+
+	__shmring_write_header(r, old, len);
+	__shmring_end_reservation(r, head);
+	__shmring_show(r, old, head);
+}
+
+/* The next message, its length and the bytes that it takes, if there is nothing else to do. */
+__SHMRING_INLINE const void *__shmring_begin_recv(struct shmring *r, size_t *len, uint64_t *need)
+{
+	const unsigned char *at;
+
+	if (__shmring_unlikely(r->c.held || !__shmring_find_data(r)))
+		return NULL;
+	at = __shmring_payload(r, r->c.tail);
+	*need = __shmring_measure(r, at, len);
+	return __shmring_likely(*need) ? at : NULL;
+}
+
+/* It has been copied: release it. */
+__SHMRING_INLINE void __shmring_end_recv(struct shmring *r, uint64_t need)
+{
+	uint64_t old = r->c.tail, tail = old + need;
+
+	r->c.tail = tail;
+	__shmring_end_peek(r, tail);
+	__shmring_give_back(r, old, tail);
+}
+
+/*
+ * Producer: copy a message in and publish it, with all that is staged, waiting for space.
+ * Returns @len, or an error as shmring_wait_space(); then nothing was sent. If the compiler
+ * knows @len, the message is copied here, by a few moves; otherwise in the library.
+ */
+__SHMRING_PUBLIC ssize_t shmring_send(struct shmring *r, const void *buf, size_t len,
+				      const struct shmring_wait *w)
+{
+	void *to;
+
+	if (!__builtin_constant_p(len) || w)
+		return __shmring_send(r, buf, len, w);
+	to = __shmring_begin_send(r, len);
+	if (__shmring_unlikely(!to))
+		return __shmring_send(r, buf, len, w);
+	__builtin_memcpy(to, buf, len);
+	__shmring_end_send(r, len);
+	return (ssize_t)len;
+}
+
+/*
+ * Consumer: copy the next message out and release it, with all that were advanced past, waiting
+ * for one. Returns its length (0 is a message like any other), or an error as
+ * shmring_wait_data(), or -EMSGSIZE: it is longer than @size, and is still there. If the
+ * compiler knows @size, a message of exactly that length is copied here, by a few moves.
+ */
+__SHMRING_PUBLIC ssize_t shmring_recv(struct shmring *r, void *buf, size_t size,
+				      const struct shmring_wait *w)
+{
+	const void *from;
+	uint64_t need;
+	size_t len;
+
+	if (!__builtin_constant_p(size) || w)
+		return __shmring_recv(r, buf, size, w);
+	from = __shmring_begin_recv(r, &len, &need);
+	if (__shmring_unlikely(!from || len != size))
+		return __shmring_recv(r, buf, size, w);
+	__builtin_memcpy(buf, from, size);
+	__shmring_end_recv(r, need);
+	return (ssize_t)size;
+}
+
+/* ----------------------------------------------------------------- counts */
+
 /*
  * Bytes committed and not released, from the words that both sides see: some loads, no system
  * call. The other side may go on at any time: for a producer the true number is at most the
  * returned one, for a consumer at least. A handle, which maps nothing: 0.
  */
-__SHMRING_INLINE size_t shmring_used(const struct shmring *r)
+__SHMRING_PUBLIC size_t shmring_used(const struct shmring *r)
 {
 	uint64_t used;
 
@@ -437,16 +652,18 @@ __SHMRING_INLINE size_t shmring_used(const struct shmring *r)
 	return (size_t)used;
 }
 
-/* The capacity less shmring_used(); what is staged counts as free. */
-__SHMRING_INLINE size_t shmring_space_left(const struct shmring *r)
+/* The bytes that messages may take less shmring_used(); what is staged counts as free. */
+__SHMRING_PUBLIC size_t shmring_space_left(const struct shmring *r)
 {
-	return (size_t)r->capacity - shmring_used(r);
+	size_t used = shmring_used(r);
+
+	return used < r->span ? (size_t)r->span - used : 0;
 }
 
 /* Messages in the ring, where all have one size: as shmring_used(). Records: 0. */
-__SHMRING_INLINE size_t shmring_used_slots(const struct shmring *r)
+__SHMRING_PUBLIC size_t shmring_used_slots(const struct shmring *r)
 {
-	return r->slot_size ? shmring_used(r) / shmring_slot_stride(r) : 0;
+	return r->stride ? shmring_used(r) / r->stride : 0;
 }
 
 #endif /* SHMRING_FAST_H */

@@ -7,6 +7,9 @@ struct shmring_producer producer;
 struct shmring_consumer consumer;
 unsigned char data[2 * CAPACITY];
 
+/* A role begins below half of this, and nobody moves the other half. */
+#define OUT_OF_REACH	(2 * SHMRING_POSITION_LIMIT)
+
 static _Bool aligned(uint64_t n)
 {
 	return n % SHMRING_ALIGN == 0;
@@ -27,39 +30,37 @@ static struct shmring any_ring(void)
 	r.capacity = CAPACITY;
 	r.mask = CAPACITY - 1;
 	assume(r.slot_size <= CAPACITY);
-	r.header_size = r.slot_size ? 0 : sizeof(struct shmring_record);
+	r.align = SHMRING_ALIGN;
+	r.stride = (r.slot_size + r.align - 1) & ~(r.align - 1);
+	r.pad = sizeof(struct shmring_record) + r.align - 1;
+	r.round = ~(uint64_t)(r.align - 1);
+	r.payload = data + (r.stride ? 0 : r.align);
+	r.span = r.stride ? CAPACITY - CAPACITY % r.stride : CAPACITY;
 	assume(r.error == 0 || r.error == -EBADMSG);
 	return r;
 }
 
 /*
- * limit - capacity <= head - staged <= head <= end <= limit. Inequalities of differences hold
- * at any positions. The other side's position may be misaligned. So may be the one that a
- * previous owner has left, but then no call does anything.
+ * limit - span <= head - staged <= head <= limit, and end <= limit. What the other side has said
+ * of space may be misaligned.
  */
 static _Bool producer_is_sane(const struct shmring *r)
 {
 	uint64_t space = r->p.limit - r->p.head;
-	uint64_t open = r->p.end - r->p.head;
 
-	return space <= CAPACITY && r->p.staged <= CAPACITY - space && open <= space &&
-	       aligned(r->p.staged) && aligned(open) &&
-	       (aligned(r->p.head) || (r->error && !space)) &&
-	       r->p.len_end == (uint64_t)shmring_max_len(r) + 1 &&
-	       r->c.tail == 0 && r->c.end == 0 && r->c.limit == 0 && r->c.held == 0 && r->c.most == 0;
+	return space <= r->span && r->p.staged <= r->span - space && r->p.end <= r->p.limit &&
+	       aligned(r->p.staged) && aligned(r->p.end) && aligned(r->p.head) &&
+	       r->c.tail == 0 && r->c.end == 0 && r->c.limit == 0 && r->c.held == 0;
 }
 
-/* tail - held <= tail <= end <= limit <= tail - held + capacity */
+/* tail - held <= tail <= limit <= tail - held + span, and end <= limit */
 static _Bool consumer_is_sane(const struct shmring *r)
 {
 	uint64_t avail = r->c.limit - r->c.tail;
-	uint64_t open = r->c.end - r->c.tail;
 
-	return avail <= CAPACITY && r->c.held <= CAPACITY - avail && open <= avail &&
-	       aligned(r->c.held) && aligned(open) &&
-	       (aligned(r->c.tail) || (r->error && !avail)) &&
-	       r->p.head == 0 && r->p.end == 0 && r->p.limit == 0 &&
-	       r->p.len_end == 0 && r->p.staged == 0 && r->c.most && r->c.most <= CAPACITY;
+	return avail <= r->span && r->c.held <= r->span - avail && r->c.end <= r->c.limit &&
+	       aligned(r->c.held) && aligned(avail) && aligned(r->c.end) && aligned(r->c.tail) &&
+	       r->p.head == 0 && r->p.end == 0 && r->p.limit == 0 && r->p.staged == 0;
 }
 
 struct shmring any_producer(void)
@@ -67,6 +68,7 @@ struct shmring any_producer(void)
 	struct shmring r = any_ring();
 
 	r.role = SHMRING_PRODUCER;
+	assume(r.p.head < OUT_OF_REACH);
 	assume(producer_is_sane(&r));
 	return r;
 }
@@ -76,6 +78,7 @@ struct shmring any_consumer(void)
 	struct shmring r = any_ring();
 
 	r.role = SHMRING_CONSUMER;
+	assume(r.c.tail < OUT_OF_REACH);
 	assume(consumer_is_sane(&r));
 	return r;
 }
@@ -94,7 +97,7 @@ void check_consumer(const struct shmring *r)
 
 void check_message(const struct shmring *r, const void *message, size_t len)
 {
-	const unsigned char *start = (const unsigned char *)message - r->header_size;
+	const unsigned char *start = (const unsigned char *)message - (r->payload - r->data);
 
 	check(__CPROVER_same_object(start, data));
 	check(start >= data && aligned((uint64_t)(start - data)));

@@ -10,13 +10,14 @@
 #ifndef HOSTILE_H
 #define HOSTILE_H
 
-#include "backend.h"
-
+/* Before the headers, whose inline functions are meant, too. */
 #define __atomic_load_n(p, order)	({				\
 	__typeof__(*(p) + 0) unknown;				\
 	__CPROVER_assert(__CPROVER_r_ok(p, sizeof(*(p))), "readable"); \
 	unknown; })
 #define __atomic_store_n(p, v, order)	(*(p) = (v))
+
+#include "backend.h"
 
 #define CAPACITY	64	/* smaller than the kernel's, with all the cases */
 
