@@ -5,6 +5,8 @@
  *   bench.h	this: a contender, a sample, a row
  *   loops.h	the loops that drive every contender, inlined around its two calls
  *   slots.h	a ring of fixed-size messages, which several contenders share
+ *   places.h	copying and in place, for contenders that hand out places
+ *   bare.h	shmring's contract and nothing else
  *
  *   main.c		from the command line to the tables
  *   options.c		the command line
@@ -25,6 +27,7 @@
  *
  *   shmring.c		contender: shmring
  *   textbook.c		contender: in, out, % BUFFER_SIZE
+ *   bare_*.c		contenders: what shmring's contract costs at least
  *   ring_*.c		contenders: other rings in shared memory
  *   ipc_*.c		contenders: what the kernel offers
  *
@@ -57,7 +60,9 @@ extern "C" {
 
 enum side { SIDE_A, SIDE_B };
 enum test { STREAM, BATCH, PINGPONG, SLEEP_PINGPONG, PACED, IDLE, FLOOR, NR_TESTS };
-enum family { FAMILY_SHMRING, FAMILY_TEXTBOOK, FAMILY_RING, FAMILY_IPC, FAMILY_FLOOR };
+enum family {
+	FAMILY_SHMRING, FAMILY_TEXTBOOK, FAMILY_BARE, FAMILY_RING, FAMILY_IPC, FAMILY_FLOOR
+};
 enum api { API_COPY, API_INPLACE, API_BATCH };
 
 /* What a side does while there is nothing to do: "busy" is a loop without end. */
@@ -137,6 +142,7 @@ extern const char *const test_names[NR_TESTS];
 extern const char *const family_names[], *const api_names[], *const waiting_names[];
 
 extern const struct contender shmring_contenders[], textbook_contenders[];
+extern const struct contender bare_slots_contenders[], bare_records_contenders[];
 extern const struct contender spsc_contenders[], mcring_contenders[];
 extern const struct contender ck_contenders[], boost_contenders[];
 extern const struct contender rte_contenders[], qb_contenders[];

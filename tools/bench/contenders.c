@@ -9,8 +9,8 @@ const char *const test_names[NR_TESTS] = {
 };
 
 const char *const family_names[] = {
-	[FAMILY_SHMRING] = "shmring", [FAMILY_TEXTBOOK] = "textbook", [FAMILY_RING] = "ring",
-	[FAMILY_IPC] = "ipc", [FAMILY_FLOOR] = "floor",
+	[FAMILY_SHMRING] = "shmring", [FAMILY_TEXTBOOK] = "textbook", [FAMILY_BARE] = "bare",
+	[FAMILY_RING] = "ring", [FAMILY_IPC] = "ipc", [FAMILY_FLOOR] = "floor",
 };
 
 const char *const waiting_names[] = {
@@ -58,6 +58,8 @@ const char *const metric_names[NR_METRICS] = {
 const struct contender_list contender_lists[] = {
 	{ shmring_contenders, NULL },
 	{ textbook_contenders, NULL },
+	{ bare_slots_contenders, NULL },
+	{ bare_records_contenders, NULL },
 	{ spsc_contenders, NULL },
 	{ mcring_contenders, NULL },
 	CK, BOOST, DPDK, QB,

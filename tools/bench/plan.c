@@ -54,7 +54,8 @@ static bool takes_part(const struct contender *list, const struct contender *c, 
 		return sleeps(c);
 	case PACED:
 	case IDLE:
-		return c->api == API_INPLACE || !has_inplace(list, c);
+		return c->family != FAMILY_BARE &&
+		       (c->api == API_INPLACE || !has_inplace(list, c));
 	default:
 		return true;
 	}

@@ -75,7 +75,7 @@ static bool shmring_adaptive(const struct contender *c)
 
 static bool others(const struct contender *c)
 {
-	return !shmring(c) && c->family != FAMILY_FLOOR;
+	return !shmring(c) && c->family != FAMILY_BARE && c->family != FAMILY_FLOOR;
 }
 
 static bool others_copying(const struct contender *c)

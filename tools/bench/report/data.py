@@ -6,7 +6,7 @@ import statistics
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 
-OURS, TEXTBOOK, FLOOR = 'shmring', 'textbook', 'floor'
+OURS, TEXTBOOK, BARE, FLOOR = 'shmring', 'textbook', 'bare', 'floor'
 TESTS = ('stream', 'batch', 'pingpong', 'sleep_pingpong', 'paced', 'idle', 'floor')
 LABELS = {'lt100ns': 'below 100 ns', 'lt250ns': '100 to 250 ns', 'ge250ns': '250 ns or more',
           'none': 'not measured: one CPU'}
@@ -33,6 +33,11 @@ class Row:
     @property
     def ours(self):
         return self.family == OURS
+
+    @property
+    def rival(self):
+        """The bare rings are a yardstick."""
+        return self.family not in (OURS, BARE)
 
     @property
     def sleeps(self):

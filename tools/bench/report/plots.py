@@ -5,7 +5,7 @@ from collections import defaultdict
 from html import escape
 
 from chart import Axis, Dots, Series, dot_plot, lines_chart
-from data import TEXTBOOK, count_text, rate_text, short, size_text, time_text
+from data import BARE, TEXTBOOK, count_text, rate_text, short, size_text, time_text
 
 MARKERS = {'spin': 'circle', 'busy': 'circle', 'block': 'square', 'kernel': 'square',
            'adaptive': 'triangle'}
@@ -84,9 +84,13 @@ class Field:
     def others(self, metric, higher, count, keep=lambda row: True):
         """The best ones, each name once."""
         found = {}
-        for key in self.ranked(metric, higher, lambda r: not r.ours and keep(r)):
+        for key in self.ranked(metric, higher, lambda r: r.rival and keep(r)):
             found.setdefault(key[0], key)
         return list(found.values())[:count]
+
+    def bare(self, metric, higher):
+        """What shmring could reach."""
+        return self.ranked(metric, higher, lambda r: r.family == BARE)[:1]
 
     def named(self, *names):
         return [key for key in self.rows if key[0] in names]
@@ -140,11 +144,12 @@ def throughput(run, test, goals):
     best = field.others('msgs_per_s', True, 3, lambda r: r.family != TEXTBOOK)
     ours = field.ours('msgs_per_s', True)
     usual = field.named('textbook-acqrel', 'textbook-seqcst', 'pipe')
-    shown = ours + best + usual
+    bare = field.bare('msgs_per_s', True)
+    shown = ours + best + bare + usual
     rate = lines_chart('messages a second, by size', drawn(field, 'msgs_per_s', shown),
                        size_axis(field.places), Axis('messages a second', count_text))
-    base = field.best('msgs_per_s', True, lambda r: not r.ours)
-    lines = drawn(field, 'msgs_per_s', ours + best, base=base, muted=False)
+    base = field.best('msgs_per_s', True, lambda r: r.rival)
+    lines = drawn(field, 'msgs_per_s', ours + best + bare, base=base, muted=False)
     ratio = lines_chart('in relation to the best other contender', lines,
                         size_axis(field.places),
                         ratio_axis('to the best other contender at that size', lines),
@@ -152,7 +157,8 @@ def throughput(run, test, goals):
                         goals=[g for g in goals if g[0] in field.places]) if base else ''
     return pair(
         figure(rate, 'Both axes are logarithmic. Thick: the best of shmring for each way to '
-               'wait; thin: the best others, the textbook and the pipe. Dashed lines belong to '
+               'wait; thin: the best others, the best bare ring (the same contract and '
+               'nothing else), the textbook and the pipe. Dashed lines belong to '
                'those that never sleep. Bars are quartiles.' + grey_names(field, shown)),
         figure(ratio, 'The same, divided by the best contender that is not shmring, whichever '
                'that is at the size. Short bars across: the targets.') if ratio else '')

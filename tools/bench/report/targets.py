@@ -44,7 +44,7 @@ def ours(*waits, apis=()):
 
 
 def others(*apis):
-    return lambda r: not r.ours and (not apis or r.api in apis)
+    return lambda r: r.rival and (not apis or r.api in apis)
 
 
 def named(*names):
@@ -52,7 +52,7 @@ def named(*names):
 
 
 def sleeping(r):
-    return not r.ours and r.sleeps
+    return r.rival and r.sleeps
 
 
 def divide(a, b):
