@@ -143,6 +143,7 @@ extern const char *const family_names[], *const api_names[], *const waiting_name
 
 extern const struct contender shmring_contenders[], textbook_contenders[];
 extern const struct contender bare_slots_contenders[], bare_records_contenders[];
+extern const struct contender marked_contenders[];
 extern const struct contender spsc_contenders[], mcring_contenders[];
 extern const struct contender ck_contenders[], boost_contenders[];
 extern const struct contender rte_contenders[], qb_contenders[];

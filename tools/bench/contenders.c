@@ -60,6 +60,7 @@ const struct contender_list contender_lists[] = {
 	{ textbook_contenders, NULL },
 	{ bare_slots_contenders, NULL },
 	{ bare_records_contenders, NULL },
+	{ marked_contenders, NULL },
 	{ spsc_contenders, NULL },
 	{ mcring_contenders, NULL },
 	CK, BOOST, DPDK, QB,
