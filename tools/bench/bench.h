@@ -145,6 +145,8 @@ extern const struct contender shmring_contenders[], textbook_contenders[];
 extern const struct contender bare_slots_contenders[], bare_records_contenders[];
 extern const struct contender marked_contenders[];
 extern const struct contender spsc_contenders[], mcring_contenders[];
+extern const struct contender rigtorp_contenders[], fastforward_contenders[];
+extern const struct contender mengrao_contenders[], moodycamel_contenders[];
 extern const struct contender ck_contenders[], boost_contenders[];
 extern const struct contender rte_contenders[], qb_contenders[];
 extern const struct contender doorbell_contenders[], semaphore_contenders[];
