@@ -22,6 +22,7 @@
  *   tables.c		a table for each test, size and rate
  *   brief.c		the small table of `make run`
  *   targets.c		what shmring is to reach, and whether it does
+ *   filters.h		which contenders a target compares
  *   csv.c		for programs
  *   selftest.c		contenders that lose and damage messages, and must be caught
  *

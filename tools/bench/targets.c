@@ -3,13 +3,11 @@
 #include <math.h>
 #include <string.h>
 
-#include "bench.h"
+#include "filters.h"
 
 #define OTHER_SHARE	5	/* a label with one in so many samples gets a table of its own */
 
 struct target;
-
-typedef bool filter_fn(const struct contender *c);
 
 struct pick {
 	const struct row *row;		/* NULL: none was measured */
@@ -40,74 +38,6 @@ struct target {
 struct totals {
 	unsigned int met, missed, unknown;
 };
-
-/* ------------------------------------------------------------------ filters */
-
-static bool shmring(const struct contender *c)
-{
-	return c->family == FAMILY_SHMRING;
-}
-
-static bool shmring_copying(const struct contender *c)
-{
-	return shmring(c) && c->api == API_COPY;
-}
-
-static bool shmring_in_place(const struct contender *c)
-{
-	return shmring(c) && c->api == API_INPLACE;
-}
-
-static bool shmring_spinning(const struct contender *c)
-{
-	return shmring(c) && c->waiting == WAIT_SPIN;
-}
-
-static bool shmring_blocking(const struct contender *c)
-{
-	return shmring(c) && c->waiting == WAIT_BLOCK;
-}
-
-static bool shmring_adaptive(const struct contender *c)
-{
-	return shmring(c) && c->waiting == WAIT_ADAPTIVE;
-}
-
-static bool others(const struct contender *c)
-{
-	return !shmring(c) && c->family != FAMILY_BARE && c->family != FAMILY_FLOOR;
-}
-
-static bool others_copying(const struct contender *c)
-{
-	return others(c) && c->api == API_COPY;
-}
-
-static bool others_sleeping(const struct contender *c)
-{
-	return others(c) && (c->waiting == WAIT_BLOCK || c->waiting == WAIT_KERNEL);
-}
-
-static bool textbook(const struct contender *c)
-{
-	return c->family == FAMILY_TEXTBOOK;
-}
-
-static bool pipes(const struct contender *c)
-{
-	return !strcmp(c->name, "pipe");
-}
-
-static bool fenced_futex(const struct contender *c)
-{
-	return !strcmp(c->name, "futex");
-}
-
-static bool sleeping_rivals(const struct contender *c)
-{
-	return pipes(c) || fenced_futex(c) || !strcmp(c->name, "futex-membarrier") ||
-	       !strcmp(c->name, "fifo") || !strcmp(c->name, "eventfd");
-}
 
 /* ------------------------------------------------------------------ picking */
 
@@ -236,12 +166,17 @@ static struct comparison best_to_host(const struct run *run, const struct target
 #define AT_EVERY_SIZE(bound) \
 	{ { 8, bound }, { 64, bound }, { 256, bound }, { 1024, bound }, { 4096, bound }, \
 	  { 16384, bound }, { 65536, bound }, { 1048576, bound } }
+#define AT_SMALL_SIZES(a, b, c, d)	{ { 8, a }, { 64, b }, { 256, c }, { 1024, d } }
 #define AGAINST_PIPES	{ { 64, 10 }, { 4096, 2 }, { 65536, 4 } }
 
 /* Number, figure, test, rate, metric; shmring's side, the other side, how to compare; bounds. */
 static const struct target targets[] = {
 	{ 1, "every message published", STREAM, 0, MSGS_S,
-	  shmring, others, best_to_best, { { 8, 1.2 }, { 64, 1.2 }, { 256, 1.2 } } },
+	  shmring, others, best_to_best, AT_SMALL_SIZES(1.5, 2, 1.5, 1.2) },
+	{ 1, "slots: bare slots", STREAM, 0, MSGS_S,
+	  shmring_slots, bare_slots, best_to_best, AT_SMALL_SIZES(0.85, 0.85, 0.85, 0.85) },
+	{ 1, "records: bare records", STREAM, 0, MSGS_S,
+	  shmring_records, bare_records, best_to_best, AT_SMALL_SIZES(0.85, 0.85, 0.85, 0.85) },
 	{ 2, "batches", BATCH, 0, MSGS_S,
 	  shmring, others, best_to_best, { { 8, 1 }, { 64, 1.2 }, { 256, 1 }, { 1024, 1 } } },
 	{ 3, "copying", STREAM, 0, MSGS_S,
@@ -250,8 +185,14 @@ static const struct target targets[] = {
 	  shmring_in_place, shmring_copying, worst_pair, AT_EVERY_SIZE(1) },
 	{ 4, "round trip, 64 B, p50: line, us", PINGPONG, 0, RTT_P50,
 	  shmring_spinning, NULL, best_to_line, { { 64, 1.3 } } },
-	{ 4, "round trip, 64 B, p99, us", PINGPONG, 0, RTT_P99,
-	  shmring_spinning, others, best_to_best, { { 64, 1.2 } } },
+	{ 4, "slots, round trip, 64 B, p50, us", PINGPONG, 0, RTT_P50,
+	  shmring_slots, others_or_marked, best_to_best, { { 64, 1 } } },
+	{ 4, "slots, round trip, 64 B, p99, us", PINGPONG, 0, RTT_P99,
+	  shmring_slots, others_or_marked, best_to_best, { { 64, 1 } } },
+	{ 4, "records, round trip, 64 B, p50, us", PINGPONG, 0, RTT_P50,
+	  shmring_records, others_or_marked, best_to_best, { { 64, 1.15 } } },
+	{ 4, "records, round trip, 64 B, p99, us", PINGPONG, 0, RTT_P99,
+	  shmring_records, others_or_marked, best_to_best, { { 64, 1 } } },
 	{ 5, "adaptive: spinning", STREAM, 0, MSGS_S,
 	  shmring_adaptive, shmring_spinning, worst_pair, AT_EVERY_SIZE(0.95) },
 	{ 6, "block: pipe", STREAM, 0, MSGS_S,
@@ -289,7 +230,7 @@ static void print_figure(const struct target *t, size_t size)
 	char text[64];
 
 	snprintf(text, sizeof(text), "%s, %zu B, M/s", t->figure, size);
-	printf("%d  %-34s", t->nr, t->at[1].size ? text : t->figure);
+	printf("%d  %-36s", t->nr, t->at[1].size ? text : t->figure);
 }
 
 static void print_pick(const struct pick *p, enum metric m)
@@ -351,7 +292,7 @@ static void print_table(const struct run *run, unsigned int used)
 	struct totals totals = { 0 };
 
 	printf("\ntargets: medians of the %u samples with label %s\n"
-	       "#  %-34s %-31s %9s %-31s %9s %8s\n", used, label_names[run->label], "figure",
+	       "#  %-36s %-31s %9s %-31s %9s %8s\n", used, label_names[run->label], "figure",
 	       "shmring", "", "in relation to", "", "ratio");
 	for (size_t i = 0; i < ARRAY_SIZE(targets); i++) {
 		print_target(run, &targets[i], &totals);

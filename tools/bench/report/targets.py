@@ -47,6 +47,10 @@ def others(*apis):
     return lambda r: r.rival and (not apis or r.api in apis)
 
 
+def others_or_marked(r):
+    return r.rival or r.name.startswith('marked-slots')
+
+
 def named(*names):
     return lambda r: r.name in names
 
@@ -114,8 +118,13 @@ class Targets:
     # ------------------------------------------------------------- the nine
 
     def _throughput(self):
-        self._rates_at(1, 'every message published', 'stream', {8: 1.2, 64: 1.2, 256: 1.2},
-                       ours(), others())
+        self._rates_at(1, 'every message published', 'stream',
+                       {8: 1.5, 64: 2, 256: 1.5, 1024: 1.2}, ours(), others())
+        for layout in ('slots', 'records'):
+            self._rates_at(1, f'{layout} to bare {layout}', 'stream',
+                           {8: 0.85, 64: 0.85, 256: 0.85, 1024: 0.85},
+                           named(f'shmring-{layout}'),
+                           named(f'bare-{layout}', f'bare-{layout}-512'))
         self._rates_at(2, 'batches', 'batch', {8: 1, 64: 1.2, 256: 1, 1024: 1}, ours(), others())
 
     def _copying(self):
@@ -133,7 +142,10 @@ class Targets:
         ratio = self.run.per_line(row, 'rtt_p50_ns') if row else math.nan
         self._add(4, 'p50 to the raw cache line, 64 B', 'rtt_p50_ns', mine, line, ratio, 1.3,
                   False)
-        self._relate(4, 'p99, 64 B', where, 'rtt_p99_ns', False, ours('spin'), others(), 1.2)
+        for layout, p50 in (('slots', 1), ('records', 1.15)):
+            for metric, bound in (('rtt_p50_ns', p50), ('rtt_p99_ns', 1)):
+                self._relate(4, f'{layout}, {metric[4:7]}, 64 B', where, metric, False,
+                             named(f'shmring-{layout}'), others_or_marked, bound)
 
     def _adaptive(self):
         for size in self.run.sizes('stream'):
