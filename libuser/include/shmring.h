@@ -21,7 +21,8 @@
  *     the asynchronous type must be off;
  *   - descriptors that the library opens are close-on-exec and never 0, 1 or 2.
  *
- * Contents: version, types, set-up, slow path, queries; the fast path is in <shmring/fast.h>.
+ * Contents: version, types, set-up, slow path, queries; the fast path is in <shmring/fast.h>,
+ * and that of many messages at once in <shmring/run.h>.
  */
 #ifndef SHMRING_H
 #define SHMRING_H
@@ -549,6 +550,7 @@ const char *shmring_strerror(int error);
 unsigned int shmring_version(void);
 
 #include <shmring/fast.h>
+#include <shmring/run.h>
 
 #ifdef __cplusplus
 }

@@ -13,6 +13,7 @@ root=$(cd "$here/../.." && pwd)
 man=$root/libuser/man
 header=$root/libuser/include/shmring.h
 fast=$root/libuser/include/shmring/fast.h
+run=$root/libuser/include/shmring/run.h
 uring=$root/libuser/include/shmring_uring.h
 uapi=$root/kmod/uapi/linux/shmring.h
 CC=${CC:-cc}
@@ -141,7 +142,7 @@ functions_of()
 
 check_functions()
 {
-	awk -f "$here/errnos.awk" "$header" "$fast" "$uring" | cut -d' ' -f1 | sort -u > "$tmp/functions"
+	awk -f "$here/errnos.awk" "$header" "$fast" "$run" "$uring" | cut -d' ' -f1 | sort -u > "$tmp/functions"
 	[ -s "$tmp/functions" ] || echo "no functions found in the headers" >> "$tmp/out"
 	for page in $section3; do
 		functions_of "$page"
@@ -177,7 +178,7 @@ documents()
 
 check_errors()
 {
-	awk -f "$here/errnos.awk" "$header" "$fast" "$uring" | sort -u > "$tmp/errors"
+	awk -f "$here/errnos.awk" "$header" "$fast" "$run" "$uring" | sort -u > "$tmp/errors"
 	while read -r function error; do
 		[ -z "$error" ] || documents "$function" "$error" ||
 			echo "$function: $error is not in ERRORS"
@@ -225,7 +226,7 @@ check_facts()
 # Names of ours in the text, that are no file's: the sources have to have them.
 check_identifiers()
 {
-	cat "$root"/kmod/*.[ch] "$root"/kmod/*/*.[ch] "$root"/libuser/*.[ch] "$root"/libuser/*/*.[ch] "$header" "$fast" "$uring" "$uapi" \
+	cat "$root"/kmod/*.[ch] "$root"/kmod/*/*.[ch] "$root"/libuser/*.[ch] "$root"/libuser/*/*.[ch] "$header" "$fast" "$run" "$uring" "$uapi" \
 		"$root"/tests/vm/*.sh \
 		> "$tmp/sources" 2> /dev/null
 	for document in $pages "$root"/docs/*.md "$root/README.md"; do

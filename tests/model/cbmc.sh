@@ -27,6 +27,8 @@ cbmc_right() {
 		fast peek
 		fast advance
 		fast release
+		fast run_put
+		fast run_next
 		fast wrong_side
 	END
 }
@@ -47,6 +49,8 @@ cbmc_broken() {
 		step-too-far fast advance
 		step-too-far fast release
 		stale-peek fast peek
+		run-unchecked fast run_put
+		run-unchecked fast run_next
 		size-unchecked slow recv_message
 		misaligned bind bind_consumer
 		misaligned bind bind_producer
@@ -68,6 +72,9 @@ break_by() {
 	stage-beyond-reserved) edit='s/ || next > r->p.end//; s/head != r->p.end || //' ;;
 	step-too-far) edit='s/tail = r->c.end;/tail = r->c.end + 8;/' ;;
 	stale-peek) edit='/^void __shmring_refuse_data/,/^}/s/r->c.end = r->c.tail;//' ;;
+	run-unchecked)
+		file=$2/include/shmring/run.h
+		edit='s/need <= (uint64_t)(run->end - run->at)/1/; s/n > avail - sizeof(struct shmring_record)/0/' ;;
 	size-unchecked) file=$2/copy.c edit='s/len > size/0/' ;;
 	misaligned) file=$2/ring.c edit='s/ && !(position & (r->align - 1))//' ;;
 	esac

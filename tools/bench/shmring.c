@@ -184,6 +184,76 @@ BENCH_INLINE int get_batch(struct bench *b, uint64_t *seq)
 	return ret;
 }
 
+/* Runs: an end has its own, on the stack of the loop, as in a program. */
+struct run_end {
+	struct shmring *r;
+	struct shmring_run run;
+	unsigned int nr;	/* messages in the run */
+};
+
+BENCH_INLINE void *put_in_run(struct bench *b, struct run_end *end, int *error)
+{
+	void *p;
+
+	while (!(p = shmring_run_put(&end->run, b->size))) {
+		shmring_run_publish(&end->run);
+		end->nr = 0;
+		if (shmring_run_open(end->r, &end->run, b->size + sizeof(uint64_t)) > b->size)
+			continue;
+		*error = shmring_wait_space(end->r, b->size, NULL);
+		if (*error && *error != -EINTR)
+			return NULL;
+	}
+	return p;
+}
+
+BENCH_INLINE int put_run(struct bench *b, uint64_t seq)
+{
+	struct run_end *end = b->tx;
+	int ret = 0;
+	void *p = put_in_run(b, end, &ret);
+
+	if (!p)
+		return ret;
+	fill_in_place(b, p, seq);
+	if (++end->nr < b->batch)
+		return 0;
+	end->nr = 0;
+	return shmring_run_publish(&end->run);
+}
+
+BENCH_INLINE int flush_run(struct bench *b)
+{
+	struct run_end *end = b->tx;
+
+	return shmring_run_publish(&end->run);
+}
+
+BENCH_INLINE int get_run(struct bench *b, uint64_t *seq)
+{
+	struct run_end *end = b->rx;
+	const void *p;
+	size_t len;
+	int ret;
+
+	while (!(p = shmring_run_next(&end->run, &len))) {
+		shmring_run_release(&end->run);
+		end->nr = 0;
+		if (shmring_run_take(end->r, &end->run))
+			continue;
+		ret = shmring_wait_data(end->r, NULL);
+		if (ret && ret != -EINTR)
+			return ret;
+	}
+	if (len != b->size)
+		return -EBADMSG;
+	ret = check_message(b, p, seq);
+	if (++end->nr < b->batch)
+		return ret;
+	end->nr = 0;
+	return ret ? ret : shmring_run_release(&end->run);
+}
+
 /* Slots that are reserved, or peeked at: the next one, how many are left, of how many. */
 static struct {
 	unsigned char *next;
@@ -334,6 +404,23 @@ static int run_batch(struct bench *b, struct result *res)
 	return done(b, run_loops(b, res, put_batch, get_batch, flush_batch));
 }
 
+static int run_runs(struct bench *b, struct result *res)
+{
+	struct run_end tx = { .r = b->tx }, rx = { .r = b->rx };
+	struct bench mine = *b;
+	int ret;
+
+	shmring_run_open(tx.r, &tx.run, 0);
+	shmring_run_take(rx.r, &rx.run);
+	mine.tx = &tx;
+	mine.rx = &rx;
+	ret = run_loops(&mine, res, put_run, get_run, flush_run);
+	mine.tx = b->tx;
+	mine.rx = b->rx;
+	*b = mine;
+	return done(b, ret);
+}
+
 /* Small slots are filled where they lie. */
 static int run_slots(struct bench *b, struct result *res)
 {
@@ -358,9 +445,11 @@ static int run_slots(struct bench *b, struct result *res)
 		  "many messages a publish, and a release")
 
 const struct contender shmring_contenders[] = {
-	CONTENDERS("shmring-records", WAIT_SPIN, SHMRING_SPIN, run_batch),
-	CONTENDERS("shmring-records", WAIT_BLOCK, SHMRING_BLOCK, run_batch),
-	CONTENDERS("shmring-records", WAIT_ADAPTIVE, SHMRING_ADAPTIVE, run_batch),
+	CONTENDERS("shmring-records", WAIT_SPIN, SHMRING_SPIN, run_runs),
+	CONTENDERS("shmring-records", WAIT_BLOCK, SHMRING_BLOCK, run_runs),
+	CONTENDERS("shmring-records", WAIT_ADAPTIVE, SHMRING_ADAPTIVE, run_runs),
+	CONTENDER("shmring-staged", WAIT_SPIN, SHMRING_SPIN, API_BATCH, run_batch,
+		  "stage and publish, advance and release"),
 	CONTENDERS("shmring-slots", WAIT_SPIN, SHMRING_SPIN | SLOTS, run_slots),
 	CONTENDERS("shmring-slots", WAIT_BLOCK, SHMRING_BLOCK | SLOTS, run_slots),
 	CONTENDERS("shmring-slots", WAIT_ADAPTIVE, SHMRING_ADAPTIVE | SLOTS, run_slots),

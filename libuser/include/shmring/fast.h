@@ -440,14 +440,16 @@ __SHMRING_PUBLIC const void *shmring_peek(struct shmring *r, size_t *len)
 {
 	const unsigned char *at;
 	uint64_t need;
+	size_t n;
 
 	if (!__shmring_find_data(r))
 		return NULL;
 	at = __shmring_payload(r, r->c.tail);
-	need = __shmring_measure(r, at, len);
+	need = __shmring_measure(r, at, &n);
 	if (__shmring_unlikely(!need))
 		return NULL;
 	r->c.end = r->c.tail + need;
+	*len = n;
 	return at;
 }
 

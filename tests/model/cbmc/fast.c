@@ -131,6 +131,44 @@ void peek_slots(void)
 		check_slots(&r, from, n);
 }
 
+void run_put(void)
+{
+	struct shmring r = any_producer();
+	struct shmring_run run;
+	size_t bytes, len;
+	void *to;
+
+	shmring_run_open(&r, &run, bytes);
+	to = shmring_run_put(&run, len);
+	if (to)
+		check_message(&r, to, len);
+	to = shmring_run_put(&run, bytes);
+	if (to)
+		check_message(&r, to, bytes);
+	shmring_run_publish(&run);
+	check_producer(&r);
+	check(woken <= 1);
+}
+
+void run_next(void)
+{
+	struct shmring r = any_consumer();
+	struct shmring_run run;
+	const void *from;
+	size_t len;
+
+	shmring_run_take(&r, &run);
+	from = shmring_run_next(&run, &len);
+	if (from)
+		check_message(&r, from, len);
+	from = shmring_run_next(&run, &len);
+	if (from)
+		check_message(&r, from, len);
+	shmring_run_release(&run);
+	check_consumer(&r);
+	check(woken <= 1);
+}
+
 /* Calls of the wrong side return that there is nothing. */
 void wrong_side(void)
 {

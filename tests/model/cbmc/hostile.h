@@ -10,7 +10,14 @@
 #ifndef HOSTILE_H
 #define HOSTILE_H
 
-/* Before the headers, whose inline functions are meant, too. */
+/*
+ * Before the headers, whose inline functions are meant, too. Not for the slow path, which would
+ * take a quarter of an hour: there, the inline functions find what the memory holds, which is
+ * unknown and stays.
+ */
+#ifdef SLOW_PATH
+#include "backend.h"
+#endif
 #define __atomic_load_n(p, order)	({				\
 	__typeof__(*(p) + 0) unknown;				\
 	__CPROVER_assert(__CPROVER_r_ok(p, sizeof(*(p))), "readable"); \

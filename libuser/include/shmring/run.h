@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Runs: many messages for the price of one. A run is the free space, or the messages, that are
+ * there now, without a gap. It is a local variable of the caller, which the compiler keeps in
+ * registers, and the other side sees nothing of what is done in it until it ends. Included by
+ * shmring.h.
+ *
+ *	struct shmring_run run;				struct shmring_run run;
+ *
+ *	shmring_run_open(r, &run, 32 * 64);		shmring_run_take(r, &run);
+ *	while (... && (p = shmring_run_put(&run, len)))	while ((p = shmring_run_next(&run, &len)))
+ *		memcpy(p, message, len);			use(p, len);
+ *	shmring_run_publish(&run);			shmring_run_release(&run);
+ *
+ * Until a run has ended, its endpoint must move no message in another way.
+ */
+#ifndef SHMRING_RUN_H
+#define SHMRING_RUN_H
+
+#ifndef SHMRING_H
+#error "include shmring.h"
+#endif
+
+struct shmring_run {
+	struct shmring *r;
+	unsigned char *start;		/* the payload of the first message */
+	unsigned char *at;		/* that of the next one */
+	unsigned char *end;		/* that of the first one which is not there */
+	unsigned char *fetch_at;	/* producer: where the next lines are prefetched */
+	uint64_t round;			/* as of the endpoint */
+	uint64_t guess;			/* consumer: bytes that the last message took */
+	uint32_t pad;
+	uint32_t stride;
+	uint32_t slot_size;
+};
+
+__SHMRING_INLINE void __shmring_run_init(struct shmring *r, struct shmring_run *run,
+					 uint64_t position, uint64_t bytes)
+{
+	run->r = r;
+	run->start = bytes ? __shmring_payload(r, position) : NULL;
+	run->at = run->start;
+	run->end = bytes ? run->at + bytes : NULL;
+	run->fetch_at = run->at;
+	run->round = r->round;
+	run->guess = r->c.guess;
+	run->pad = r->pad;
+	run->stride = r->stride;
+	run->slot_size = r->slot_size;
+}
+
+/* Is there room for @need bytes? */
+__SHMRING_INLINE int __shmring_run_has(const struct shmring_run *run, uint64_t need)
+{
+	return need <= (uint64_t)(run->end - run->at);
+}
+
+/* --------------------------------------------------------------- producer */
+
+/*
+ * Producer: begin a run over the free space. Looks how far the consumer has got if less than
+ * @bytes, headers and padding included, are known to be free. Ends a reservation. Never waits.
+ *
+ * Returns how many bytes are free; 0: none, or the consumer is gone, or @r is no producer. Then
+ * shmring_wait_space() waits, or says what is wrong; the run is empty.
+ */
+__SHMRING_PUBLIC size_t shmring_run_open(struct shmring *r, struct shmring_run *run, size_t bytes)
+{
+	uint64_t head = r->p.head, space = 0;
+
+	if (__shmring_likely(r->role == SHMRING_PRODUCER && !__shmring_consumer_is_gone(r))) {
+		if (bytes > r->p.limit - head)
+			__shmring_find_space(r, bytes);
+		space = r->p.limit - head;
+	}
+	__shmring_run_init(r, run, head, space);
+	return (size_t)space;
+}
+
+/* The lines of the next block, as far as it belongs to the run. */
+static __attribute__((__noinline__, __unused__))
+unsigned char *__shmring_run_fetch(unsigned char *at, const unsigned char *end)
+{
+#if __SHMRING_PREFETCH
+	uint64_t left = (uint64_t)(end - at);
+
+	__shmring_prefetch(at, left < __SHMRING_PREFETCH ? left : __SHMRING_PREFETCH);
+	return at + (left < __SHMRING_PREFETCH ? left + 1 : __SHMRING_PREFETCH);
+#else
+	return (unsigned char *)(uintptr_t)end + 1;
+#endif
+}
+
+/*
+ * Producer: add a message of @len bytes (slots: slot_size) to the run and return where to write
+ * it, aligned as the ring is. It must be written before the run is published. NULL: the rest of
+ * the run is too short, or there can be no message of that length.
+ */
+__SHMRING_PUBLIC void *shmring_run_put(struct shmring_run *run, size_t len)
+{
+	unsigned char *at = run->at;
+	struct shmring_record *rec;
+	uint64_t need;
+
+	if (run->stride) {
+		need = run->stride;
+		if (__shmring_unlikely(len != run->slot_size || !__shmring_run_has(run, need)))
+			return NULL;
+	} else {
+		need = ((uint64_t)len + run->pad) & run->round;
+		if (__shmring_unlikely(len >= SHMRING_POSITION_LIMIT ||
+				       !__shmring_run_has(run, need)))
+			return NULL;
+		rec = (struct shmring_record *)(void *)at - 1;
+		rec->len = (uint32_t)len;
+		rec->flags = 0;
+	}
+	if (__shmring_unlikely(at >= run->fetch_at))
+		run->fetch_at = __shmring_run_fetch(at, run->end);
+	run->at = at + need;
+	return at;
+}
+
+/*
+ * Producer: publish the messages of the run, with all that is staged, and wake the consumer if
+ * it sleeps and this is what it waits for. The run is empty then; shmring_run_open() begins
+ * another one. A run that is not published never was.
+ *
+ * Returns 0, or -EINVAL: the endpoint has moved messages in another way since the run began.
+ */
+__SHMRING_PUBLIC int shmring_run_publish(struct shmring_run *run)
+{
+	struct shmring *r = run->r;
+	uint64_t old = r->p.head, bytes = (uint64_t)(run->at - run->start), head = old + bytes;
+
+	run->start = run->end = run->at;
+	if (__shmring_unlikely(bytes > r->p.limit - old))
+		return -EINVAL;
+	if (head == old - r->p.staged)
+		return 0;
+	__shmring_end_reservation(r, head);
+	if (__shmring_unlikely(r->p.staged))
+		__shmring_show_staged(r, head);
+	else
+		__shmring_show(r, old, head);
+	return 0;
+}
+
+/* --------------------------------------------------------------- consumer */
+
+/*
+ * Consumer: begin a run over all messages that are there. Looks how far the producer has got
+ * only if none is known. Ends a peek. Never waits.
+ *
+ * Returns how many bytes are there, headers and padding included; 0: none, or @r is no consumer.
+ * Then shmring_wait_data() waits, or says what is wrong; the run is empty.
+ */
+__SHMRING_PUBLIC size_t shmring_run_take(struct shmring *r, struct shmring_run *run)
+{
+	uint64_t avail = __shmring_find_data(r) ? r->c.limit - r->c.tail : 0;
+
+	__shmring_run_init(r, run, r->c.tail, avail);
+	return (size_t)avail;
+}
+
+/* What cannot be a message ends the run, and the endpoint's use: as in shmring_peek(). */
+static __attribute__((__noinline__, __unused__, __cold__))
+void __shmring_run_refuse(struct shmring_run *run)
+{
+	if (run->at != run->end) {
+		run->r->error = -EBADMSG;
+		run->end = run->at;
+	}
+}
+
+/*
+ * Consumer: return the next message of the run and its length. It stays valid until the run is
+ * released, but not constant if the producer is hostile: copy what you check. NULL: there is
+ * no other; shmring_wait_data() says -EBADMSG if the producer wrote what no producer may.
+ */
+__SHMRING_PUBLIC const void *shmring_run_next(struct shmring_run *run, size_t *len)
+{
+	uint64_t avail = (uint64_t)(run->end - run->at), need, n;
+	unsigned char *at = run->at;
+
+	if (run->stride) {
+		n = run->slot_size;
+		need = run->stride;
+		if (__shmring_unlikely(need > avail)) {
+			__shmring_run_refuse(run);
+			return NULL;
+		}
+	} else {
+		if (!avail)
+			return NULL;
+		n = __shmring_read_header(at);
+		if (__shmring_unlikely(n > avail - sizeof(struct shmring_record))) {
+			__shmring_run_refuse(run);
+			return NULL;
+		}
+		/* As in __shmring_guess_footprint(). */
+		need = (n + run->pad) & run->round;
+		if (__shmring_likely(need == run->guess)) {
+			need = run->guess;
+			__asm__("" : "+r"(need));
+		}
+		run->guess = need;
+	}
+	run->at = at + need;
+	*len = (size_t)n;
+	return at;
+}
+
+/*
+ * Consumer: give back the messages of the run that shmring_run_next() has returned, with all that
+ * were advanced past before, and wake the producer if it sleeps and this is what it waits for.
+ * Messages that it has not returned stay in the ring. The run is empty then.
+ *
+ * Returns 0, or -EINVAL: the endpoint has moved messages in another way since the run began.
+ */
+__SHMRING_PUBLIC int shmring_run_release(struct shmring_run *run)
+{
+	struct shmring *r = run->r;
+	uint64_t old = r->c.tail, bytes = (uint64_t)(run->at - run->start), tail = old + bytes;
+
+	run->start = run->end = run->at;
+	if (__shmring_unlikely(bytes > r->c.limit - old))
+		return -EINVAL;
+	r->c.guess = run->guess;
+	if (tail == old - r->c.held)
+		return 0;
+	r->c.tail = tail;
+	__shmring_end_peek(r, tail);
+	if (r->error)
+		r->c.limit = tail;
+	if (__shmring_unlikely(r->c.held)) {
+		r->c.held += bytes;
+		__shmring_release_held(r);
+	} else {
+		__shmring_give_back(r, old, tail);
+	}
+	return 0;
+}
+
+#endif /* SHMRING_RUN_H */
