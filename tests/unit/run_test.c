@@ -181,6 +181,7 @@ static void false_record_ends_the_run(void **state)
 		{ 9, 0 }, { 1u << 31, 0 }, { UINT32_MAX, 0 }, { 8, 1 },
 		{ UINT32_MAX - 7, UINT32_MAX },
 	};
+	struct shmring_record *second;
 	struct rig *rig = *state;
 	struct shmring_run run;
 	size_t len, i;
@@ -191,12 +192,14 @@ static void false_record_ends_the_run(void **state)
 		assert_int_equal(rig_bind(rig, &rig->c, SHMRING_CONSUMER), 0);
 		put(&rig->p, 8, 1);
 		put(&rig->p, 8, 2);
-		*(struct shmring_record *)(void *)(rig->data + ((rig->start + 16) & rig->p.mask)) =
-			false_ones[i];
+		second = (void *)(rig->data + ((rig->start + 16) & rig->p.mask));
+		*second = false_ones[i];
 		assert_int_equal(shmring_run_take(&rig->c, &run), 32);
 		take_from_run(&run, 8, 1);
 		assert_null(shmring_run_next(&run, &len));
+		*second = (struct shmring_record){ 8, 0 };
 		assert_null(shmring_run_next(&run, &len));
+		*second = false_ones[i];
 		assert_int_equal(shmring_run_release(&run), 0);
 		assert_int_equal(rig->consumer->tail, rig->start + 16);
 		assert_int_equal(shmring_run_take(&rig->c, &run), 0);
