@@ -513,7 +513,7 @@ int shmring_get_info(const struct shmring *r, struct shmring_info *info);
 
 /*
  * Call @fn for each ring that the caller may see: the rings of /proc/shmring, of which the
- * anonymous ones have an empty name, and the memfd rings in /dev/shm that the caller may open.
+ * anonymous ones have an empty name, and the memfd rings in /dev/shm that the caller may read.
  * If @opt or $SHMRING_BACKEND names a backend, only its rings. The other members of @opt have no
  * meaning; NULL: the defaults. @info is valid until @fn returns; its sleeps and wakes are those of
  * both sides together, and an older library than the program fills in no more than info->size

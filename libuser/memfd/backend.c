@@ -212,7 +212,7 @@ int shmring_memfd_look(const char *name, struct shmring_info *info)
 	if (ret)
 		return ret;
 	shmring_memfd_path(path, p.memfd.name);
-	p.fd = shmring_memfd_find(0, path);
+	p.fd = shmring_memfd_find_to_read(path);
 	if (p.fd < 0)
 		return p.fd;
 	shmring_memfd_know_oneself(&p);

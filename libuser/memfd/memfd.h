@@ -121,6 +121,7 @@ void shmring_memfd_path(char path[PATH_SIZE], const char *name);
 int shmring_memfd_open_path(const char *path);
 int shmring_memfd_link(const char *from, const char *path);
 int shmring_memfd_find(uint64_t patience, const char *path);
+int shmring_memfd_find_to_read(const char *path);
 int shmring_memfd_unlink(const char *name);
 void shmring_memfd_remove_name(struct shmring_private *p);
 

@@ -19,11 +19,16 @@ void shmring_memfd_path(char path[PATH_SIZE], const char *name)
  * Open what has the name. Follows no symbolic link, and does not wait for the other end of a
  * FIFO. -EPROTO: a link, a folder, a socket, or a file with a lease, none of which is a ring.
  */
-int shmring_memfd_open_path(const char *path)
+static int open_path_for(int access, const char *path)
 {
-	int fd = kept_fd(open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
+	int fd = kept_fd(open(path, access | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
 
 	return fd == -ELOOP || fd == -EISDIR || fd == -ENXIO || fd == -EAGAIN ? -EPROTO : fd;
+}
+
+int shmring_memfd_open_path(const char *path)
+{
+	return open_path_for(O_RDWR, path);
 }
 
 static bool is_name_of(int fd, const char *path)
@@ -55,6 +60,15 @@ static bool is_debris(int fd)
 
 	return is_ring(fd) && !fstat(fd, &st) && !(st.st_mode & S_ISVTX) &&
 	       !shmring_memfd_lock(fd, LOCK_HOLDERS, F_WRLCK, F_OFD_SETLK);
+}
+
+/* The same for a file that is open to read, which cannot be locked: is it debris just now? */
+static bool looks_like_debris(int fd)
+{
+	struct stat st;
+
+	return !fstat(fd, &st) && !(st.st_mode & S_ISVTX) &&
+	       !shmring_memfd_lock(fd, LOCK_HOLDERS, F_WRLCK, F_OFD_GETLK);
 }
 
 /*
@@ -161,6 +175,23 @@ int shmring_memfd_find(uint64_t patience, const char *path)
 	return ret;
 }
 
+/*
+ * As shmring_memfd_find(), without a wait, and for a caller that only reads. The file is opened
+ * to read: the close of a file that was open for writing ends each poll(2) on the ring. Only
+ * debris, which no process polls, is opened for writing, to be removed.
+ */
+int shmring_memfd_find_to_read(const char *path)
+{
+	int fd = open_path_for(O_RDONLY, path), ret = -EPROTO;
+
+	if (fd < 0 || (is_ring(fd) && !looks_like_debris(fd)))
+		return fd;
+	if (is_ring(fd))
+		ret = shmring_memfd_find(0, path);
+	close(fd);
+	return ret;
+}
+
 int shmring_memfd_unlink(const char *name)
 {
 	char path[PATH_SIZE];
@@ -211,7 +242,7 @@ void shmring_memfd_remove_name(struct shmring_private *p)
 
 /*
  * Does a live ring of the caller's or of root's have this name? A file that the caller may
- * not open counts by its owner alone.
+ * not read counts by its owner alone.
  */
 bool shmring_memfd_has(const char *name)
 {
@@ -223,10 +254,10 @@ bool shmring_memfd_has(const char *name)
 	shmring_memfd_path(path, name);
 	if (lstat(path, &st) || !S_ISREG(st.st_mode) || (st.st_uid && st.st_uid != geteuid()))
 		return false;
-	fd = shmring_memfd_open_path(path);
+	fd = open_path_for(O_RDONLY, path);
 	if (fd < 0)
 		return errno != ENOENT;
-	ret = is_ring(fd) && !is_debris(fd);
+	ret = is_ring(fd) && !looks_like_debris(fd);
 	close(fd);
 	return ret;
 }

@@ -280,6 +280,28 @@ static void test_lowat(void)
 	shmring_close(c);
 }
 
+static int take_note(const struct shmring_info *info, void *name)
+{
+	return !strcmp(info->name, name);
+}
+
+/* A look at all rings is no event of any. */
+static void test_list(void)
+{
+	const struct shmring_options opt = { .role = SHMRING_CONSUMER };
+	char name[SHMRING_NAME_MAX];
+	struct pollfd p = { .events = POLLIN };
+	struct shmring *c;
+
+	strcpy(name, unique("polled"));
+	CHECK_EQ(shmring_create(&c, name, &opt), 0);
+	p.fd = shmring_poll_fd(c);
+	EXPECT_EQ(receive_now(c), -EAGAIN);
+	EXPECT_EQ(shmring_list(NULL, take_note, name), 1);
+	EXPECT_EQ(poll(&p, 1, 0), 0);
+	shmring_close(c);
+}
+
 int main(void)
 {
 	need_backend();
@@ -296,6 +318,7 @@ int main(void)
 	test_ping_pong(wait_by_select);
 	RUN(test_lowat);
 	RUN(test_release_after_refusal);
+	RUN(test_list);
 	RUN(test_stream);
 	test_end(SHMRING_PRODUCER, false);
 	test_end(SHMRING_PRODUCER, true);

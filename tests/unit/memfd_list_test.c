@@ -199,6 +199,41 @@ static void list_waits_for_no_lock(void **state)
 	assert_int_equal(naps, 0);
 }
 
+/* A close of a file that was open for writing would end its poll, and have it look six times. */
+static void list_wakes_no_poller(void **state)
+{
+	struct shmring *c = new_ring(name(), SHMRING_CONSUMER);
+	int fd = shmring_poll_fd(c);
+
+	(void)state;
+	assert_true(c->priv->memfd.watch_fd > 0);
+	assert_int_equal(shmring_wait_data(c, &nowait), -EAGAIN);
+	assert_int_equal(list(SHMRING_AUTO), 0);
+	assert_int_equal(seen.nr, 1);
+	assert_false(is_readable(fd));
+	assert_true(shmring_memfd_has(name()));
+	assert_false(is_readable(fd));
+	shmring_close(c);
+}
+
+/* The file that killed processes have left is removed, as by any other look at it. */
+static void list_removes_debris(void **state)
+{
+	struct shmring *r;
+	pid_t pid;
+
+	(void)state;
+	name();		/* the child has the parent's */
+	pid = fork();
+	if (!pid)
+		_exit(!!create_named(&r));
+	end_of(pid);
+	assert_true(is_named());
+	assert_int_equal(list(SHMRING_AUTO), 0);
+	assert_int_equal(seen.nr, 0);
+	assert_false(is_named());
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -208,6 +243,8 @@ int main(void)
 		TEST(list_passes_over_what_is_no_ring),
 		TEST(list_passes_over_bad_names),
 		TEST(list_waits_for_no_lock),
+		TEST(list_wakes_no_poller),
+		TEST(list_removes_debris),
 	};
 
 	use_memfd();

@@ -226,6 +226,42 @@ static void handle_shows_a_ring_of_another_user(void **state)
 	shmring_close(handle);
 }
 
+static int count_own(const struct shmring_info *info, void *nr)
+{
+	*(int *)nr += !strcmp(info->name, name());
+	return 0;
+}
+
+static void expect_listed_as_nobody(unsigned int mode, int times)
+{
+	const struct shmring_options opt = { .backend = SHMRING_MEMFD, .mode = mode };
+	struct shmring *r;
+	int nr = 0;
+
+	NEED(!shmring_create(&r, name(), &opt));
+	NEED(!seteuid(NOBODY));
+	NEED(!shmring_list(&opt, count_own, &nr));
+	NEED(!seteuid(0));
+	NEED(nr == times);
+	shmring_close(r);
+}
+
+static void be_listed(void)
+{
+	umask(0);
+	expect_listed_as_nobody(0600, 0);
+	expect_listed_as_nobody(0622, 0);
+	expect_listed_as_nobody(0644, 1);
+	expect_listed_as_nobody(0666, 1);
+}
+
+static void list_has_what_may_be_read(void **state)
+{
+	(void)state;
+	need_root();
+	assert_passes(start(be_listed));
+}
+
 /* --------------------------------------------------------------- without /proc */
 
 /* In this process alone. The root need not be a mount point: that of a chroot is none. */
@@ -317,6 +353,7 @@ int main(void)
 		TEST(owner_without_locks_may_go),
 		TEST(worker_may_be_another_user),
 		TEST(handle_shows_a_ring_of_another_user),
+		TEST(list_has_what_may_be_read),
 		TEST(names_do_without_proc),
 		TEST(descriptors_do_not_without_proc),
 	};
