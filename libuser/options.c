@@ -9,6 +9,7 @@
 
 #define DEFAULT_CAPACITY	65536
 #define SIZE_MAX_SANE	4096	/* above: not a size, but a struct that was not initialized */
+#define FIRST_OPTIONS	offsetof(struct shmring_options, space_mark)	/* size in version 0.1 */
 
 /* Copy a name without the slash in front; -EINVAL: no ring can be called so. */
 int shmring_clean_name(char to[SHMRING_NAME_MAX], const char *name)
@@ -30,17 +31,12 @@ int shmring_clean_name(char to[SHMRING_NAME_MAX], const char *name)
 	return 0;
 }
 
-/*
- * No struct has grown since version 0.1. Once one has, @known is more than its size in version
- * 0.1; an older caller's struct is then shorter than @known, and the missing members must be
- * taken for zero.
- */
-int shmring_check_size(const void *s, size_t known)
+int shmring_check_size(const void *s, size_t first, size_t known)
 {
 	const unsigned char *bytes = s;
 	size_t size = *(const size_t *)s, at;
 
-	if (size && size < known)
+	if (size && size < first)
 		return -EINVAL;
 	if (size > SIZE_MAX_SANE)
 		return -E2BIG;
@@ -50,14 +46,22 @@ int shmring_check_size(const void *s, size_t known)
 	return 0;
 }
 
-/* Copy the caller's options (NULL: the defaults); check role, policy and backend. */
+/*
+ * Copy the caller's options (NULL: the defaults); check role, policy and backend. Members that an
+ * older program does not have are 0.
+ */
 int shmring_copy_options(struct shmring_options *to, const struct shmring_options *opt)
 {
-	int ret = opt ? shmring_check_size(opt, sizeof(*opt)) : 0;
+	int ret = opt ? shmring_check_size(opt, FIRST_OPTIONS, sizeof(*opt)) : 0;
 
-	*to = opt ? *opt : (struct shmring_options)SHMRING_OPTIONS_INIT;
-	if (!ret && (shmring_bad_role(to->role) || (unsigned int)to->policy > SHMRING_SPIN ||
-		     (unsigned int)to->backend > SHMRING_MEMFD))
+	*to = (struct shmring_options)SHMRING_OPTIONS_INIT;
+	if (ret)
+		return ret;
+	if (opt)
+		memcpy(to, opt, shmring_common_size(opt->size, FIRST_OPTIONS, sizeof(*to)));
+	to->size = sizeof(*to);
+	if (shmring_bad_role(to->role) || (unsigned int)to->policy > SHMRING_SPIN ||
+	    (unsigned int)to->backend > SHMRING_MEMFD)
 		ret = -EINVAL;
 	return ret;
 }
@@ -79,7 +83,7 @@ int shmring_clean_options(struct shmring_options *opt, bool named)
 	opt->capacity = capacity;
 	if (!opt->mode)
 		opt->mode = 0600;
-	if (opt->slot_size > capacity || opt->lowat > capacity)
+	if (opt->slot_size > capacity || opt->lowat > capacity || opt->space_mark > capacity)
 		return -EINVAL;
 	return 0;
 }

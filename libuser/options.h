@@ -7,8 +7,20 @@
 
 #include "shmring.h"
 
-/* @s begins with its size; the library knows @known bytes of it. */
-int shmring_check_size(const void *s, size_t known);
+/*
+ * @s begins with its size. It had @first bytes in version 0.1, and the library knows @known: an
+ * older program's struct is shorter than @known, and the missing members stand for zero.
+ */
+int shmring_check_size(const void *s, size_t first, size_t known);
+
+/* How many bytes both the library and a caller whose struct has this @size know. */
+static inline size_t shmring_common_size(size_t size, size_t first, size_t known)
+{
+	if (!size)
+		return first;
+	return size < known ? size : known;
+}
+
 int shmring_clean_name(char to[SHMRING_NAME_MAX], const char *name);
 int shmring_copy_options(struct shmring_options *to, const struct shmring_options *opt);
 int shmring_clean_options(struct shmring_options *opt, bool named);
@@ -20,7 +32,7 @@ static inline int shmring_check_wait(const struct shmring_wait *w)
 		return 0;
 	if ((w->flags & ~SHMRING_NOWAIT) || (unsigned int)w->policy > SHMRING_SPIN)
 		return -EINVAL;
-	return w->size && w->size != sizeof(*w) ? shmring_check_size(w, sizeof(*w)) : 0;
+	return w->size && w->size != sizeof(*w) ? shmring_check_size(w, sizeof(*w), sizeof(*w)) : 0;
 }
 
 static inline bool shmring_bad_role(enum shmring_role role)

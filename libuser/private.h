@@ -25,6 +25,7 @@ struct shmring_private {
 	size_t size;		/* and its bytes */
 	size_t lowat;		/* bytes; see shmring_set_lowat() */
 	uint64_t linger;	/* ns; see shmring_set_linger() */
+	uint64_t space_mark;	/* bytes; see shmring_set_space_mark() */
 	enum shmring_policy policy;
 	struct shmring_spin spin;
 	uint64_t checked;	/* when the peer was last seen alive, ns */

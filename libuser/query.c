@@ -50,6 +50,16 @@ int shmring_set_linger(struct shmring *r, uint64_t ns)
 	return 0;
 }
 
+int shmring_set_space_mark(struct shmring *r, size_t bytes)
+{
+	if (r->role != SHMRING_PRODUCER)
+		return -EBADF;
+	if (bytes > r->capacity)
+		return -EINVAL;
+	r->priv->space_mark = bytes;
+	return 0;
+}
+
 int shmring_get_info(const struct shmring *r, struct shmring_info *info)
 {
 	SHMRING_NO_CANCEL;

@@ -174,6 +174,7 @@ static int new_object(struct shmring **out, const struct shmring_options *opt)
 	r->priv->policy = opt->policy ? opt->policy : SHMRING_ADAPTIVE;
 	r->priv->lowat = opt->lowat;
 	r->priv->linger = opt->linger;
+	r->priv->space_mark = opt->space_mark;
 	shmring_spin_init(&r->priv->spin);
 	*out = r;
 	return 0;

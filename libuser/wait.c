@@ -359,7 +359,7 @@ int shmring_wait_space(struct shmring *r, size_t len, const struct shmring_wait 
 	if (r->error)
 		return count_refusal(r, r->error);
 	shmring_publish(r);
-	want.mark = shmring_beyond_told(r, want.bytes > r->span / 2 ? want.bytes : r->span / 2);
+	want.mark = shmring_beyond_told(r, shmring_space_mark(r, want.bytes));
 	return count_refusal(r, wait_for_want(r, &want, w));
 }
 

@@ -24,6 +24,14 @@ void shmring_withdraw(struct shmring *r, const struct shmring_want *want);
 __u32 shmring_store_cpu(struct shmring *r);
 void shmring_note_cpu(struct shmring *r);
 
+/* How much space a producer that needs @bytes sleeps for in the first millisecond of a sleep. */
+static inline uint64_t shmring_space_mark(const struct shmring *r, uint64_t bytes)
+{
+	uint64_t mark = r->priv->space_mark ? r->priv->space_mark : r->span / 2;
+
+	return mark > bytes ? mark : bytes;
+}
+
 /* 0, or why the wait @w of @r is refused. */
 static inline int shmring_check_wait_of(const struct shmring *r, const struct shmring_wait *w)
 {

@@ -25,6 +25,8 @@ static const struct option_help {
 	  "wait for the ring to be made" },
 	{ { "wait-policy", required_argument, NULL, 'P' }, "POLICY",
 	  "while full or empty: adaptive (default), block or spin" },
+	{ { "space-mark", required_argument, NULL, 'M' }, "SIZE",
+	  "of a full ring, sleep until so much is free (default: half)" },
 	{ { "backend", required_argument, NULL, 'b' }, "BACKEND",
 	  "kmod (/dev/shmring) or memfd (no module)" },
 	{ { "verbose", no_argument, NULL, 'v' }, "",
@@ -79,6 +81,15 @@ static int parse_size(const char *s, size_t *size)
 		return -EINVAL;
 	*size = (size_t)value << shift;
 	return 0;
+}
+
+static int parse_mark(const char *s, uint64_t *mark)
+{
+	size_t size;
+	int ret = parse_size(s, &size);
+
+	*mark = size;
+	return ret;
 }
 
 static int parse_mode(const char *s, unsigned int *mode)
@@ -139,6 +150,8 @@ static int parse_option(struct args *a, int letter, const char *value)
 		return 0;
 	case 'P':
 		return parse_policy(value, &a->opt.policy);
+	case 'M':
+		return parse_mark(value, &a->opt.space_mark);
 	case 'b':
 		return parse_backend(value, &a->opt.backend);
 	default:

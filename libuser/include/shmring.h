@@ -105,10 +105,11 @@ struct shmring_options {
 	enum shmring_role role;	/* take this role at once */
 	enum shmring_policy policy;
 	enum shmring_backend_id backend;
+	uint64_t space_mark;	/* since 0.2: see shmring_set_space_mark(); 0: half the ring */
 };
 
 #define SHMRING_OPTIONS_INIT { sizeof(struct shmring_options), 0, 0, 0, 0, 0, 0, \
-			       SHMRING_HANDLE, SHMRING_DEFAULT, SHMRING_AUTO }
+			       SHMRING_HANDLE, SHMRING_DEFAULT, SHMRING_AUTO, 0 }
 
 #define SHMRING_PERSIST		SHMRING_CREATE_F_PERSIST	/* until unlinked */
 #define SHMRING_OPEN_OR_CREATE	(1u << 16)	/* attach to a ring of that name, if there is one */
@@ -197,8 +198,8 @@ struct shmring {
  * shmring_get_info() is 1.
  *
  * Returns 0 or
- *   -EINVAL	bad name, size, mode, flag, role, policy or backend; slot_size or lowat
- *		above the capacity; SHMRING_PERSIST or SHMRING_OPEN_OR_CREATE without a name
+ *   -EINVAL	bad name, size, mode, flag, role, policy or backend; slot_size, lowat or
+ *		space_mark above the capacity; SHMRING_PERSIST or SHMRING_OPEN_OR_CREATE without a name
  *   -E2BIG	opt asks for what this library does not know
  *   -EFBIG	capacity above SHMRING_CAPACITY_MAX
  *   -EEXIST	the name is taken; SHMRING_AUTO, with the module: by a memfd ring of the
@@ -243,12 +244,12 @@ int shmring_create(struct shmring **r, const char *name,
 int shmring_attach(struct shmring **r, const char *name, enum shmring_role role);
 
 /*
- * As shmring_attach(), in the role of @opt, with the policy, lowat and linger of @opt, and only to
- * a ring of its backend. The other members of @opt say how a ring is made and have no meaning
- * here. NULL: a handle.
+ * As shmring_attach(), in the role of @opt, with the policy, lowat, linger and space_mark of @opt,
+ * and only to a ring of its backend. The other members of @opt say how a ring is made and have no
+ * meaning here. NULL: a handle.
  *
  * Returns as shmring_attach(), and
- *   -EINVAL	also: bad size, policy or backend; lowat above the capacity
+ *   -EINVAL	also: bad size, policy or backend; lowat or space_mark above the capacity
  *   -E2BIG	opt asks for what this library does not know
  */
 int shmring_attach_opt(struct shmring **r, const char *name,
@@ -383,6 +384,19 @@ int shmring_set_policy(struct shmring *r, enum shmring_policy policy);
  */
 int shmring_set_lowat(struct shmring *r, size_t bytes);
 
+/*
+ * Producer: in its first millisecond a sleep for space goes on until @bytes are free, or the
+ * space for the message if that is more; 0, the default: half the ring. With 1, the first
+ * release that makes the message fit ends the sleep: for a ring of few large messages, or a
+ * producer that must not be late. The price is a wake-up, which the consumer pays, for each
+ * message of a full ring. Spinning, the poll descriptor and io_uring know no mark.
+ *
+ * Returns 0 or
+ *   -EBADF	not a producer
+ *   -EINVAL	bytes above the capacity
+ */
+int shmring_set_space_mark(struct shmring *r, size_t bytes);
+
 /* -------------------------------------------------------------- slow path */
 
 /*
@@ -409,7 +423,7 @@ int shmring_wait_data(struct shmring *r, const struct shmring_wait *w);
  * Sleep (or spin) until the producer has space for a message of @len bytes. For the
  * first millisecond a sleep goes on until half the ring is free (or @len, if more), so
  * that a full ring costs one wake-up and not one a message; after that it ends as soon
- * as the message fits. Publishes what is staged.
+ * as the message fits. shmring_set_space_mark() changes the half. Publishes what is staged.
  *
  * Returns 0, -EAGAIN, -ETIMEDOUT, -EINTR, -EBADMSG (the consumer wrote what no
  * consumer may), -EINVAL or -E2BIG as above, or

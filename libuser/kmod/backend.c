@@ -33,6 +33,18 @@ static int map_all(struct shmring_private *p, const struct shmring_ioc_query *q,
 	return ret;
 }
 
+/* ATTACH checks lowat, and knows nothing of the mark. */
+static int check_space_mark(const struct shmring_private *p, dev_t anonymous)
+{
+	struct shmring_ioc_query q;
+	int ret;
+
+	if (!p->space_mark)
+		return 0;
+	ret = shmring_kmod_query(p->fd, anonymous, &q);
+	return ret ? ret : p->space_mark > q.capacity ? -EINVAL : 0;
+}
+
 /*
  * Take the role: p->fd becomes the endpoint's. What comes back is closed only once it is
  * known to be an endpoint, and not some other descriptor of the caller's.
@@ -44,6 +56,8 @@ static int take_role(struct shmring_private *p, enum shmring_role role,
 	dev_t anonymous = 0;
 	int ret = shmring_kmod_anonymous_device(&anonymous), fd;
 
+	if (!ret)
+		ret = check_space_mark(p, anonymous);
 	if (ret)
 		return ret;
 	fd = shmring_kmod_call(p->fd, SHMRING_IOC_ATTACH, &a);

@@ -54,7 +54,7 @@ static int memfd_attach(struct shmring *r, enum shmring_role role)
 	uint64_t capacity = 0;
 	int ret = shmring_memfd_geometry(p, &capacity, &slot_size);
 
-	if (!ret && p->lowat > capacity)
+	if (!ret && (p->lowat > capacity || p->space_mark > capacity))
 		ret = -EINVAL;
 	if (!ret)
 		ret = map_all(p, role, capacity);

@@ -65,6 +65,9 @@ static void test_bad(void)
 	opt.lowat = 65537;
 	EXPECT_EQ(refused(opt), -EINVAL);
 	opt.lowat = 0;
+	opt.space_mark = 65537;
+	EXPECT_EQ(refused(opt), -EINVAL);
+	opt.space_mark = 0;
 	opt.backend = other;
 	if (attach_by == by_fd)
 		EXPECT_EQ(refused(opt), -EINVAL);

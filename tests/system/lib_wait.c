@@ -13,6 +13,14 @@ static struct shmring_wait until(uint64_t deadline)
 	return (struct shmring_wait){ .deadline = deadline, .policy = policy };
 }
 
+static uint64_t used(const struct shmring *r)
+{
+	struct shmring_info info = SHMRING_INFO_INIT;
+
+	CHECK_EQ(shmring_get_info(r, &info), 0);
+	return info.used;
+}
+
 /* An endpoint waits by the policy that it was given when it was made, or later. */
 static void test_policy(void)
 {
@@ -181,17 +189,44 @@ static void test_no_deadlock(void)
 	shmring_close(p);
 }
 
+/* In the full ring, a message of 8 bytes takes the space of one that is there. */
+static int send_one_more(struct shmring *r)
+{
+	CHECK_EQ(shmring_set_space_mark(r, page_size() + 1), -EINVAL);
+	CHECK_EQ(shmring_set_space_mark(r, 1), 0);
+	send_number(r, 0);
+	return TEST_PASS;
+}
+
+/* From the start of its sleep the producer asks to be woken for one message, not for half. */
+static void test_space_mark(void)
+{
+	const uint64_t nr = page_size() / 16;
+	struct pair pair = make_pair(page_size(), 0);
+	const __u64 *wake_at = &pair.c->lane->producer.wake_at;
+	uint64_t i, at;
+	pid_t pid;
+
+	EXPECT_EQ(shmring_set_space_mark(pair.c, 1), -EBADF);
+	while (send_now(pair.p) > 0)
+		;
+	shmring_close(pair.p);
+	for (i = 1; i <= 20; i++) {
+		pid = start_as(pair.c, SHMRING_PRODUCER, send_one_more);
+		do {
+			at = __atomic_load_n(wake_at, __ATOMIC_RELAXED);
+		} while (at == SHMRING_NO_WAKE && state_of(pid) != 'Z');
+		EXPECT_EQ(at, 16 * i);
+		receive_number(pair.c);
+		EXPECT_EQ(end_of(pid), TEST_PASS);
+	}
+	EXPECT_EQ(used(pair.c), 16 * nr);
+	shmring_close(pair.c);
+}
+
 static void on_signal(int sig)
 {
 	(void)sig;
-}
-
-static uint64_t used(const struct shmring *r)
-{
-	struct shmring_info info = SHMRING_INFO_INIT;
-
-	CHECK_EQ(shmring_get_info(r, &info), 0);
-	return info.used;
 }
 
 static atomic_int *interrupted;		/* interrupted waits, of all processes together */
@@ -284,6 +319,7 @@ int main(void)
 	}
 	RUN(test_policy);
 	policy = SHMRING_BLOCK;
+	RUN(test_space_mark);
 	RUN(test_signals);
 	RUN(test_counters);
 	return finish();

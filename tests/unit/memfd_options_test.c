@@ -3,11 +3,15 @@
 #include "memfd_rig.h"
 
 #include <errno.h>
+#include <stddef.h>
 
 /* As a later version may define them. */
 struct later_options { struct shmring_options now; uint64_t more; };
 struct later_wait { struct shmring_wait now; uint64_t more; };
 struct later_info { struct shmring_info now; uint64_t more; };
+
+/* As version 0.1 had it. */
+#define FIRST_OPTIONS	offsetof(struct shmring_options, space_mark)
 
 static int create_with(size_t size, uint64_t more)
 {
@@ -29,8 +33,34 @@ static void options_may_grow(void **state)
 	assert_int_equal(create_with(sizeof(struct shmring_options), 1), 0);
 	assert_int_equal(create_with(sizeof(struct later_options), 0), 0);
 	assert_int_equal(create_with(sizeof(struct later_options), 1ull << 63), -E2BIG);
-	assert_int_equal(create_with(sizeof(struct shmring_options) - 1, 0), -EINVAL);
+	assert_int_equal(create_with(FIRST_OPTIONS, 1), 0);
+	assert_int_equal(create_with(FIRST_OPTIONS - 1, 0), -EINVAL);
 	assert_int_equal(create_with(SIZE_MAX, 0), -E2BIG);
+}
+
+/* A program of version 0.1 has something else where the later members are. */
+static void options_of_an_old_program_end_early(void **state)
+{
+	struct shmring_options opt = SHMRING_OPTIONS_INIT;
+	const size_t sizes[] = { 0, FIRST_OPTIONS };
+	struct shmring *r;
+	size_t i;
+
+	(void)state;
+	opt.space_mark = 65537;
+	assert_int_equal(shmring_create(&r, NULL, &opt), -EINVAL);
+	opt.role = SHMRING_PRODUCER;
+	for (i = 0; i < 2; i++) {
+		opt.size = sizes[i];
+		assert_int_equal(shmring_create(&r, NULL, &opt), 0);
+		assert_int_equal(r->priv->space_mark, 0);
+		shmring_close(r);
+	}
+	opt.size = sizeof(opt);
+	opt.space_mark = 65536;
+	assert_int_equal(shmring_create(&r, NULL, &opt), 0);
+	assert_int_equal(r->priv->space_mark, 65536);
+	shmring_close(r);
 }
 
 /* Each function that takes such a struct. */
@@ -95,6 +125,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(options_may_grow),
+		TEST(options_of_an_old_program_end_early),
 		TEST(waits_may_grow),
 		TEST(info_may_grow),
 	};

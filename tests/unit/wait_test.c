@@ -379,6 +379,39 @@ static void wait_for_space_asks_for_half_the_ring(void **state)
 	put(&rig->p, 8, 1);
 }
 
+static int all_is_taken(struct rig *rig)
+{
+	uint64_t i;
+
+	for (i = 0; i < rig->capacity / 16; i++)
+		take(&rig->c, 8, i);
+	return 0;
+}
+
+/* What a producer with this mark sleeps for, if its message takes 16 bytes of the full ring. */
+static uint64_t mark_of_a_sleep(struct rig *rig, size_t mark)
+{
+	assert_int_equal(shmring_set_space_mark(&rig->p, mark), 0);
+	sleep_.nr = 0;
+	fill(rig);
+	assert_int_equal(shmring_wait_space(&rig->p, 8, NULL), 0);
+	assert_int_equal(sleep_.nr, 1);
+	assert_int_equal(sleep_.bytes, 16);
+	return sleep_.mark;
+}
+
+static void wait_for_space_asks_for_its_mark(void **state)
+{
+	struct rig *rig = script(state, all_is_taken);
+
+	assert_int_equal(mark_of_a_sleep(rig, 1), 16);
+	assert_int_equal(mark_of_a_sleep(rig, 17), 17);
+	assert_int_equal(mark_of_a_sleep(rig, rig->capacity), rig->capacity);
+	assert_int_equal(shmring_set_space_mark(&rig->p, rig->capacity + 1), -EINVAL);
+	assert_int_equal(mark_of_a_sleep(rig, 0), rig->capacity / 2);
+	assert_int_equal(shmring_set_space_mark(&rig->c, 1), -EBADF);
+}
+
 static void wait_for_what_is_just_there_returns_at_once(void **state)
 {
 	struct rig *rig = script(state, nobody_comes);
@@ -553,6 +586,7 @@ int main(void)
 		cmocka_unit_test(wait_woken_by_a_false_position_is_refused),
 		cmocka_unit_test(refusal_by_the_kernel_is_for_good),
 		cmocka_unit_test(wait_for_space_asks_for_half_the_ring),
+		cmocka_unit_test(wait_for_space_asks_for_its_mark),
 		cmocka_unit_test(wait_for_what_is_just_there_returns_at_once),
 		cmocka_unit_test(wait_for_much_space_asks_for_it),
 		cmocka_unit_test(send_publishes_what_is_staged_before_it_sleeps),
