@@ -199,6 +199,8 @@ int shmring_register(struct shmring *ring, const char *name, u32 mode, u32 flags
 	ring->ipc_inum = this_ns()->ns.inum;
 	ring->named = *name;
 	ring->user_ns = get_user_ns(this_ns()->user_ns);
+	/* Nobody has mapped it yet. */
+	ring->status->flags = flags & SHMRING_CREATE_F_QUEUE;
 
 	spin_lock(&shmring_names_lock);
 	if (*name && find_in_bucket(bucket, name)) {

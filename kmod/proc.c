@@ -54,7 +54,9 @@ struct row {
 	bool visible;
 	char name[SHMRING_NAME_MAX];
 	kuid_t uid;
+	kgid_t gid;
 	u32 mode;
+	u32 flags;
 	u64 capacity;
 	u64 used;
 	unsigned int producers;
@@ -83,7 +85,9 @@ static void fill_row(struct row *row, struct shmring *ring, struct pid_namespace
 	*row = (struct row) {
 		.visible = true,
 		.uid = ring->uid,
+		.gid = ring->gid,
 		.mode = ring->mode,
+		.flags = ring->flags,
 		.capacity = ring->capacity,
 		/* Capped: the positions are whatever user space wrote. */
 		.used = min(head - tail, ring->capacity),
@@ -147,17 +151,18 @@ static int show_row(struct seq_file *m, void *v)
 	char ipc[16] = "-";
 
 	if (v == SEQ_START_TOKEN) {
-		seq_puts(m, "name                     owner mode   capacity       used producers consumers     sleeps      wakes    refused     id   prod-pid   cons-pid     ipc-ns\n");
+		seq_puts(m, "name                     owner mode   capacity       used producers consumers     sleeps      wakes    refused     id   prod-pid   cons-pid     ipc-ns     group  flags\n");
 		return 0;
 	}
 	if (!row->visible)
 		return 0;
 	if (row->ipc_inum)
 		snprintf(ipc, sizeof(ipc), "%u", row->ipc_inum);
-	seq_printf(m, "%-20s %9u %04o %10llu %10llu %9u %9u %10llu %10llu %10llu %6llu %10d %10d %10s\n",
+	seq_printf(m, "%-20s %9u %04o %10llu %10llu %9u %9u %10llu %10llu %10llu %6llu %10d %10d %10s %9u  %#5x\n",
 		   row->name, from_kuid_munged(seq_user_ns(m), row->uid), row->mode,
 		   row->capacity, row->used, row->producers, row->consumers, row->sleeps,
-		   row->wakes, row->refused, row->id, row->producer, row->consumer, ipc);
+		   row->wakes, row->refused, row->id, row->producer, row->consumer, ipc,
+		   from_kgid_munged(seq_user_ns(m), row->gid), row->flags);
 	return 0;
 }
 

@@ -115,7 +115,7 @@ struct shmring {
 	kuid_t uid;
 	kgid_t gid;
 	u32 mode;
-	u32 flags;			/* SHMRING_CREATE_F_* */
+	u32 flags;			/* SHMRING_CREATE_F_*; QUEUE is in the status, too */
 	char name[SHMRING_NAME_MAX];	/* "": anonymous, or unlinked */
 };
 

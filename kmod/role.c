@@ -165,6 +165,13 @@ static void clear_hints(struct shmring_side *side, u32 role)
 	}
 }
 
+/* A consumer that leaves a ring with QUEUE leaves it as it was before the first one came. */
+static u32 state_after(const struct shmring *ring, u32 role)
+{
+	return role == SHMRING_ROLE_CONSUMER && (ring->status->flags & SHMRING_CREATE_F_QUEUE) ?
+	       SHMRING_PEER_NONE : SHMRING_PEER_GONE;
+}
+
 /*
  * End the role of @sf, if it still has it: say where the stream ends, then that
  * it does, then wake both sides. Called with ring->lock held; nobody can write
@@ -188,7 +195,7 @@ void shmring_role_end(struct shmring_file *sf)
 	if (!peer->owner && position >= SHMRING_POSITION_LIMIT / 2)
 		rewind_positions(ring);
 	/* Pairs with the acquires in shmring_used(), shmring_ready(), and the library. */
-	smp_store_release(&side->half->state, SHMRING_PEER_GONE);
+	smp_store_release(&side->half->state, state_after(ring, sf->role));
 	WRITE_ONCE(side->owner, NULL);
 	shmring_set_mm(side, NULL);
 	shmring_set_pid(side, NULL);

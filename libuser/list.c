@@ -47,6 +47,8 @@ static const struct column {
 	MEMBER("prod-pid", producer_pid, 10),
 	MEMBER("cons-pid", consumer_pid, 10),
 	MEMBER("ipc-ns", ipc_ns, 10),
+	MEMBER("group", group, 10),
+	MEMBER("flags", flags, 16),
 };
 
 /* The cell "-" leaves the member empty, or 0. */

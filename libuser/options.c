@@ -71,8 +71,10 @@ int shmring_clean_options(struct shmring_options *opt, bool named)
 {
 	size_t capacity = page_size();
 
-	if ((opt->mode & ~0666u) || (opt->flags & ~(SHMRING_PERSIST | SHMRING_OPEN_OR_CREATE)) ||
-	    (opt->flags && !named))
+	const unsigned int named_only = SHMRING_PERSIST | SHMRING_OPEN_OR_CREATE;
+
+	if ((opt->mode & ~0666u) || (opt->flags & ~(named_only | SHMRING_QUEUE)) ||
+	    ((opt->flags & named_only) && !named))
 		return -EINVAL;
 	if (opt->capacity > SHMRING_CAPACITY_MAX)
 		return -EFBIG;

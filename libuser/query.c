@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: MIT
 /* Calls on an object: its descriptors, settings and information. */
+#include <string.h>
+
 #include "backend.h"
 #include "cancel.h"
+#include "options.h"
 
 int shmring_fd(const struct shmring *r)
 {
@@ -63,6 +66,7 @@ int shmring_set_space_mark(struct shmring *r, size_t bytes)
 int shmring_get_info(const struct shmring *r, struct shmring_info *info)
 {
 	SHMRING_NO_CANCEL;
+	const size_t first = offsetof(struct shmring_info, flags);	/* size in version 0.1 */
 	struct shmring_info i = {
 		.size = info->size,
 		.role = r->role,
@@ -71,10 +75,10 @@ int shmring_get_info(const struct shmring *r, struct shmring_info *info)
 		.wakes = r->priv->wakes,
 		.created = r->priv->created,
 	};
-	int ret = i.size && i.size < sizeof(i) ? -EINVAL : r->priv->backend->info(r, &i);
+	int ret = i.size && i.size < first ? -EINVAL : r->priv->backend->info(r, &i);
 
 	if (!ret)
-		*info = i;
+		memcpy(info, &i, shmring_common_size(i.size, first, sizeof(i)));
 	return ret;
 }
 

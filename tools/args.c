@@ -21,6 +21,8 @@ static const struct option_help {
 	  "of a new ring: r may receive, w may send (default 600)" },
 	{ { "persist", no_argument, NULL, 'p' }, "",
 	  "a new ring stays until it is unlinked" },
+	{ { "queue", no_argument, NULL, 'q' }, "",
+	  "a new ring queues while it has no receiver: no error" },
 	{ { "wait", no_argument, NULL, 'w' }, "",
 	  "wait for the ring to be made" },
 	{ { "wait-policy", required_argument, NULL, 'P' }, "POLICY",
@@ -144,6 +146,9 @@ static int parse_option(struct args *a, int letter, const char *value)
 		return parse_mode(value, &a->opt.mode);
 	case 'p':
 		a->opt.flags |= SHMRING_PERSIST;
+		return 0;
+	case 'q':
+		a->opt.flags |= SHMRING_QUEUE;
 		return 0;
 	case 'w':
 		a->wait = true;

@@ -5,11 +5,11 @@
 
 #include "tool.h"
 
-static const char *state_name(uint32_t state)
+static const char *state_name(uint32_t state, const char *none)
 {
 	switch (state) {
 	case SHMRING_PEER_NONE:
-		return "none yet";
+		return none;
 	case SHMRING_PEER_LIVE:
 		return "attached";
 	case SHMRING_PEER_GONE:
@@ -19,9 +19,17 @@ static const char *state_name(uint32_t state)
 	}
 }
 
-static void print_side(const char *name, uint32_t state, uint32_t pid, uint64_t bytes)
+static void print_flags(uint64_t flags)
 {
-	fprintf(out, "%s  %s", name, state_name(state));
+	if (flags & SHMRING_PERSIST)
+		fprintf(out, "stays     until it is unlinked\n");
+	if (flags & SHMRING_QUEUE)
+		fprintf(out, "queues    while it has no consumer\n");
+}
+
+static void print_side(const char *name, const char *state, uint32_t pid, uint64_t bytes)
+{
+	fprintf(out, "%s  %s", name, state);
 	if (pid)
 		fprintf(out, " (pid %" PRIu32 ")", pid);
 	fprintf(out, ", %" PRIu64 " bytes so far\n", bytes);
@@ -30,6 +38,7 @@ static void print_side(const char *name, uint32_t state, uint32_t pid, uint64_t 
 int cmd_info(const struct args *a)
 {
 	struct shmring_info info = SHMRING_INFO_INIT;
+	const char *none;
 	struct shmring *r;
 	int ret;
 
@@ -41,6 +50,8 @@ int cmd_info(const struct args *a)
 		shmring_close(r);
 		return fail_verb(a, NULL, ret);
 	}
+	/* One may have been there. */
+	none = info.flags & SHMRING_QUEUE ? "none" : "none yet";
 	fprintf(out, "name      %s\n", a->names[0]);
 	fprintf(out, "backend   %s (%s)\n", shmring_backend_name(r), shmring_backend_reason(r));
 	fprintf(out, "capacity  %" PRIu64 " bytes\n", info.capacity);
@@ -49,8 +60,10 @@ int cmd_info(const struct args *a)
 		fprintf(out, "messages  of %" PRIu32 " bytes\n", info.slot_size);
 	else
 		fprintf(out, "messages  of any length\n");
-	print_side("producer", info.producer_state, info.producer_pid, info.head);
-	print_side("consumer", info.consumer_state, info.consumer_pid, info.tail);
+	print_flags(info.flags);
+	print_side("producer", state_name(info.producer_state, "none yet"), info.producer_pid,
+		   info.head);
+	print_side("consumer", state_name(info.consumer_state, none), info.consumer_pid, info.tail);
 	fprintf(out, "refused   %" PRIu64 " times\n", info.refused);
 	shmring_close(r);
 	return EXIT_OK;

@@ -8,7 +8,8 @@
 
 static const char *const titles[] = {
 	"name", "backend", "owner", "mode", "capacity", "used", "producers", "consumers",
-	"sleeps", "wakes", "refused", "id", "prod-pid", "cons-pid", "ipc-ns",
+	"sleeps", "wakes", "refused", "id", "prod-pid", "cons-pid", "ipc-ns", "group",
+	"flags",
 };
 
 #define NR_COLUMNS	(sizeof(titles) / sizeof(*titles))
@@ -30,6 +31,13 @@ static void put_text(char (**cell)[CELL_SIZE], const char *text)
 static void put_number(char (**cell)[CELL_SIZE], uint64_t n)
 {
 	snprintf(*(*cell)++, CELL_SIZE, "%" PRIu64, n);
+}
+
+static const char *flags_name(uint64_t flags)
+{
+	if (flags & SHMRING_QUEUE)
+		return flags & SHMRING_PERSIST ? "persist,queue" : "queue";
+	return flags & SHMRING_PERSIST ? "persist" : "-";
 }
 
 /* In the order of the titles. */
@@ -55,6 +63,8 @@ static void fill_row(row_t row, const struct shmring_info *info)
 		put_number(&cell, info->ipc_ns);
 	else
 		put_text(&cell, "-");
+	put_number(&cell, info->group);
+	put_text(&cell, flags_name(info->flags));
 }
 
 static int add_row(const struct shmring_info *info, void *arg)

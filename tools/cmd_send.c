@@ -55,6 +55,15 @@ static int copy_in(const struct args *a, struct shmring *r, struct traffic *t)
 }
 
 /*
+ * Has no receiver been there? With --queue the state alone does not say so; but where all that was
+ * sent has been taken, one has.
+ */
+static bool lacks_receiver(const struct shmring_info *info)
+{
+	return info->consumer_state == SHMRING_PEER_NONE && (info->used || !info->tail);
+}
+
+/*
  * In slices: if a receiver comes and goes before the call, the call would wait for the
  * next receiver.
  */
@@ -64,7 +73,7 @@ static int wait_for_receiver(struct shmring *r)
 	struct shmring_info info = SHMRING_INFO_INIT;
 	int ret = shmring_get_info(r, &info);
 
-	while (!ret && info.consumer_state == SHMRING_PEER_NONE) {
+	while (!ret && lacks_receiver(&info)) {
 		w.deadline = shmring_deadline(1000000000);
 		ret = shmring_wait_peer(r, &w);
 		if (!ret || ret == -EINTR || ret == -ETIMEDOUT)

@@ -6,15 +6,15 @@
 #include "tool.h"
 
 static const struct verb verbs[] = {
-	{ "send", "NAME", 1, 1, "cCmpwPMbv", "Send standard input through a ring.",
+	{ "send", "NAME", 1, 1, "cCmpqwPMbv", "Send standard input through a ring.",
 	  "Each read(2) makes one message. Waits while the ring is full. After it has\n"
 	  "made a ring that does not persist, stays until everything has been received.", cmd_send },
-	{ "recv", "NAME", 1, 1, "cCmpwPbv", "Write what comes out of a ring to standard output.",
+	{ "recv", "NAME", 1, 1, "cCmpqwPbv", "Write what comes out of a ring to standard output.",
 	  "Waits while the ring is empty; ends when the sender has gone and all is taken.",
 	  cmd_recv },
 	{ "list", "", 0, 0, "b", "List the rings that you may see.", "", cmd_list },
 	{ "info", "NAME", 1, 1, "b", "Show one ring.", "", cmd_info },
-	{ "create", "NAME", 1, 1, "Csmb", "Make a ring that stays until it is unlinked.", "",
+	{ "create", "NAME", 1, 1, "Csmqb", "Make a ring that stays until it is unlinked.", "",
 	  cmd_create },
 	{ "unlink", "NAME...", 1, 1024, "b", "Remove names; processes that have the ring keep it.", "",
 	  cmd_unlink },

@@ -101,7 +101,7 @@ struct shmring_options {
 	size_t lowat;		/* see shmring_set_lowat(); 0: whatever the last call lacked */
 	uint64_t linger;	/* see shmring_set_linger(), ns; 0: do not wait */
 	unsigned int mode;	/* of a name: r consumes, w produces; 0: 0600 */
-	unsigned int flags;	/* SHMRING_PERSIST, SHMRING_OPEN_OR_CREATE */
+	unsigned int flags;	/* SHMRING_PERSIST, SHMRING_OPEN_OR_CREATE, SHMRING_QUEUE */
 	enum shmring_role role;	/* take this role at once */
 	enum shmring_policy policy;
 	enum shmring_backend_id backend;
@@ -112,6 +112,7 @@ struct shmring_options {
 			       SHMRING_HANDLE, SHMRING_DEFAULT, SHMRING_AUTO, 0 }
 
 #define SHMRING_PERSIST		SHMRING_CREATE_F_PERSIST	/* until unlinked */
+#define SHMRING_QUEUE		SHMRING_CREATE_F_QUEUE	/* no -EPIPE between two consumers */
 #define SHMRING_OPEN_OR_CREATE	(1u << 16)	/* attach to a ring of that name, if there is one */
 
 /* How to wait. All zero, or a null pointer: as the endpoint does, for ever. */
@@ -192,10 +193,17 @@ struct shmring {
  * A ring goes with the last process that has it; with SHMRING_PERSIST, which
  * needs a name, it stays until shmring_unlink().
  *
+ * A producer whose consumer has gone gets -EPIPE until another consumer attaches, as the writer of
+ * a pipe does, because a producer whose messages are read by nobody should learn it. With
+ * SHMRING_QUEUE it goes on until the ring is full, and then waits, as before the first consumer
+ * came: for consumers that come and go, or are started again. No call returns -EPIPE then,
+ * consumer_state of shmring_get_info() is SHMRING_PEER_NONE between two consumers, and poll says
+ * no POLLHUP.
+ *
  * With SHMRING_OPEN_OR_CREATE, which needs a name too, attach to the ring of that name as
- * shmring_attach_opt() does, whatever its capacity, slot_size and mode are; make the ring only if
- * there is none. Of processes that do so at once, one makes the ring: there, created of
- * shmring_get_info() is 1.
+ * shmring_attach_opt() does, whatever its capacity, slot_size, mode and other flags are; make the
+ * ring only if there is none. Of processes that do so at once, one makes the ring: there, created
+ * of shmring_get_info() is 1.
  *
  * Returns 0 or
  *   -EINVAL	bad name, size, mode, flag, role, policy or backend; slot_size, lowat or
@@ -328,8 +336,8 @@ void shmring_close(struct shmring *r);
  * Producer: how long shmring_close() waits, in nanoseconds, until everything that was
  * committed has been taken; 0, the default: not at all. A ring without SHMRING_PERSIST
  * goes with its last holder, and what is in it is lost. shmring_close() publishes first
- * what is staged. The wait ends at once if the consumer is gone; it does not end when a
- * signal handler runs.
+ * what is staged. The wait ends at once if the consumer is gone, but not with SHMRING_QUEUE; it
+ * does not end when a signal handler runs.
  *
  * Returns 0, or -EBADF: not a producer.
  */
@@ -352,9 +360,10 @@ int shmring_grant(const struct shmring *r, enum shmring_role role);
 
 /*
  * The descriptor to poll: POLLIN when a consumer has data, POLLOUT when a
- * producer has space, POLLHUP when the other side is gone. Poll it after a call
- * has said -EAGAIN: it becomes ready when there is what that call lacked, or the bytes of
- * shmring_set_lowat() if those are more. It belongs to the object.
+ * producer has space, POLLHUP when the other side is gone (a consumer of a ring with
+ * SHMRING_QUEUE never is). Poll it after a call has said -EAGAIN: it becomes ready when there
+ * is what that call lacked, or the bytes of shmring_set_lowat() if those are more. It belongs
+ * to the object.
  *
  * With the module it is shmring_fd(), and works with poll, select, epoll in every mode,
  * and io_uring. With memfd it is an epoll descriptor that becomes readable (POLLIN, for
@@ -427,7 +436,8 @@ int shmring_wait_data(struct shmring *r, const struct shmring_wait *w);
  *
  * Returns 0, -EAGAIN, -ETIMEDOUT, -EINTR, -EBADMSG (the consumer wrote what no
  * consumer may), -EINVAL or -E2BIG as above, or
- *   -EPIPE	the consumer is gone (no signal is sent); a new one may attach
+ *   -EPIPE	the consumer is gone (no signal is sent); a new one may attach; not with
+ *		SHMRING_QUEUE
  *   -EMSGSIZE	no message of this size fits: above shmring_max_len(), or not
  *		the slot size
  *   -EBADF	not a producer
@@ -443,7 +453,8 @@ int shmring_wait_space(struct shmring *r, size_t len, const struct shmring_wait 
  *   -EAGAIN	SHMRING_NOWAIT, and something is left in the ring
  *   -ETIMEDOUT	the deadline passed first
  *   -EINTR	a signal handler ran
- *   -EPIPE	the consumer is gone, and something is left in the ring
+ *   -EPIPE	the consumer is gone, and something is left in the ring; not with
+ *		SHMRING_QUEUE, where the call waits for the next consumer
  *   -EBADMSG	the consumer wrote what no consumer may; the ring cannot be used
  *   -EBADF	not a producer
  *   -EINVAL	bad size, policy or flag, or min_bytes above the capacity
@@ -514,10 +525,14 @@ struct shmring_info {
 	uint32_t ipc_ns;		/* shmring_list(): the IPC namespace; 0: the caller's */
 	uint32_t created;		/* 1: this object has made the ring */
 	char name[SHMRING_NAME_MAX];	/* "": anonymous, or unlinked */
+	/* Since 0.2: */
+	uint64_t flags;			/* SHMRING_PERSIST (until unlinked), SHMRING_QUEUE */
+	uint32_t group;			/* group id of the ring */
+	uint32_t reserved;
 };
 
 #define SHMRING_INFO_INIT { sizeof(struct shmring_info), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, \
-			    SHMRING_HANDLE, SHMRING_AUTO, 0, 0, 0, 0, 0, 0, 0, 0, "" }
+			    SHMRING_HANDLE, SHMRING_AUTO, 0, 0, 0, 0, 0, 0, 0, 0, "", 0, 0, 0 }
 
 /*
  * Fill in @info, which begins as SHMRING_INFO_INIT; members that this library does not know

@@ -227,7 +227,9 @@ static int kmod_info(const struct shmring *r, struct shmring_info *info)
 	info->refused = q.data_refused + q.space_refused;
 	info->id = q.id;
 	info->owner = q.uid;
+	info->group = q.gid;
 	info->mode = q.mode;
+	info->flags = q.flags;
 	memcpy(info->name, q.name, sizeof(info->name));
 	return 0;
 }

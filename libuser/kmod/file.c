@@ -67,7 +67,7 @@ int shmring_kmod_create(struct shmring_private *p, const char *name,
 		.capacity = opt->capacity,
 		.slot_size = (uint32_t)opt->slot_size,
 		.mode = opt->mode,
-		.flags = opt->flags & SHMRING_PERSIST,
+		.flags = opt->flags & (SHMRING_PERSIST | SHMRING_QUEUE),
 	};
 
 	memcpy(c.name, name, sizeof(c.name));

@@ -43,6 +43,7 @@ static int bind(struct shmring *r, uint64_t capacity, uint32_t slot_size)
 		.slot_size = slot_size,
 	};
 
+	r->priv->memfd.flags = m.status->flags;
 	return shmring_bind(r, &m);
 }
 
@@ -90,8 +91,9 @@ static int memfd_grant(const struct shmring_private *p, enum shmring_role role)
 	return -EOPNOTSUPP;
 }
 
-/* What a handle, which maps nothing, reads of a ring. */
+/* What a handle, which maps nothing, reads of a ring; the first two lie side by side in it. */
 struct snapshot {
+	struct shmring_status status;
 	struct shmring_lane lane;
 	struct shmring_consumer consumer;
 	struct shmring_producer producer;
@@ -105,10 +107,11 @@ static int read_consumer(int fd, struct shmring_consumer *to)
 /* Head and tail of one moment: the tail is the same before and after the head is read. */
 static int read_snapshot(int fd, struct snapshot *s)
 {
+	const size_t len = SHMRING_LANE_OFFSET + sizeof(s->lane);
 	struct shmring_consumer before;
 	int ret, tries = 0;
 
-	if (pread(fd, &s->lane, sizeof(s->lane), SHMRING_LANE_OFFSET) != sizeof(s->lane))
+	if (pread(fd, s, len, 0) != (ssize_t)len)
 		return -EIO;
 	ret = read_consumer(fd, &s->consumer);
 	do {
@@ -145,13 +148,13 @@ static struct side consumer_of(const struct snapshot *s)
 	return side;
 }
 
-/* An owner may have been killed before the other side has noticed. */
-static uint32_t state_of(const struct shmring *r, const struct side *side)
+/* An owner may have been killed before the other side has noticed. @flags: of the ring. */
+static uint32_t state_of(const struct shmring *r, const struct side *side, uint32_t flags)
 {
 	if (side->half.state != SHMRING_PEER_LIVE || side->role == r->role ||
 	    shmring_memfd_alive(r->priv, side->role, side->half.epoch, &side->owner))
 		return side->half.state;
-	return SHMRING_PEER_GONE;
+	return state_after(flags, side->role);
 }
 
 static uint32_t pid_of(const struct shmring *r, const struct side *side, uint32_t state)
@@ -168,8 +171,9 @@ static void fill_info(const struct shmring *r, const struct snapshot *s, struct 
 	info->head = s->producer.head;
 	info->tail = s->consumer.tail;
 	info->used = shmring_bytes_between(info->tail, info->head, info->capacity);
-	info->producer_state = state_of(r, &producer);
-	info->consumer_state = state_of(r, &consumer);
+	info->flags = s->status.flags;
+	info->producer_state = state_of(r, &producer, s->status.flags);
+	info->consumer_state = state_of(r, &consumer, s->status.flags);
 	info->producer_pid = pid_of(r, &producer, info->producer_state);
 	info->consumer_pid = pid_of(r, &consumer, info->consumer_state);
 	info->producer_sleeps = producer.owner.sleeps;
@@ -195,9 +199,13 @@ static int memfd_info(const struct shmring *r, struct shmring_info *info)
 		return -errno;
 	info->id = st.st_ino;
 	info->owner = st.st_uid;
+	info->group = st.st_gid;
 	info->mode = st.st_mode & 0777;
-	if (st.st_nlink)
-		strcpy(info->name, p->memfd.name);
+	if (!st.st_nlink)
+		return 0;
+	strcpy(info->name, p->memfd.name);
+	if (st.st_mode & S_ISVTX)
+		info->flags |= SHMRING_PERSIST;
 	return 0;
 }
 

@@ -59,6 +59,7 @@ static int write_status(int fd, const struct shmring_options *opt)
 		.capacity = opt->capacity,
 		.slot_size = (uint32_t)opt->slot_size,
 		.nr_lanes = 1,
+		.flags = opt->flags & SHMRING_QUEUE,
 	};
 	struct shmring_lane lane = {
 		.consumer.wake_at = SHMRING_NO_WAKE,
@@ -230,7 +231,8 @@ int shmring_memfd_geometry(const struct shmring_private *p, uint64_t *capacity,
 	*slot_size = status.slot_size;
 	if ((*capacity & (*capacity - 1)) || *capacity > SHMRING_CAPACITY_MAX ||
 	    *slot_size > *capacity || status.abi != SHMRING_ABI || status.features ||
-	    status.nr_lanes != 1 || status.capacity != *capacity)
+	    status.nr_lanes != 1 || status.capacity != *capacity ||
+	    (status.flags & ~SHMRING_QUEUE))
 		return -EPROTO;	/* and not a word is written */
 	return 0;
 }

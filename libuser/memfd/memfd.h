@@ -53,6 +53,13 @@ static inline struct owner *owner_of(const struct shmring *r, enum shmring_role 
 					  (void *)r->producer->reserved;
 }
 
+/* The state that a role leaves in a ring with these @flags: see SHMRING_QUEUE. */
+static inline uint32_t state_after(uint32_t flags, enum shmring_role role)
+{
+	return role == SHMRING_CONSUMER && (flags & SHMRING_QUEUE) ? SHMRING_PEER_NONE :
+								     SHMRING_PEER_GONE;
+}
+
 /* Only the owner counts. */
 static inline void count(__shmring_word *n)
 {

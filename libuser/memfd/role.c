@@ -69,7 +69,8 @@ static void end_role(struct shmring *r, enum shmring_role role)
 	if (role == SHMRING_PRODUCER)
 		__atomic_store_n(&r->lane->producer.end, position, __ATOMIC_RELAXED);
 	__atomic_store_n(&half_of(r, role)->wake_at, SHMRING_NO_WAKE, __ATOMIC_RELAXED);
-	__atomic_store_n(&half_of(r, role)->state, SHMRING_PEER_GONE, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&half_of(r, role)->state, state_after(r->priv->memfd.flags, role),
+			 __ATOMIC_SEQ_CST);
 	shmring_memfd_wake_role(r, SHMRING_PRODUCER);
 	shmring_memfd_wake_role(r, SHMRING_CONSUMER);
 	shmring_memfd_poke(r->priv);

@@ -11,6 +11,7 @@
 struct shmring_memfd {
 	char name[SHMRING_NAME_MAX];	/* of the file in /dev/shm */
 	bool persists;		/* the name stays when the last holder goes */
+	uint32_t flags;		/* of the ring, as its status had them at the attach */
 	int lock_fd;		/* a description for the locks; -1: none may be had */
 	uint64_t pid_ns;	/* where this process's pid means something; 0: nowhere */
 	uint64_t started;	/* when this process was, ticks since boot; 0: unknown */

@@ -193,7 +193,8 @@ static bool do_create(const struct op *op)
 		.capacity = PICK(capacities, op->a),
 		.slot_size = op->b & 3 ? 0 : (uint32_t)PICK(sizes, op->b >> 4),
 		.mode = op->c & 8 ? 0600 : 0666,
-		.flags = (op->c & 0xf0) == 0xf0 ? SHMRING_CREATE_F_PERSIST : 0,
+		.flags = ((op->c & 0xf0) == 0xf0 ? SHMRING_CREATE_F_PERSIST : 0) |
+			 ((op->c & 0x0c) == 0x0c ? SHMRING_CREATE_F_QUEUE : 0),
 		.reserved = op->d == 0x21,
 	};
 

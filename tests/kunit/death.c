@@ -129,6 +129,57 @@ static void producer_sees_new_consumer(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, shmring_ready(producer, 1), 1);
 }
 
+static struct shmring *make_queue(struct kunit *test)
+{
+	struct shmring *ring = make_ring(test, CAPACITY);
+
+	KUNIT_ASSERT_EQ(test, shmring_register(ring, "", 0600, SHMRING_CREATE_F_QUEUE), 0);
+	KUNIT_ASSERT_EQ(test, ring->status->flags, SHMRING_CREATE_F_QUEUE);
+	return ring;
+}
+
+/* A ring with QUEUE has no consumer yet, again and again. The producer goes as ever. */
+static void queue_never_loses_its_consumer(struct kunit *test)
+{
+	struct shmring *ring = make_queue(test);
+	struct shmring_file *producer = attach(test, ring, PRODUCER);
+	u32 epoch;
+
+	for (epoch = 1; epoch <= 3; epoch++) {
+		detach(attach(test, ring, CONSUMER));
+		KUNIT_EXPECT_EQ(test, state_of(ring, CONSUMER), SHMRING_PEER_NONE);
+		KUNIT_EXPECT_EQ(test, epoch_of(ring, CONSUMER), epoch);
+		KUNIT_EXPECT_EQ(test, shmring_ready(producer, 1), 1);
+	}
+	set_positions(ring, CAPACITY, 0);
+	KUNIT_EXPECT_EQ(test, shmring_ready(producer, 1), 0);
+	detach(producer);
+	KUNIT_EXPECT_EQ(test, state_of(ring, PRODUCER), SHMRING_PEER_GONE);
+}
+
+/* The end of a consumer wakes; what it leaves settled may be space. */
+static void queue_producer_sleeps_on(struct kunit *test)
+{
+	struct shmring *ring = make_queue(test);
+	struct shmring_file *producer = attach(test, ring, PRODUCER);
+	struct shmring_file *consumer = attach(test, ring, CONSUMER);
+	struct sleeper *s;
+
+	set_positions(ring, CAPACITY, 0);
+	s = start_sleeper(test, producer, 8, 8, 0);
+	await_sleeps(test, producer, 1);
+	detach(consumer);
+	KUNIT_ASSERT_EQ(test, state_of(ring, CONSUMER), SHMRING_PEER_NONE);
+	await_sleeps(test, producer, 2);
+	KUNIT_EXPECT_TRUE(test, sleeps(s));
+	KUNIT_EXPECT_EQ(test, wake_at(ring, PRODUCER), 8);
+	consumer = attach(test, ring, CONSUMER);
+	set_positions(ring, CAPACITY, 4);	/* nowhere that it could have got to */
+	detach(consumer);
+	KUNIT_EXPECT_EQ(test, tail_of(ring), CAPACITY);
+	KUNIT_EXPECT_EQ(test, result_of(test, s), 0);
+}
+
 static void end_clamped_to_window(struct kunit *test)
 {
 	static const struct {
@@ -245,6 +296,8 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(end_twice),
 	KUNIT_CASE(begin_again_goes_on),
 	KUNIT_CASE(producer_sees_new_consumer),
+	KUNIT_CASE(queue_never_loses_its_consumer),
+	KUNIT_CASE(queue_producer_sleeps_on),
 	KUNIT_CASE(end_clamped_to_window),
 	KUNIT_CASE(consumer_sleeps_producer_ends),
 	KUNIT_CASE(consumer_sleeps_producer_leaves_some),

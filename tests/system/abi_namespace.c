@@ -19,7 +19,7 @@ static bool listed(const char *name)
 
 	CHECK(f);
 	while (fgets(line, sizeof(line), f))
-		if (strstr(line, name))
+		if (!strncmp(line, name, strlen(name)))
 			found = true;
 	fclose(f);
 	return found;

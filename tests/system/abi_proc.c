@@ -8,7 +8,7 @@
 static void test_row(void)
 {
 	const char *name = unique("row");
-	int ring = create(name, 2 * page_size(), 0640, 0);
+	int ring = create(name, 2 * page_size(), 0640, SHMRING_CREATE_F_QUEUE);
 	struct endpoint p, c;
 	struct row r;
 
@@ -20,6 +20,8 @@ static void test_row(void)
 	EXPECT_EQ(r.id, query(ring).id);
 	EXPECT_EQ(r.producer | r.consumer, 0);
 	EXPECT(!strcmp(r.ipc_ns, "-"));
+	EXPECT_EQ(r.group, getegid());
+	EXPECT_EQ(r.flags, SHMRING_CREATE_F_QUEUE);
 
 	p = endpoint(ring, PRODUCER);
 	c = endpoint(ring, CONSUMER);

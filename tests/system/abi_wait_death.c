@@ -5,6 +5,8 @@
  */
 #include "abi.h"
 
+#include <poll.h>
+
 enum way { CLOSE, UNMAP, EXIT, KILL, NR_WAYS };
 
 static const char *const ways[] = { "close, never mapped", "unmap", "exit", "kill" };
@@ -118,6 +120,60 @@ static void test_space_without_a_consumer(enum way way)
 	CHECK(!close(ring));
 }
 
+/* With QUEUE the producer waits for the next consumer, and no call or poll says EPIPE. */
+static void test_queue(enum way way)
+{
+	const char *name = unique("queue");
+	struct pollfd p = { .events = POLLOUT };
+
+	context("a ring queues, its consumer goes by %s", ways[way]);
+	ring = create(name, page_size(), 0600, SHMRING_CREATE_F_PERSIST | SHMRING_CREATE_F_QUEUE);
+	CHECK(ring >= 0);
+	EXPECT_EQ(query(ring).flags, SHMRING_CREATE_F_PERSIST | SHMRING_CREATE_F_QUEUE);
+	CHECK_EQ(unlink_ring(name), 0);
+	EXPECT_EQ(query(ring).flags, SHMRING_CREATE_F_QUEUE);
+	self = endpoint(ring, PRODUCER);
+	EXPECT_EQ(self.status->flags, SHMRING_CREATE_F_QUEUE);
+	peer = actor(ring, CONSUMER, way != CLOSE);
+	peer_goes(way);
+	EXPECT_EQ(self.lane->consumer.state, SHMRING_PEER_NONE);
+	EXPECT_EQ(self.lane->consumer.epoch, 1);
+	EXPECT_EQ(query(ring).consumer_state, SHMRING_PEER_NONE);
+	EXPECT_EQ(wait_space(self.fd, 8, 0, 0), 0);
+	p.fd = self.fd;
+	EXPECT_EQ(poll(&p, 1, 0), 1);
+	EXPECT_EQ(p.revents, POLLOUT);
+	move(&self, page_size());
+	EXPECT_EQ(wait_space(self.fd, 8, 0, 1), -ETIMEDOUT);
+	EXPECT_EQ(wait_peer(self.fd, 1), -ETIMEDOUT);
+	EXPECT_EQ(poll(&p, 1, 0), 0);
+	drop(&self);
+	CHECK(!close(ring));
+}
+
+/* It sleeps through the leave, and the next consumer's first release wakes it. */
+static void test_queue_asleep(enum way way)
+{
+	uint64_t before;
+
+	context("a producer sleeps in a ring that queues, its consumer goes by %s", ways[way]);
+	ring = create("", page_size(), 0600, SHMRING_CREATE_F_QUEUE);
+	sleeper = actor(ring, PRODUCER, true);
+	peer = actor(ring, CONSUMER, way != CLOSE);
+	ask(&sleeper, VERB_MOVE, page_size(), 0, 0);
+	start_verb(&sleeper, VERB_WAIT, 8, 8, 0);
+	await_sleep(&sleeper, ring, 0);
+	before = sleeps(ring, PRODUCER);
+	peer_goes(way);
+	await_sleep(&sleeper, ring, before);
+	peer = actor(ring, CONSUMER, true);
+	ask(&peer, VERB_MOVE, 8, 0, 0);
+	EXPECT_EQ(result_of(&sleeper), 0);
+	end_actor(&peer);
+	end_actor(&sleeper);
+	CHECK(!close(ring));
+}
+
 /*
  * The endpoint's own role ends while it waits: another thread, or the receiver of the file, has
  * ended it.
@@ -158,6 +214,8 @@ int main(void)
 	for (way = 0; way < NR_WAYS; way++) {
 		test_asleep(PRODUCER, way);
 		test_asleep(CONSUMER, way);
+		test_queue(way);
+		test_queue_asleep(way);
 		if (way == CLOSE)
 			continue;	/* an actor that has not mapped cannot move */
 		test_what_is_left(way);

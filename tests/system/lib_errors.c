@@ -37,7 +37,7 @@ static void test_create(void)
 		{ { .mode = 0700 }, -EINVAL },
 		{ { .mode = ~0u }, -EINVAL },
 		{ { .flags = SHMRING_PERSIST }, -EINVAL },
-		{ { .flags = 2 }, -EINVAL },
+		{ { .flags = 4 }, -EINVAL },
 		{ { .flags = 1u << 31 }, -EINVAL },
 		{ { .role = (enum shmring_role)3 }, -EINVAL },
 		{ { .policy = (enum shmring_policy)4 }, -EINVAL },

@@ -191,6 +191,28 @@ static void test_space(void)
 	shmring_close(pair.p);
 }
 
+/* In a ring with SHMRING_QUEUE the wait outlives a consumer. */
+static void test_space_of_a_queue(void)
+{
+	struct shmring_options opt = { .capacity = page_size(), .role = SHMRING_PRODUCER,
+				       .flags = SHMRING_QUEUE };
+	struct shmring *p, *c;
+	uint64_t i;
+
+	CHECK_EQ(shmring_create(&p, NULL, &opt), 0);
+	for (i = 0; i < page_size() / 16; i++)
+		send_number(p, i);
+	begin(p, SHMRING_URING_WAIT_SPACE, 16);
+	c = attach(p, SHMRING_CONSUMER);
+	shmring_close(c);
+	EXPECT(is_pending(ring));
+	c = attach(p, SHMRING_CONSUMER);
+	EXPECT_EQ(receive_number(c), 0);
+	EXPECT_EQ(next_result(ring, NULL), 0);
+	shmring_close(c);
+	shmring_close(p);
+}
+
 /*
  * Messages that are held are released while the wait is under way (@late), or between its
  * preparation and its submission: the next message ends the wait all the same.
@@ -334,6 +356,7 @@ static void test_commands(void)
 	RUN(test_data);
 	RUN(test_data_while_some_is_held);
 	RUN(test_space);
+	RUN(test_space_of_a_queue);
 	RUN(test_limit);
 	test_release_of_what_is_held(false);
 	test_release_of_what_is_held(true);

@@ -11,10 +11,11 @@ bool find_row(const char *name, struct row *r)
 	CHECK(fgets(line, sizeof(line), f));
 	CHECK(!strncmp(line, "name ", 5));
 	while (!found && fgets(line, sizeof(line), f)) {
-		CHECK_EQ(sscanf(line, "%63s %u %o %llu %llu %u %u %llu %llu %llu %llu %d %d %15s",
+		CHECK_EQ(sscanf(line, "%63s %u %o %llu %llu %u %u %llu %llu %llu %llu %d %d %15s %u %x",
 				r->name, &r->owner, &r->mode, &r->capacity, &r->used,
 				&r->producers, &r->consumers, &r->sleeps, &r->wakes, &r->refused,
-				&r->id, &r->producer, &r->consumer, r->ipc_ns), 14);
+				&r->id, &r->producer, &r->consumer, r->ipc_ns, &r->group,
+				&r->flags), 16);
 		found = !strcmp(r->name, name);
 	}
 	fclose(f);

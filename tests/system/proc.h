@@ -15,6 +15,7 @@ struct row {
 	unsigned long long sleeps, wakes, refused, id;
 	int producer, consumer;		/* pids */
 	char ipc_ns[16];
+	unsigned int group, flags;
 };
 
 /* Find the first line with this name. */

@@ -139,6 +139,34 @@ hears_of_a_receiver_that_is_gone() {
 	run 3 send --create --capacity 64K $ring </dev/zero && complains "the consumer has gone"
 }
 
+# A sender that finds its receiver gone goes on, and the next one gets what it has sent.
+queues_between_receivers() {
+	run 0 create --queue $ring && run 0 list && [ "$(column flags)" = persist,queue ] &&
+		run 0 info $ring && says "^queues" && says "^consumer *none," || return 1
+	for _ in 1 2 3; do
+		printf 12345678 | run 0 send $ring && run 0 recv $ring && says "^12345678$" || return 1
+	done
+	run 0 unlink $ring
+}
+
+# All that was sent has been taken, by a receiver that does not wait for the end.
+waits_for_no_second_receiver() {
+	mkfifo "$dir/fifo" && exec 3<>"$dir/fifo" || return 1
+	timeout 20 "$shmring" send --create --queue $ring <"$dir/fifo" 3<&- &
+	sender=$!
+	"$shmring" recv --wait $ring >"$dir/copy" 3<&- &
+	receiver=$!
+	printf 12345678 >&3
+	for _ in $(seq 100); do
+		[ ! -s "$dir/copy" ] || break
+		sleep 0.1
+	done
+	until_listed used 0 && kill $receiver && until_listed consumers 0
+	exec 3<&-
+	rm "$dir/fifo"
+	wait $sender
+}
+
 # dd sets the flag of the open file, which the next program has, too.
 takes_input_that_comes_late() {
 	(sleep 0.3 && cat "$dir/in") | { dd iflag=nonblock count=0 status=none &&
@@ -227,6 +255,8 @@ for backend in "$@"; do
 	verify "what was moved is counted" counts_what_it_moved
 	verify "a short message waits for its receiver" keeps_a_ring_for_its_receiver
 	verify "a receiver that leaves is an error of its own" hears_of_a_receiver_that_is_gone
+	verify "a ring queues between two receivers" queues_between_receivers
+	verify "a sender whose data are taken waits for no second receiver" waits_for_no_second_receiver
 	verify "output that cannot be written is an error" ends_with_an_error_if_its_output_does
 	verify "list looks where create makes" list_looks_where_create_makes
 	if dd iflag=nonblock count=0 status=none </dev/null 2>/dev/null; then

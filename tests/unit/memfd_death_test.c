@@ -306,6 +306,80 @@ static void info_shows_the_killed_as_gone(void **state)
 	shmring_close(handle);
 }
 
+static struct shmring *new_queue(enum shmring_role role)
+{
+	const struct shmring_options opt = { .backend = SHMRING_MEMFD, .role = role,
+					     .flags = SHMRING_QUEUE };
+	struct shmring *r;
+
+	assert_int_equal(shmring_create(&r, NULL, &opt), 0);
+	return r;
+}
+
+/* However often a consumer is killed, and whether it is noticed by a call or by the next one. */
+static void queue_has_no_consumer_yet_after_a_death(void **state)
+{
+	struct shmring *p = new_queue(SHMRING_PRODUCER), *c;
+	uint64_t i, nr = p->capacity / 16;
+
+	(void)state;
+	kill_one(p, SHMRING_CONSUMER);
+	assert_int_equal(info_of(p).consumer_state, SHMRING_PEER_NONE);
+	for (i = 0; i < nr; i++)
+		put(p, 8, i);
+	assert_int_equal(shmring_wait_space(p, 8, &nowait), -EAGAIN);
+	assert_int_equal(p->lane->consumer.state, SHMRING_PEER_NONE);
+	assert_int_equal(shmring_drain(p, &nowait), -EAGAIN);
+	kill_one(p, SHMRING_CONSUMER);
+	assert_int_equal(shmring_attach_fd(&c, shmring_fd(p), SHMRING_CONSUMER), 0);
+	for (i = 0; i < nr; i++)
+		take(c, 8, i);
+	shmring_close(c);
+	assert_int_equal(p->lane->consumer.state, SHMRING_PEER_NONE);
+	assert_int_equal(shmring_drain(p, &nowait), 0);
+	kill_one(p, SHMRING_CONSUMER);
+	assert_int_equal(info_of(p).flags, SHMRING_QUEUE);
+	shmring_close(p);
+}
+
+/* Its poll descriptor is not ready for a consumer that has gone, but for the next one. */
+static void queue_polls_on_after_a_death(void **state)
+{
+	struct shmring *p = new_queue(SHMRING_PRODUCER), *c;
+	const struct shmring_wait wait = soon();
+	int fd = shmring_poll_fd(p);
+	uint64_t i;
+
+	(void)state;
+	for (i = 0; i < p->capacity / 16; i++)
+		put(p, 8, i);
+	kill_one(p, SHMRING_CONSUMER);
+	p->priv->checked = 0;
+	do {
+		assert_int_equal(shmring_wait_space(p, 8, &nowait), -EAGAIN);
+	} while (is_readable(fd));
+	assert_int_equal(p->lane->consumer.state, SHMRING_PEER_NONE);
+	assert_int_equal(shmring_attach_fd(&c, shmring_fd(p), SHMRING_CONSUMER), 0);
+	take(c, 8, 0);
+	assert_true(is_readable(fd));
+	assert_int_equal(shmring_wait_space(p, 8, &wait), 0);
+	shmring_close(c);
+	shmring_close(p);
+}
+
+/* A later version may have flags that say how the sides are to behave. */
+static void flag_that_is_unknown_is_refused(void **state)
+{
+	struct shmring *p = new_queue(SHMRING_PRODUCER), *c;
+	const __u32 flags = SHMRING_QUEUE << 1;
+
+	(void)state;
+	assert_int_equal(pwrite(shmring_fd(p), &flags, sizeof(flags),
+				offsetof(struct shmring_status, flags)), sizeof(flags));
+	assert_int_equal(shmring_attach_fd(&c, shmring_fd(p), SHMRING_CONSUMER), -EPROTO);
+	shmring_close(p);
+}
+
 /* `used` is of one moment; even with hostile peers it is at most the capacity. */
 static void info_shows_no_more_used_than_fits(void **state)
 {
@@ -425,6 +499,9 @@ int main(void)
 		TEST(position_that_may_not_be_is_not_inherited),
 		TEST(words_of_the_killed_are_not_inherited),
 		TEST(sleep_of_the_killed_is_over),
+		TEST(queue_has_no_consumer_yet_after_a_death),
+		TEST(queue_polls_on_after_a_death),
+		TEST(flag_that_is_unknown_is_refused),
 		TEST(info_shows_no_more_used_than_fits),
 	};
 

@@ -48,6 +48,8 @@ static void list_has_what_there_is(void **state)
 	assert_int_equal(seen.info.used, 16);
 	assert_int_equal(seen.info.mode, 0600);
 	assert_int_equal(seen.info.owner, geteuid());
+	assert_int_equal(seen.info.group, getegid());
+	assert_int_equal(seen.info.flags, 0);
 	assert_int_equal(seen.info.producer_state, SHMRING_PEER_LIVE);
 	assert_int_equal(seen.info.consumer_state, SHMRING_PEER_NONE);
 	assert_int_equal(seen.info.producer_pid, getpid());

@@ -10,7 +10,8 @@ struct later_options { struct shmring_options now; uint64_t more; };
 struct later_wait { struct shmring_wait now; uint64_t more; };
 struct later_info { struct shmring_info now; uint64_t more; };
 
-/* As version 0.1 had it. */
+/* As version 0.1 had them. */
+#define FIRST_INFO	offsetof(struct shmring_info, flags)
 #define FIRST_OPTIONS	offsetof(struct shmring_options, space_mark)
 
 static int create_with(size_t size, uint64_t more)
@@ -115,10 +116,34 @@ static void info_may_grow(void **state)
 	info.now = (struct shmring_info){ 0 };
 	assert_int_equal(shmring_get_info(ring, &info.now), 0);
 	assert_int_equal(info.now.capacity, 65536);
-	info.now = (struct shmring_info){ .size = sizeof(info.now) - 1 };
+	info.now = (struct shmring_info){ .size = FIRST_INFO - 1 };
 	assert_int_equal(shmring_get_info(ring, &info.now), -EINVAL);
 	assert_int_equal(info.now.capacity, 0);
 	shmring_close(ring);
+}
+
+/* What lies behind the struct of a program of version 0.1 stays as it was. */
+static void info_of_an_old_program_ends_early(void **state)
+{
+	const struct shmring_options opt = { .backend = SHMRING_MEMFD, .flags = SHMRING_QUEUE };
+	const size_t sizes[] = { 0, FIRST_INFO, FIRST_INFO + 4, FIRST_INFO + sizeof(uint64_t) };
+	struct shmring_info info;
+	struct shmring *r;
+	size_t i, at;
+
+	(void)state;
+	assert_int_equal(shmring_create(&r, NULL, &opt), 0);
+	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
+		memset(&info, 0xcc, sizeof(info));
+		info.size = sizes[i];
+		assert_int_equal(shmring_get_info(r, &info), 0);
+		assert_int_equal(info.size, sizes[i]);
+		assert_int_equal(info.capacity, 65536);
+		for (at = sizes[i] ? sizes[i] : FIRST_INFO; at < sizeof(info); at++)
+			assert_int_equal(((unsigned char *)&info)[at], 0xcc);
+	}
+	assert_int_equal(info.flags, SHMRING_QUEUE);
+	shmring_close(r);
 }
 
 int main(void)
@@ -128,6 +153,7 @@ int main(void)
 		TEST(options_of_an_old_program_end_early),
 		TEST(waits_may_grow),
 		TEST(info_may_grow),
+		TEST(info_of_an_old_program_ends_early),
 	};
 
 	use_memfd();

@@ -172,7 +172,10 @@
 /* Always fence: the value of fence_until that every position is below. */
 #define SHMRING_FENCE_ALWAYS	(~0ull)
 
-/* Whether the role has been there: never yet, now, no more. */
+/*
+ * Whether the role has been there: never yet, now, no more. In a ring with CREATE_F_QUEUE the
+ * consumer's is NONE whenever there is no consumer.
+ */
 #define SHMRING_PEER_NONE	0u
 #define SHMRING_PEER_LIVE	1u
 #define SHMRING_PEER_GONE	2u
@@ -188,7 +191,9 @@ struct shmring_status {
 	__aligned_u64 capacity;	/* bytes: a power of two, whole pages */
 	__u32 slot_size;	/* bytes; 0: records */
 	__u32 nr_lanes;		/* 1 */
-	__aligned_u64 reserved[12];
+	__u32 flags;		/* SHMRING_CREATE_F_QUEUE */
+	__u32 reserved0;
+	__aligned_u64 reserved[11];
 };
 
 /*
@@ -251,6 +256,11 @@ struct shmring_record {
  * it. With PERSIST (named rings of the initial IPC namespace only) it stays
  * until UNLINK.
  *
+ * With QUEUE the producer of a ring without a consumer fills it and then waits, also
+ * after a consumer has gone, as it does before the first one has come. Without QUEUE it
+ * then gets EPIPE until another consumer comes, as the writer of a pipe does: a producer
+ * whose messages are read by nobody should learn it.
+ *
  * EINVAL	capacity is not a power of two of at least a page; slot_size
  *		above the capacity; mode has other bits than 0666; PERSIST
  *		without a name; the name has no final NUL, is "." or "..", or
@@ -274,7 +284,8 @@ struct shmring_ioc_create {
 };
 
 #define SHMRING_CREATE_F_PERSIST	0x1u
-#define SHMRING_CREATE_F_ALL		SHMRING_CREATE_F_PERSIST
+#define SHMRING_CREATE_F_QUEUE		0x2u
+#define SHMRING_CREATE_F_ALL		(SHMRING_CREATE_F_PERSIST | SHMRING_CREATE_F_QUEUE)
 
 /*
  * OPEN: find a ring by its name in the caller's IPC namespace and return a
@@ -380,7 +391,7 @@ struct shmring_ioc_query {
  * ETIMEDOUT	the deadline has passed; success beats it
  * EINTR	a signal handler has run, whatever its SA_RESTART (as for poll)
  * EBADMSG	the other side's position has gone back
- * EPIPE	WAIT_SPACE: the consumer is gone
+ * EPIPE	WAIT_SPACE: the consumer is gone (never in a ring with QUEUE)
  * ENODATA	WAIT_DATA: the producer is gone and all it committed is taken
  * EINVAL	bytes is 0; bytes or mark above the capacity
  * ESHUTDOWN	this endpoint's own role is over
