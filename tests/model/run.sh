@@ -36,6 +36,8 @@ right() {
 		credit-2 $small -DCREDIT=2
 		credit-1-death-space -DTOTAL=4 -DALWAYS_C
 		credit-1-death -DTOTAL=3
+		queue -DTOTAL=3 -DQUEUE
+		queue-always -DTOTAL=4 -DALWAYS -DQUEUE
 		patience -DTOTAL=5 -DBUDGET=0 -DELSEWHERE
 		patience-always -DTOTAL=6 -DALWAYS -DELSEWHERE -DBUDGET=0
 		patience-grace $small -DGRACE -DELSEWHERE
@@ -98,6 +100,7 @@ broken() {
 		echo "$m-always $small -DALWAYS -D$m"
 	done
 	echo "NO_DEATH -DTOTAL=4 -DALWAYS -DNO_DEATH"
+	echo "NO_LEAVE -DTOTAL=4 -DALWAYS -DQUEUE -DNO_LEAVE"
 	for m in NO_EDGE_KICK NO_LOWER; do
 		echo "$m -DTOTAL=7 -DBUDGET=0 -DALWAYS -DPRODUCER=EDGE -D$m"
 	done

@@ -24,6 +24,8 @@
  *   -DFIRST=n			bytes for which a publisher fences from the start
  *   -DELSEWHERE			the consumer takes one byte, and then waits for something
  *				else that the producer does after its next message
+ *   -DQUEUE			a ring with CREATE_F_QUEUE: another consumer comes after one
+ *				that was killed, for sides that wait by BLOCK
  *   -DWATCHERS			a program of its own: several sleepers of one side, and
  *				producers that come and go; -DSECOND=m
  *   all others			mutants: see run.sh
@@ -732,12 +734,23 @@ inline publish(me)
 	fi
 }
 
-/* shmring_role_end() */
+/* shmring_role_end(); with QUEUE, a consumer is none, and not gone */
 inline role_end(me)
 {
+#ifdef QUEUE
+	if
+	:: SIDE(me) == P -> store(me, GONE(P), true); wake_all(me, C);
+#ifdef NO_LEAVE
+	:: else
+#else
+	:: else -> wake_all(me, P);
+#endif
+	fi
+#else
 	store(me, GONE(SIDE(me)), true);
 #ifndef NO_DEATH
 	wake_all(me, PEER(me));
+#endif
 #endif
 }
 
@@ -810,7 +823,11 @@ proctype consumer()
 	epoll_add(C, min, CONSUMER);
 #endif
 	do
+#ifdef QUEUE
+	:: killed[C] -> role_end(C); atomic { BARRIER(C) -> killed[C] = false; }
+#else
 	:: killed[C] -> break;
+#endif
 	:: else ->
 #if CONSUMER == BLOCK
 		if
