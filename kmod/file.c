@@ -2,11 +2,13 @@
 /* Ring files and endpoints: how they are made and go, and their ioctls. */
 #include <linux/align.h>
 #include <linux/anon_inodes.h>
+#include <linux/cred.h>
 #include <linux/err.h>
 #include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/module.h>
 #include <linux/slab.h>
+#include <linux/uidgid.h>
 
 #include "args.h"
 #include "ring.h"
@@ -179,6 +181,28 @@ static long do_set_lowat(struct shmring_file *sf, unsigned int cmd, void __user 
 	return 0;
 }
 
+static long do_set_access(struct shmring_file *sf, unsigned int cmd, void __user *uarg)
+{
+	struct shmring_ioc_access arg;
+	struct shmring_access a;
+	int ret = copy_in(&arg, sizeof(arg), cmd, uarg);
+
+	if (ret)
+		return ret;
+	a = (struct shmring_access) {
+		.valid = arg.valid,
+		.mode = arg.mode,
+		.uid = make_kuid(current_user_ns(), arg.uid),
+		.gid = make_kgid(current_user_ns(), arg.gid),
+	};
+	if (arg.reserved || (a.valid & ~SHMRING_ACCESS_ALL) ||
+	    ((a.valid & SHMRING_ACCESS_MODE) && (a.mode & ~0666)) ||
+	    ((a.valid & SHMRING_ACCESS_UID) && !uid_valid(a.uid)) ||
+	    ((a.valid & SHMRING_ACCESS_GID) && !gid_valid(a.gid)))
+		return -EINVAL;
+	return shmring_set_access(sf->ring, &a);
+}
+
 static long do_wake(struct shmring_file *sf)
 {
 	if (sf->role == SHMRING_ROLE_NONE)
@@ -209,6 +233,8 @@ static long shmring_ioctl(struct file *file, unsigned int cmd, unsigned long arg
 		return do_set_lowat(sf, cmd, uarg);
 	case NR(SHMRING_IOC_WAIT_PEER):
 		return do_wait_peer(sf, cmd, uarg);
+	case NR(SHMRING_IOC_SET_ACCESS):
+		return do_set_access(sf, cmd, uarg);
 	default:
 		return -ENOTTY;
 	}

@@ -18,9 +18,9 @@
 #include "ring.h"
 
 /*
- * Protects the set of all rings, and the name and flags of every ring in it. The time for
- * which it is held grows with the logarithm of the number of rings, and with the number of
- * names in one of 256 buckets. Capabilities are checked under it, as System V IPC does under
+ * Protects the set of all rings, and the name, flags, owner and mode of every ring in it. The
+ * time for which it is held grows with the logarithm of the number of rings, and with the number
+ * of names in one of 256 buckets. Capabilities are checked under it, as System V IPC does under
  * its spinlocks.
  */
 spinlock_t shmring_names_lock = __SPIN_LOCK_UNLOCKED(shmring_names_lock);
@@ -93,7 +93,10 @@ static u32 mode_to_rights(u32 bits)
 	return (bits & 2 ? SHMRING_RIGHT_PRODUCE : 0) | (bits & 4 ? SHMRING_RIGHT_CONSUME : 0);
 }
 
-/* The rights that the mode of a ring grants the caller, as for System V IPC. */
+/*
+ * The rights that the mode of a ring grants the caller, as for System V IPC. Under
+ * shmring_names_lock.
+ */
 u32 shmring_granted(const struct shmring *ring)
 {
 	u32 rights;

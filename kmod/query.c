@@ -10,10 +10,13 @@
 #include "args.h"
 #include "ring.h"
 
-/* What has a lock of its own: the name. */
-static void query_name(struct shmring *ring, struct shmring_ioc_query *q)
+/* What may change under a lock of its own. */
+static void query_name_and_access(struct shmring *ring, struct shmring_ioc_query *q)
 {
 	spin_lock(&shmring_names_lock);
+	q->mode = ring->mode;
+	q->uid = from_kuid_munged(current_user_ns(), ring->uid);
+	q->gid = from_kgid_munged(current_user_ns(), ring->gid);
 	q->flags = ring->flags;
 	memcpy(q->name, ring->name, sizeof(q->name));
 	spin_unlock(&shmring_names_lock);
@@ -29,9 +32,6 @@ static void query(struct shmring_file *sf, struct shmring_ioc_query *q)
 	*q = (struct shmring_ioc_query) {
 		.role = sf->role,
 		.rights = sf->rights,
-		.mode = ring->mode,
-		.uid = from_kuid_munged(current_user_ns(), ring->uid),
-		.gid = from_kgid_munged(current_user_ns(), ring->gid),
 		.slot_size = ring->slot_size,
 		.features = ring->status->features,
 		.id = ring->id,
@@ -49,7 +49,7 @@ static void query(struct shmring_file *sf, struct shmring_ioc_query *q)
 	};
 	shmring_positions(ring, &q->head, &q->tail);
 	shmring_regions(ring, q);
-	query_name(ring, q);
+	query_name_and_access(ring, q);
 }
 
 long shmring_query(struct shmring_file *sf, unsigned int cmd, void __user *uarg)

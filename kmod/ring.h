@@ -11,7 +11,7 @@
  * Locks, outermost first:
  *
  *   mmap_lock		(the mm's; held when our mmap and close run)
- *   shmring_names_lock	the set of rings, and every ring's name
+ *   shmring_names_lock	the set of rings, and every ring's name, owner and mode
  *   ring->lock		roles and mappings
  *   side->fence_lock	that side's fence_until
  *   side->wait.lock	that side's wake_at; and the mm of its owner
@@ -106,7 +106,7 @@ struct shmring {
 
 	struct shmring_side side[2];	/* by role; see shmring_side() */
 
-	/* Naming; the nodes, name and PERSIST change under shmring_names_lock. */
+	/* Naming; the nodes, owner, mode, name and PERSIST change under shmring_names_lock. */
 	struct rb_node node;		/* among all rings, by id */
 	struct hlist_node same_hash;	/* among those with names of one hash */
 	u64 ipc_ns;
@@ -248,6 +248,16 @@ void shmring_unregister(struct shmring *ring);
 struct shmring *shmring_lookup(const char *name, u32 rights);
 struct shmring *shmring_await(const char *name, u32 rights, ktime_t deadline);
 int shmring_unlink(const char *name);
+
+/* access.c: changing who may use a ring */
+struct shmring_access {
+	u32 valid;			/* SHMRING_ACCESS_* */
+	u32 mode;
+	kuid_t uid;
+	kgid_t gid;
+};
+
+int shmring_set_access(struct shmring *ring, const struct shmring_access *a);
 
 /* file.c: ring files and endpoints */
 int shmring_prepare_file(struct shmring *ring, u32 role, u32 rights, u64 lowat,

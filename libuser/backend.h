@@ -64,6 +64,10 @@ struct shmring_backend {
 	int (*grant)(const struct shmring_private *p, enum shmring_role role);	/* a descriptor */
 	int (*info)(const struct shmring *r, struct shmring_info *info);
 
+	/* Change the mode; the owner and group, of which -1 stays. */
+	int (*chmod)(const struct shmring_private *p, unsigned int mode);
+	int (*chown)(const struct shmring_private *p, uid_t uid, gid_t gid);
+
 	/* End the role and close the files; the mapping is unmapped after. */
 	void (*close)(struct shmring *r);
 };

@@ -63,6 +63,20 @@ int shmring_set_space_mark(struct shmring *r, size_t bytes)
 	return 0;
 }
 
+int shmring_chmod(struct shmring *r, unsigned int mode)
+{
+	SHMRING_NO_CANCEL;
+
+	return mode & ~0666u ? -EINVAL : r->priv->backend->chmod(r->priv, mode);
+}
+
+int shmring_chown(struct shmring *r, uid_t uid, gid_t gid)
+{
+	SHMRING_NO_CANCEL;
+
+	return r->priv->backend->chown(r->priv, uid, gid);
+}
+
 int shmring_get_info(const struct shmring *r, struct shmring_info *info)
 {
 	SHMRING_NO_CANCEL;

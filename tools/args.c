@@ -94,18 +94,26 @@ static int parse_mark(const char *s, uint64_t *mark)
 	return ret;
 }
 
-static int parse_mode(const char *s, unsigned int *mode)
+int parse_octal(const char *s, unsigned int *value)
 {
-	unsigned long value;
+	unsigned long octal;
 	char *end;
 
 	if (*s < '0' || *s > '7')
 		return -EINVAL;
-	value = strtoul(s, &end, 8);
-	if (*end || !value || value & ~0666ul)
+	octal = strtoul(s, &end, 8);
+	if (*end || octal & ~0666ul)
 		return -EINVAL;
-	*mode = (unsigned int)value;
+	*value = (unsigned int)octal;
 	return 0;
+}
+
+/* 0 would be the default. */
+static int parse_mode(const char *s, unsigned int *mode)
+{
+	int ret = parse_octal(s, mode);
+
+	return ret || *mode ? ret : -EINVAL;
 }
 
 static int parse_policy(const char *s, enum shmring_policy *policy)

@@ -16,6 +16,10 @@ static const struct verb verbs[] = {
 	{ "info", "NAME", 1, 1, "b", "Show one ring.", "", cmd_info },
 	{ "create", "NAME", 1, 1, "Csmqb", "Make a ring that stays until it is unlinked.", "",
 	  cmd_create },
+	{ "chmod", "OCTAL NAME...", 2, 1024, "b", "Change who may receive (r) and send (w).",
+	  "What is attached already stays so.", cmd_chmod },
+	{ "chown", "UID[:GID] NAME...", 2, 1024, "b", "Change the owner, the group (:GID), or both.",
+	  "Numbers, as id(1) prints them. Only root gives a ring to another user.", cmd_chown },
 	{ "unlink", "NAME...", 1, 1024, "b", "Remove names; processes that have the ring keep it.", "",
 	  cmd_unlink },
 };
@@ -27,7 +31,7 @@ static void print_help(FILE *f)
 	fputs("Usage: shmring VERB [OPTION]... [NAME]...\n\n"
 	      "Message passing at shared-memory speed, from the shell.\n\n", f);
 	for (size_t i = 0; i < NR_VERBS; i++)
-		fprintf(f, "  %-7s %-8s %s\n", verbs[i].name, verbs[i].operands, verbs[i].summary);
+		fprintf(f, "  %-7s %-17s %s\n", verbs[i].name, verbs[i].operands, verbs[i].summary);
 	fputs("\n  shmring send -c /demo < file     in one shell,\n"
 	      "  shmring recv -c /demo > copy     in another, in any order\n\n"
 	      "'shmring VERB --help' shows the options; --version the version.\n"

@@ -44,6 +44,7 @@ struct verb {
 /* args.c */
 int parse_args(const struct verb *v, int argc, char **argv, struct args *a);
 void print_usage(const struct verb *v);
+int parse_octal(const char *s, unsigned int *value);	/* up to 0666, as for a mode */
 
 /* io.c */
 extern FILE *out;		/* what a verb prints */
@@ -63,12 +64,19 @@ void print_traffic(const struct args *a, const struct shmring *r, const struct t
 /* endpoint.c */
 int open_endpoint(const struct args *a, enum shmring_role role, struct shmring **r, bool *made);
 
+/* access.c */
+int change_each(const struct args *a, int (*change)(struct shmring *r, const void *to),
+		const void *to);
+int bad_operand(const struct args *a);
+
 /* cmd_*.c */
 int cmd_send(const struct args *a);
 int cmd_recv(const struct args *a);
 int cmd_list(const struct args *a);
 int cmd_info(const struct args *a);
 int cmd_create(const struct args *a);
+int cmd_chmod(const struct args *a);
+int cmd_chown(const struct args *a);
 int cmd_unlink(const struct args *a);
 
 #endif /* SHMRING_TOOL_H */

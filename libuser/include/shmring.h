@@ -325,6 +325,39 @@ int shmring_unlink(const char *name);
 int shmring_unlink_opt(const char *name, const struct shmring_options *opt);
 
 /*
+ * Change the permission bits of a ring, as fchmod(2) does for a file: which users may attach by
+ * name, and see the ring, from now on. The umask has no part in it. Endpoints and descriptors that
+ * are there keep their rights. Any object of the ring will do: what counts is that the caller is
+ * the ring's owner, or has CAP_FOWNER, and not which rights the object has. memfd: the mode is
+ * that of the file; an anonymous ring's says only which users may open its file through
+ * /proc/PID/fd.
+ *
+ * Returns 0 or
+ *   -EPERM	the caller is not the owner
+ *   -EINVAL	mode has other bits than 0666
+ *   -EOPNOTSUPP	the module is older, and cannot do it
+ *   -EROFS	memfd: /dev/shm is read-only
+ *   -ENOMEM	no memory
+ */
+int shmring_chmod(struct shmring *r, unsigned int mode);
+
+/*
+ * Change the owner and the group of a ring, as fchown(2) does for a file; (uid_t)-1 and
+ * (gid_t)-1 leave them as they are. Only CAP_CHOWN gives a ring to another user; its owner may
+ * give it to a group that the owner is in. The user who is charged for the memory stays the same:
+ * see shmring(7). memfd: the owner is that of the file; other users can then refuse the
+ * descriptor, see shmring_attach_fd().
+ *
+ * Returns 0 or
+ *   -EPERM	the caller may not
+ *   -EINVAL	the caller's user namespace has no such user or group
+ *   -EOPNOTSUPP	the module is older, and cannot do it
+ *   -EROFS	memfd: /dev/shm is read-only
+ *   -ENOMEM	no memory
+ */
+int shmring_chown(struct shmring *r, uid_t uid, gid_t gid);
+
+/*
  * Give up the role and free the object. What was committed stays in the ring
  * for the consumer; what was staged and not published, or peeked and not
  * released, counts as never written or read. NULL is ignored. Waits only for a producer

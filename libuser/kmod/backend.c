@@ -256,5 +256,7 @@ const struct shmring_backend shmring_backend_kmod = {
 	.poll_fd = kmod_poll_fd,
 	.grant = kmod_grant,
 	.info = kmod_info,
+	.chmod = shmring_kmod_chmod,
+	.chown = shmring_kmod_chown,
 	.close = kmod_close,
 };

@@ -173,6 +173,33 @@ int shmring_kmod_adopt(struct shmring_private *p, int fd)
 	return p->fd < 0 ? p->fd : 0;
 }
 
+/* An older module has no such ioctl. */
+static int set_access(const struct shmring_private *p, struct shmring_ioc_access *a)
+{
+	int ret = shmring_kmod_call(p->fd, SHMRING_IOC_SET_ACCESS, a);
+
+	return ret == -ENOTTY ? -EOPNOTSUPP : ret;
+}
+
+int shmring_kmod_chmod(const struct shmring_private *p, unsigned int mode)
+{
+	struct shmring_ioc_access a = { .valid = SHMRING_ACCESS_MODE, .mode = mode };
+
+	return set_access(p, &a);
+}
+
+int shmring_kmod_chown(const struct shmring_private *p, uid_t uid, gid_t gid)
+{
+	struct shmring_ioc_access a = {
+		.valid = (uid == (uid_t)-1 ? 0 : SHMRING_ACCESS_UID) |
+			 (gid == (gid_t)-1 ? 0 : SHMRING_ACCESS_GID),
+		.uid = uid,
+		.gid = gid,
+	};
+
+	return set_access(p, &a);
+}
+
 int shmring_kmod_unlink(const char *name)
 {
 	struct shmring_ioc_name n = { 0 };

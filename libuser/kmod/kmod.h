@@ -19,6 +19,8 @@ int shmring_kmod_create(struct shmring_private *p, const char *name,
 			const struct shmring_options *opt);
 int shmring_kmod_open(struct shmring_private *p, const char *name, enum shmring_role role);
 int shmring_kmod_adopt(struct shmring_private *p, int fd);
+int shmring_kmod_chmod(const struct shmring_private *p, unsigned int mode);
+int shmring_kmod_chown(const struct shmring_private *p, uid_t uid, gid_t gid);
 int shmring_kmod_unlink(const char *name);
 
 #endif /* SHMRING_KMOD_H */

@@ -247,5 +247,7 @@ const struct shmring_backend shmring_backend_memfd = {
 	.poll_fd = shmring_memfd_poll_fd,
 	.grant = memfd_grant,
 	.info = memfd_info,
+	.chmod = shmring_memfd_chmod,
+	.chown = shmring_memfd_chown,
 	.close = memfd_close,
 };

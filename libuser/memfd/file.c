@@ -289,3 +289,16 @@ int shmring_memfd_adopt(struct shmring_private *p, int fd)
 		close_files(p);
 	return ret;
 }
+
+/* The sticky bit, which says that the name is to be kept, stays. */
+int shmring_memfd_chmod(const struct shmring_private *p, unsigned int mode)
+{
+	struct stat st;
+
+	return fstat(p->fd, &st) || fchmod(p->fd, mode | (st.st_mode & S_ISVTX)) ? -errno : 0;
+}
+
+int shmring_memfd_chown(const struct shmring_private *p, uid_t uid, gid_t gid)
+{
+	return fchown(p->fd, uid, gid) ? -errno : 0;
+}

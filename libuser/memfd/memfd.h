@@ -137,6 +137,8 @@ int shmring_memfd_create(struct shmring_private *p, const char *name,
 			 const struct shmring_options *opt);
 int shmring_memfd_open(struct shmring_private *p, const char *name, enum shmring_role role);
 int shmring_memfd_adopt(struct shmring_private *p, int fd);
+int shmring_memfd_chmod(const struct shmring_private *p, unsigned int mode);
+int shmring_memfd_chown(const struct shmring_private *p, uid_t uid, gid_t gid);
 int shmring_memfd_geometry(const struct shmring_private *p, uint64_t *capacity,
 			   uint32_t *slot_size);
 

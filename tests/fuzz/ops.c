@@ -244,6 +244,19 @@ static bool do_query(const struct op *op)
 	return !call(op, SHMRING_IOC_QUERY, &q, sizeof(q));
 }
 
+/* Some let other users in, or none. All are root here. */
+static bool do_set_access(const struct op *op)
+{
+	struct shmring_ioc_access a = {
+		.valid = op->a % 8 + (op->d == 0x22) * 8,
+		.mode = op->b & 0666,
+		.uid = op->c % 4 ? (uint32_t)(op->c % 3) : (uint32_t)-1,
+		.gid = op->c % 3,
+	};
+
+	return !call(op, SHMRING_IOC_SET_ACCESS, &a, sizeof(a));
+}
+
 /*
  * Most deadlines have passed; some come in a moment; a few never come, and need another call to
  * end the wait.
@@ -673,6 +686,7 @@ static const struct kind {
 	{ "uring-cancel", do_cancel, 2, false, true },
 	{ "uring-exit", do_uring_exit, 1, false, true },
 	{ "fork", do_fork, 1, false, false },
+	{ "set-access", do_set_access, 2, false, false },
 };
 
 unsigned int nr_kinds(void)

@@ -19,6 +19,7 @@ union argument {
 	struct shmring_ioc_wait wait;
 	struct shmring_ioc_lowat lowat;
 	struct shmring_ioc_wait_peer peer;
+	struct shmring_ioc_access access;
 	unsigned char bytes[4096];
 };
 
@@ -48,6 +49,8 @@ static const struct {
 	  sizeof(struct shmring_ioc_lowat), 0 },
 	{ "WAIT_PEER", SHMRING_IOC_WAIT_PEER, ON(PRODUCER_END) | ON(CONSUMER_END),
 	  sizeof(struct shmring_ioc_wait_peer), 0 },
+	{ "SET_ACCESS", SHMRING_IOC_SET_ACCESS, ON(RING) | ON(PRODUCER_END) | ON(CONSUMER_END),
+	  sizeof(struct shmring_ioc_access), 0 },
 };
 
 static void fill(union argument *a, unsigned long cmd)

@@ -58,7 +58,7 @@ lists_it() { run 0 list && says "^${ring#/} "; }
 
 helps() {
 	run 0 --help && says "^Usage: shmring VERB" && run 0 --version && says "^shmring [0-9]" &&
-		for verb in send recv list info create unlink; do
+		for verb in send recv list info create chmod chown unlink; do
 			run 0 $verb --help && says "^Usage: shmring $verb" || return 1
 		done
 }
@@ -137,6 +137,23 @@ keeps_a_ring_for_its_receiver() {
 hears_of_a_receiver_that_is_gone() {
 	timeout 60 "$shmring" recv --wait $ring | head -c 1 >"$dir/copy" &
 	run 3 send --create --capacity 64K $ring </dev/zero && complains "the consumer has gone"
+}
+
+changes_who_may_use_it() {
+	run 0 create $ring && run 0 chmod 640 $ring && run 0 list && [ "$(column mode)" = 0640 ] &&
+		run 0 chmod 0 $ring && run 0 chown "$(id -u):$(id -g)" $ring &&
+		run 0 chown ":$(id -g)" $ring && run 0 chown "$(id -u)" $ring &&
+		run 0 list && [ "$(column mode)" = 0000 ] && [ "$(column owner)" = "$(id -u)" ] &&
+		[ "$(column group)" = "$(id -g)" ] &&
+		run 1 chmod 600 $ring-no $ring && complains "no such ring" &&
+		run 0 list && [ "$(column mode)" = 0600 ] || return 1
+	for bad in 700 888 x ''; do
+		run 2 chmod "$bad" $ring && complains "bad value '$bad'" || return 1
+	done
+	for bad in root 1: 4294967295 -1 : 1:2:3 ''; do
+		run 2 chown -- "$bad" $ring && complains "bad value '$bad'" || return 1
+	done
+	run 2 chmod 600 && complains "NAME is missing" && run 0 unlink $ring
 }
 
 # A sender that finds its receiver gone goes on, and the next one gets what it has sent.
@@ -255,6 +272,7 @@ for backend in "$@"; do
 	verify "what was moved is counted" counts_what_it_moved
 	verify "a short message waits for its receiver" keeps_a_ring_for_its_receiver
 	verify "a receiver that leaves is an error of its own" hears_of_a_receiver_that_is_gone
+	verify "the mode and the owner of a ring are changed" changes_who_may_use_it
 	verify "a ring queues between two receivers" queues_between_receivers
 	verify "a sender whose data are taken waits for no second receiver" waits_for_no_second_receiver
 	verify "output that cannot be written is an error" ends_with_an_error_if_its_output_does

@@ -21,6 +21,7 @@ static struct {
 	int calls, attached, mapped;
 	uint64_t lowat;		/* of the last SET_LOWAT, and how many there were */
 	int lowats;
+	struct shmring_ioc_access access;	/* of the last SET_ACCESS */
 	uint64_t step;		/* bytes by which both positions move on at each QUERY */
 	int queries, still_after;
 	int device_error;	/* error of opening /dev/shmring; 0: it opens as the ring's file */
@@ -74,6 +75,8 @@ int __wrap_ioctl(int fd, unsigned long request, ...)
 		fake.lowats++;
 		return 0;
 	}
+	if (request == SHMRING_IOC_SET_ACCESS)
+		fake.access = *(struct shmring_ioc_access *)(void *)q;
 	if (request == SHMRING_IOC_ATTACH) {
 		fake.attached++;
 		return fake.endpoint_fd;
@@ -410,6 +413,30 @@ static void poll_is_told_of_another_number_only(void **state)
 	shmring_close(r);
 }
 
+/* An unchanged id is not mentioned, and a module without the call is not able to. */
+static void access_is_asked_for_by_parts(void **state)
+{
+	struct shmring *r = new_handle();
+
+	(void)state;
+	fake.answer = EPERM;
+	assert_int_equal(shmring_chmod(r, 0640), -EPERM);
+	assert_int_equal(fake.access.valid, SHMRING_ACCESS_MODE);
+	assert_int_equal(fake.access.mode, 0640);
+	assert_int_equal(shmring_chown(r, 7, (gid_t)-1), -EPERM);
+	assert_int_equal(fake.access.valid, SHMRING_ACCESS_UID);
+	assert_int_equal(fake.access.uid, 7);
+	assert_int_equal(shmring_chown(r, (uid_t)-1, 8), -EPERM);
+	assert_int_equal(fake.access.valid, SHMRING_ACCESS_GID);
+	assert_int_equal(fake.access.gid, 8);
+	assert_int_equal(shmring_chown(r, (uid_t)-1, (gid_t)-1), -EPERM);
+	assert_int_equal(fake.access.valid, 0);
+	fake.answer = ENOTTY;
+	assert_int_equal(shmring_chmod(r, 0640), -EOPNOTSUPP);
+	assert_int_equal(shmring_chown(r, 0, 0), -EOPNOTSUPP);
+	shmring_close(r);
+}
+
 #define TEST(name)	cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -428,6 +455,7 @@ int main(void)
 		TEST(used_is_never_more_than_the_ring),
 		TEST(used_is_of_one_moment),
 		TEST(poll_is_told_of_another_number_only),
+		TEST(access_is_asked_for_by_parts),
 	};
 
 	return cmocka_run_group_tests_name("kmod", tests, NULL, NULL);

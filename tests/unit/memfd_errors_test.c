@@ -29,6 +29,7 @@ static const struct ending {
 	{ "fcntl", { EMFILE, ENOMEM } },
 	{ "lock", { ENOLCK, ENOMEM } },
 	{ "fchmod", { EROFS, ENOMEM } },
+	{ "fchown", { EROFS, EPERM, ENOMEM } },
 	{ "posix_fallocate", { ENOSPC, EFBIG, ENOMEM } },
 	{ "pwrite", { ENOSPC, EFBIG, ENOMEM } },
 	{ "mmap", { ENOMEM, EAGAIN, ENFILE } },
@@ -134,6 +135,25 @@ static void poll_fd_ends_as_documented(void **state)
 	assert_documented("shmring_poll_fd", get_a_poll_fd);
 }
 
+static int change_mode(struct shmring **r)
+{
+	(void)r;
+	return shmring_chmod(ring, 0640);
+}
+
+static int change_owner(struct shmring **r)
+{
+	(void)r;
+	return shmring_chown(ring, geteuid(), getegid());
+}
+
+static void access_ends_as_documented(void **state)
+{
+	(void)state;
+	assert_documented("shmring_chmod", change_mode);
+	assert_documented("shmring_chown", change_owner);
+}
+
 /* Each error has a text of its own, which ends with the error's name. */
 static void each_error_has_its_text(void **state)
 {
@@ -159,6 +179,7 @@ int main(void)
 		TEST(attach_ends_as_documented),
 		TEST(unlink_ends_as_documented),
 		TEST(poll_fd_ends_as_documented),
+		TEST(access_ends_as_documented),
 		TEST(each_error_has_its_text),
 	};
 

@@ -21,6 +21,7 @@
  *   WAKE	endpoint	wakes the other side's sleepers		0
  *   SET_LOWAT	endpoint	says when poll() calls it ready		0
  *   WAIT_PEER	endpoint	sleeps until the other role is taken	0
+ *   SET_ACCESS	ring, endpoint	changes the mode and the owner		0
  *
  * WAKE says ESHUTDOWN if this endpoint's own role is over. New file descriptors are
  * O_CLOEXEC, and cannot be reopened through /proc.
@@ -437,6 +438,36 @@ struct shmring_ioc_wait_peer {
 };
 
 /*
+ * SET_ACCESS: change the mode, the owner and the group of a ring, as chmod(2) and chown(2)
+ * do for a file: the members that @valid names, either all of them or none. The umask has no
+ * part in it. What counts is who the caller is, and not which rights the file carries: the
+ * holder of a file that was passed on need not be the owner, and the owner may use any file
+ * of the ring.
+ *
+ * Decides OPEN, UNLINK and /proc/shmring from then on. Files that are open keep their rights,
+ * and the ring stays charged to the same user. A capability counts in the user namespace
+ * that owns the ring's IPC namespace.
+ *
+ * EPERM	mode: the caller is not the owner, and has no CAP_FOWNER; uid: it has no
+ *		CAP_CHOWN, except to leave an own ring as it is; gid: it has no CAP_CHOWN,
+ *		except for a group of its own, or the present one, of an own ring
+ * EINVAL	valid has unknown bits; reserved is not 0; mode has other bits than 0666; uid or
+ *		gid has no meaning in the caller's user namespace
+ */
+struct shmring_ioc_access {
+	__u32 valid;		/* SHMRING_ACCESS_* */
+	__u32 mode;		/* permission bits */
+	__u32 uid;		/* in the caller's user namespace */
+	__u32 gid;
+	__aligned_u64 reserved;
+};
+
+#define SHMRING_ACCESS_MODE	0x1u
+#define SHMRING_ACCESS_UID	0x2u
+#define SHMRING_ACCESS_GID	0x4u
+#define SHMRING_ACCESS_ALL	(SHMRING_ACCESS_MODE | SHMRING_ACCESS_UID | SHMRING_ACCESS_GID)
+
+/*
  * WAIT_DATA and WAIT_SPACE as commands of io_uring (IORING_OP_URING_CMD, with one of these
  * in cmd_op and the argument in cmd), if the kernel can cancel a command when its
  * io_uring or its process goes: since Linux 6.10. Older kernels: EOPNOTSUPP; use poll there.
@@ -484,5 +515,6 @@ struct shmring_uring_wait {
 
 #define SHMRING_IOC_SET_LOWAT	_IOW(SHMRING_IOC_TYPE, 11, struct shmring_ioc_lowat)
 #define SHMRING_IOC_WAIT_PEER	_IOW(SHMRING_IOC_TYPE, 12, struct shmring_ioc_wait_peer)
+#define SHMRING_IOC_SET_ACCESS	_IOW(SHMRING_IOC_TYPE, 13, struct shmring_ioc_access)
 
 #endif /* _UAPI_LINUX_SHMRING_H */
