@@ -47,7 +47,7 @@ extern "C" {
 
 /* Of this header; the file VERSION says the same, or the library does not build. */
 #define SHMRING_VERSION_MAJOR	0
-#define SHMRING_VERSION_MINOR	1
+#define SHMRING_VERSION_MINOR	2
 #define SHMRING_VERSION_PATCH	0
 
 /* A version as one number, to compare. Minor and patch are below 256. */
