@@ -203,7 +203,7 @@ BENCH_INLINE int get(struct bench *b, uint64_t *seq, enum bell bell)
 	} \
 	static int run_##NAME(struct bench *b, struct result *res) \
 	{ \
-		return run_loops(b, res, put_##NAME, get_##NAME, no_flush); \
+		return run_loops_of_any_size(b, res, put_##NAME, get_##NAME, no_flush); \
 	}
 
 RUN(futex, FUTEX)

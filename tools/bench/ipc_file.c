@@ -139,7 +139,7 @@ BENCH_INLINE int get(struct bench *b, uint64_t *seq)
 
 static int run(struct bench *b, struct result *res)
 {
-	return run_loops(b, res, put, get, no_flush);
+	return run_loops_of_any_size(b, res, put, get, no_flush);
 }
 
 const struct contender file_contenders[] = {

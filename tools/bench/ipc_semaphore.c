@@ -265,12 +265,12 @@ BENCH_INLINE int get_posix(struct bench *b, uint64_t *seq)
 
 static int run_sysv(struct bench *b, struct result *res)
 {
-	return run_loops(b, res, put_sysv, get_sysv, no_flush);
+	return run_loops_of_any_size(b, res, put_sysv, get_sysv, no_flush);
 }
 
 static int run_posix(struct bench *b, struct result *res)
 {
-	return run_loops(b, res, put_posix, get_posix, no_flush);
+	return run_loops_of_any_size(b, res, put_posix, get_posix, no_flush);
 }
 
 const struct contender semaphore_contenders[] = {

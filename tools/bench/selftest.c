@@ -70,7 +70,7 @@ BENCH_INLINE int get(struct bench *b, uint64_t *seq)
 
 static int run_broken(struct bench *b, struct result *res)
 {
-	return run_loops(b, res, put, get, no_flush);
+	return run_loops_of_any_size(b, res, put, get, no_flush);
 }
 
 #define CONTENDER(NAME, FAULT, ABOUT) \
