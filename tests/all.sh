@@ -71,7 +71,7 @@ part_bench() { # the benchmark sees what it is to see
 }
 
 part_docs() { # man pages and README say what is so
-	deps build docs && make -s lib && tests/docs/check.sh
+	deps build docs && make -s lib && tests/docs/check.py
 }
 
 part_install() { # clean Debian systems, packages, another machine

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The structs that a caller fills in, and each inline function: check.sh compiles this as C and
+ * The structs that a caller fills in, and each inline function: check.py compiles this as C and
  * as C++. In C, the initializers of version 0.1 still work.
  */
 #include <shmring.h>

@@ -44,7 +44,9 @@ same_files() { # same_files BEFORE
 # The two programs of README.md, without anything of /src
 build_programs() { # build_programs DIR FLAG...
 	mkdir "$1" && (
-		cd "$1" && shift && awk -v dir=. -f /src/tests/docs/blocks.awk /src/README.md || exit
+		cd "$1" && shift &&
+			awk '/^```/ { file = /^```c$/ ? ++n ".c" : ""; next } file { print >file }' \
+				/src/README.md || exit
 		for name in producer consumer; do
 			source=$(grep -l "^/\* $name NAME" ./*.c) || exit
 			# shellcheck disable=SC2046 # several flags

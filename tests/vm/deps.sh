@@ -26,8 +26,11 @@ packages() {
 	tools) echo gcc make pkg-config libc6-dev liburing-dev ;;
 	headers) echo gcc make kmod "linux-headers-$(uname -r)" ;;
 	gcc-[0-9]*) echo "$1" ;;
-	docs) echo groff-base ;;
-	build) echo gcc g++ clang libclang-rt-dev make pkg-config libc6-dev libcmocka-dev liburing-dev ;;
+	docs) echo groff-base python3 ;;
+	build)
+		echo gcc g++ clang libclang-rt-dev make pkg-config libc6-dev libcmocka-dev \
+			liburing-dev python3
+		;;
 	kernel)
 		echo gcc make flex bison bc cpio kmod xz-utils \
 			pkg-config libelf-dev libssl-dev libc6-dev \
