@@ -49,16 +49,16 @@ check-model:	## Spin, herd7 and CBMC, at length
 	@LONG=1 tests/all.sh model
 
 mutants:	## are planted faults noticed? (MUTANTS="NAME ...": some of them)
-	@tests/vm/deps.sh build kernel vm && tests/mutants/run.sh $(MUTANTS)
+	@tests/vm/deps.sh build kernel vm mutants && tests/mutants/run.py $(MUTANTS)
 
 coverage:	## which lines and branches the tests reach, and why not the rest
-	@tests/coverage/run.sh
+	@tests/all.sh coverage
 
 torture:	## crash points, SIGKILLs, hostile peers, loads, at length (POINTS, KILLS, SECONDS_EACH, LOADS, SEED)
 	@tests/torture/run.sh long
 
 fuzz:		## fuzz the system calls, on a kernel with every checker (TIME=600, SEED=...)
-	@tests/fuzz/run.sh $(or $(TIME),600) $(SEED)
+	@TIME='$(or $(TIME),600)' SEED='$(SEED)' tests/all.sh fuzz
 
 check:		## static checks alone
 	@tests/all.sh static

@@ -164,8 +164,9 @@ def command():
 
 def identifiers():
     """Names of ours in the text, that are no file's: the sources have to have them."""
-    sources = [f for glob in ("kmod/*.[ch]", "kmod/*/*.[ch]", "kmod/uapi/linux/*.h", "libuser/*.[ch]",
-                              "libuser/*/*.[ch]", "libuser/include/shmring/*.h", "tests/vm/*.sh") for f in ROOT.glob(glob)]
+    places = "kmod/*.[ch] kmod/*/*.[ch] kmod/uapi/linux/*.h libuser/*.[ch] libuser/*/*.[ch] " \
+        "libuser/include/shmring/*.h tests/vm/*.sh"
+    sources = [file for place in places.split() for file in ROOT.glob(place)]
     known = {f.stem for f in ROOT.glob("libuser/include/*.h")}
     known.update(*(re.findall(r"\w+", f.read_text(encoding="utf-8")) for f in sources))
     for path in [p.path for p in PAGES] + DOCUMENTS:

@@ -2,26 +2,17 @@
 # SPDX-License-Identifier: MIT
 # In a clean Debian, with this tree in /src: what README.md says about installing, and
 # what a distribution does. Run by run.sh, as root.
-# shellcheck disable=SC1091,SC2086,SC2154 # sourced; several words; counted there
+# shellcheck disable=SC1091,SC2086,SC2154 # sourced; several words; what lib.sh sets
 set -u
 cd /src || exit 1
-. tests/check.sh
+. tests/lib.sh
 version=$(cat VERSION)
 jobs=-j$(nproc)
-tmp=$(mktemp -d)
 triplet=
-
-# logged COMMAND...: its output is in $tmp/log, and shown if it fails
-logged() {
-	"$@" >"$tmp/log" 2>&1 || {
-		tail -n 20 "$tmp/log" | sed 's/^/    /'
-		return 1
-	}
-}
+scratch
 
 install_packages() {
-	logged env DEBIAN_FRONTEND=noninteractive \
-		apt-get install -q -y --no-install-recommends "$@"
+	quietly env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "$@"
 }
 
 # The packages that README.md names for the library
@@ -115,30 +106,30 @@ symbols_are_recorded() {
 as_readme_says() {
 	# shellcheck disable=SC2046 # several packages
 	check "a compiler" install_packages $(named | sed 's/pkg-config//')
-	check "make, with nothing else" logged make $jobs
+	check "make, with nothing else" quietly make $jobs
 	check "... says that liburing is left out" says 'left out.*liburing'
 	check "... says what the benchmark is left without" says 'left out.* ck libqb dpdk boost'
 	# shellcheck disable=SC2046
 	check "what README.md names" install_packages $(named)
 	all_files >"$tmp/before"
-	check "make install" logged make install
+	check "make install" quietly make install
 	check "README.md's programs are built" build_programs "$tmp/programs"
 	check "... find the library" loads "$tmp/programs/producer" /usr/local/lib/libshmring.so.0
 	check "... and run" run_programs "$tmp/programs"
 	check "one version everywhere" versions_agree
 	check "the recorded symbols" symbols_are_recorded
-	check "make uninstall" logged make uninstall
+	check "make uninstall" quietly make uninstall
 	check "... leaves nothing" same_files "$tmp/before"
 }
 
 own_prefix() {
 	export PKG_CONFIG_PATH=/opt/shmring/lib/pkgconfig
-	check "make install PREFIX=/opt/shmring" logged make install PREFIX=/opt/shmring
+	check "make install PREFIX=/opt/shmring" quietly make install PREFIX=/opt/shmring
 	check "... says that the loader does not look there" says '^note:'
 	check "programs from there are built" \
 		build_programs "$tmp/opt" -Wl,-rpath,/opt/shmring/lib
 	check "... and run" run_programs "$tmp/opt"
-	check "make uninstall PREFIX=/opt/shmring" logged make uninstall PREFIX=/opt/shmring
+	check "make uninstall PREFIX=/opt/shmring" quietly make uninstall PREFIX=/opt/shmring
 	check "... leaves nothing" same_files "$tmp/before"
 	unset PKG_CONFIG_PATH
 }
@@ -151,11 +142,11 @@ ldflags='-Wl,-z,relro -Wl,-z,now -Wl,--as-needed'
 
 by_environment() {
 	CPPFLAGS=$cppflags CFLAGS=$cflags CXXFLAGS=$cflags LDFLAGS=$ldflags \
-		logged make $jobs BUILD="$tmp/environment"
+		quietly make $jobs BUILD="$tmp/environment"
 }
 
 by_arguments() {
-	logged make $jobs BUILD="$tmp/arguments" CPPFLAGS="$cppflags" CFLAGS="$cflags" \
+	quietly make $jobs BUILD="$tmp/arguments" CPPFLAGS="$cppflags" CFLAGS="$cflags" \
 		CXXFLAGS="$cflags" LDFLAGS="$ldflags"
 }
 
@@ -188,16 +179,16 @@ as_distributions_do() {
 		check "... without a warning" no_warnings
 		check "... reach all that is linked" of_flags "$tmp/$way"
 	done
-	check "make install DESTDIR=..." logged make install "$@"
+	check "make install DESTDIR=..." quietly make install "$@"
 	check "... builds nothing anew" eval '! compiled'
 	check "... puts all where it is told" staged_well
 	check "... and nothing elsewhere" same_files "$tmp/before"
-	check "make uninstall DESTDIR=..." logged make uninstall "$@"
+	check "make uninstall DESTDIR=..." quietly make uninstall "$@"
 	check "... leaves nothing" nothing_staged
 }
 
-check "apt's lists" logged apt-get update -q
+check "apt's lists" quietly apt-get update -q
 as_readme_says
 own_prefix
 as_distributions_do
-echo "$passed passed, $failed failed"
+verdict

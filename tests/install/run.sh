@@ -7,27 +7,18 @@
 #   run.sh [SUITE...]	in these Debian systems alone
 #
 # Clean systems are kept in the cache. They need root.
-# shellcheck source-path=SCRIPTDIR disable=SC1091,SC2034,SC2154
+# shellcheck disable=SC1091,SC2154 # what lib.sh and common.sh set
 set -u
 cd "$(dirname "$0")/../.." || exit 1
-. tests/check.sh
+. tests/lib.sh
 . tests/vm/common.sh
-. tests/vm/apt.sh
-skipped=0
-work=$(mktemp -d) || exit 1
-trap 'rm -rf --one-file-system "$work"' EXIT
+scratch
 
-skip() { # skip NAME REASON
-	echo "ok - $1 # SKIP $2"
-	((++skipped))
-}
-
-# logged COMMAND...: shows what it says only if it fails
-logged() {
-	"$@" >"$work/log" 2>&1 || {
-		tail -n 20 "$work/log" | sed 's/^/    /'
-		return 1
-	}
+# Something of this system may still be mounted there.
+# shellcheck disable=SC2317 # the trap calls it
+at_exit() {
+	rm -rf --one-file-system "$tmp"
+	tmp=
 }
 
 # ---------------------------------------------------------------- clean systems
@@ -83,26 +74,18 @@ enter() {
 		' "$root" ${#proxies[@]} "${proxies[@]}" "$@"
 }
 
-# in_clean SUITE: adds what inside.sh counts
-in_clean() {
-	local re='^([0-9]+) passed, ([0-9]+) failed$'
-
+in_clean() { # in_clean SUITE
 	mirror=$(apt_mirror)
-	check "a clean $1" unpack "$1" "$work/$1"
-	[ -d "$work/$1/src" ] || return
+	check "a clean $1" unpack "$1" "$tmp/$1"
+	[ -d "$tmp/$1/src" ] || return
 	echo "--- $1"
-	enter "$work/$1" sh /src/tests/install/inside.sh | tee "$work/out"
-	if [[ $(tail -n 1 "$work/out") =~ $re ]]; then
-		((passed += BASH_REMATCH[1], failed += BASH_REMATCH[2]))
-	else
-		check "inside.sh ends in $1" false
-	fi
-	rm -rf --one-file-system "${work:?}/$1"
+	include "a clean $1" enter "$tmp/$1" sh /src/tests/install/inside.sh
+	rm -rf --one-file-system "${tmp:?}/$1"
 }
 
 # --------------------------------------------------------------------- the module
 
-staged() { (cd "$work/stage" && find . ! -type d | sed 's/^\.//' | sort); }
+staged() { (cd "$tmp/stage" && find . ! -type d | sed 's/^\.//' | sort); }
 
 expected() {
 	printf '%s\n' "/lib/modules/$RELEASE/updates/kmod/shmring.ko" \
@@ -114,8 +97,8 @@ same_as_expected() { diff <(expected) <(staged); }
 
 # A folder named as missing is missing, and not this system's folder instead.
 depmod_is_content() {
-	depmod -b "$work/stage" "$RELEASE" 2>"$work/depmod"
-	! grep -v 'WARNING: could not open modules' "$work/depmod"
+	depmod -b "$tmp/stage" "$RELEASE" 2>"$tmp/depmod"
+	! grep -v 'WARNING: could not open modules' "$tmp/depmod"
 }
 
 versions_agree() {
@@ -125,18 +108,15 @@ versions_agree() {
 nothing_left() { [ -z "$(staged)" ] || { staged; false; }; }
 
 module() {
-	local vars KDIR IMAGE ARCH RELEASE
-
-	vars=$(tests/vm/kernel.sh uml) || vars=false
-	check "a kernel to build the module for" eval "$vars" || return
-	set -- KDIR="$KDIR" ARCH="$ARCH" DESTDIR="$work/stage"
+	check "a kernel and the module for it" module_for uml || return
+	set -- KDIR="$KDIR" ARCH="$ARCH" DESTDIR="$tmp/stage"
 	# The kernel has KUnit, and the suite built the module with its tests.
-	check "make modules_install DESTDIR=..." logged make modules_install KUNIT= "$@"
+	check "make modules_install DESTDIR=..." quietly make modules_install KUNIT= "$@"
 	check "... stages the module and what belongs to it, no tests" same_as_expected
 	check "... of the version in VERSION" versions_agree
 	check "... in which depmod finds no fault" depmod_is_content
-	rm -f "$work/stage/lib/modules/$RELEASE"/modules.*
-	check "make modules_uninstall DESTDIR=..." logged make modules_uninstall "$@"
+	rm -f "$tmp/stage/lib/modules/$RELEASE"/modules.*
+	check "make modules_uninstall DESTDIR=..." quietly make modules_uninstall "$@"
 	check "... leaves nothing" nothing_left
 }
 
@@ -150,7 +130,7 @@ cross() {
 		skip "make CC=$cc" "no such compiler"
 		return
 	fi
-	check "make CC=$cc" logged make lib tools CC=$cc BUILD="$PWD/build/cross"
+	check "make CC=$cc" quietly make lib tools CC=$cc BUILD="$PWD/build/cross"
 	check "... is for that machine" is_aarch64 "$lib/libshmring.so" build/cross/tools/*
 }
 
@@ -175,5 +155,4 @@ for suite; do
 		skip "a clean $suite" "not root"
 	fi
 done
-echo "$passed passed, $failed failed, $skipped skipped"
-[ "$failed" -eq 0 ]
+verdict

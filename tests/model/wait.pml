@@ -28,7 +28,7 @@
  *				that was killed, for sides that wait by BLOCK
  *   -DWATCHERS			a program of its own: several sleepers of one side, and
  *				producers that come and go; -DSECOND=m
- *   all others			mutants: see run.sh
+ *   all others			mutants: see spin.txt
  */
 #define BLOCK	0
 #define LEVEL	1

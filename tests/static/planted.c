@@ -68,7 +68,7 @@ int planted_comparison(const struct side *side)
 	return side->index == side->index;
 }
 
-/* surface.sh: a callback, and a pointer of user space that is kept */
+/* surface: a callback, and a pointer of user space that is kept */
 struct planted_kept {
 	void *__user uarg;
 };

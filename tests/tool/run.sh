@@ -3,17 +3,14 @@
 # The command shmring, verb by verb: what it prints, to where, and its exit status.
 #
 #   run.sh SHMRING BACKEND...	(kmod: the module is loaded)
+# shellcheck disable=SC1091,SC2154 # what lib.sh sets
 set -u
-if [ $# -lt 2 ]; then
-	sed -n 's/^#   \(run.sh\)/usage: \1/p' "$0" >&2
-	exit 2
-fi
+. "$(dirname "$0")/../lib.sh"
+[ $# -ge 2 ] || usage
 shmring=$1
 shift
-dir=$(mktemp -d) || exit 1
-trap 'rm -rf "$dir"' EXIT
-# shellcheck source=tests/check.sh
-. "$(dirname "$0")/../check.sh"
+scratch
+dir=$tmp
 ring=/tool.$$
 head -c 3000000 /dev/urandom >"$dir/in"
 
@@ -25,7 +22,7 @@ run() {
 	status=$?
 	[ $status -eq "$want" ] && { [ "$want" -eq 0 ] || [ -s "$dir/err" ]; } && return
 	echo "    $*: exit status $status, not $want"
-	sed 's/^/    /' "$dir/err"
+	indent <"$dir/err"
 	return 1
 }
 
@@ -257,8 +254,7 @@ verify() { # verify NAME COMMAND...: a ring that a failure leaves is not the nex
 	"$shmring" unlink $ring 2>/dev/null
 }
 
-skipped=0
-for backend in "$@"; do
+for backend; do
 	echo "--- Linux $(uname -r), backend $backend"
 	SHMRING_BACKEND=$backend
 	export SHMRING_BACKEND
@@ -281,14 +277,11 @@ for backend in "$@"; do
 		verify "non-blocking input that comes late is sent" takes_input_that_comes_late
 		verify "non-blocking output that is full is waited for" waits_for_output_that_is_full
 	else
-		echo "ok - non-blocking input and output # SKIP this dd cannot make them so"
-		skipped=$((skipped + 1))
+		skip "non-blocking input and output" "this dd cannot make them so"
 	fi
 	verify "a producer and a consumer are listed each as what it is" lists_sides_apart
 	verify "of two that make a ring at once one attaches" makes_one_ring_of_two
 	verify "the backend is named, and why it is that one" says_which_backend_and_why
 	verify "a name is one ring's, on either backend" has_one_ring_of_a_name
 done
-
-echo "$passed passed, $failed failed, $skipped skipped"
-[ "$failed" -eq 0 ]
+verdict
