@@ -84,7 +84,7 @@ part_install() { # clean Debian systems, packages, another machine
 }
 
 part_static() { # warnings, and what a dozen checkers say
-	deps build kernel check && tests/static.sh
+	deps build kernel check && tests/static/check.py
 }
 
 part_model() { # litmus tests and the wake-up model

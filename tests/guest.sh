@@ -72,64 +72,18 @@ kunit() {
 	check "insmod for KUnit" insmod "$1"
 	echo "<6>$mark" >/dev/kmsg
 	check "insmod of the tests" insmod "$2"
-	dmesg | sed 's/^\(<[0-9]*>\)*\[[^]]*\] \{0,1\}//' | cases_in_ktap >"$tmp/cases"
-	include "the cases" cat "$tmp/cases"
+	include "the cases" kunit_cases
 	check "rmmod of the tests" rmmod shmring_kunit
 	check "rmmod after KUnit" rmmod shmring
 }
 
-has_kunit() {
-	[ -d /sys/module/kunit ] || grep -q ' kunit_run_tests$' /proc/kallsyms
+kunit_cases() {
+	dmesg | sed 's/^\(<[0-9]*>\)*\[[^]]*\] \{0,1\}//' |
+		awk -v mark="$mark" -f "$here/kunit/cases.awk"
 }
 
-# KTAP: a plan of the suites, then for each its own, four columns in. Lines that are no
-# result belong to the next one.
-cases_in_ktap() {
-	awk -v mark="$mark" '
-	function result(verdict, name) {
-		print verdict " - " name
-		count[verdict]++
-	}
-	function end_suite() {
-		if (suite != "" && ended != planned)
-			result("not ok", suite ": " ended + 0 " of " planned + 0 " cases ended")
-		suite = ""
-	}
-	index($0, mark) { started = 1; next }
-	!started { next }
-	/^1\.\.[0-9]+$/ { suites = substr($0, 4) + 0; next }
-	/^    # Subtest: / {
-		end_suite()
-		suite = $3
-		planned = ended = 0
-		seen++
-		notes = ""
-		next
-	}
-	/^    1\.\.[0-9]+$/ { planned = substr($0, 8) + 0; next }
-	/^    (not )?ok [0-9]+ / {
-		ended++
-		verdict = $1 == "ok" ? "ok" : "not ok"
-		sub(/^    (not )?ok [0-9]+ (- )?/, "")
-		result(verdict, suite "." $0)
-		if (verdict != "ok")
-			printf "%s", notes
-		skipped += / # SKIP/
-		notes = ""
-		next
-	}
-	/^(not )?ok [0-9]+ / { end_suite(); next }
-	/^    (KTAP|# module:|# [a-z]+: pass:)/ || /^(KTAP|#)/ { next }
-	{ notes = notes "    " $0 "\n" }
-	END {
-		end_suite()
-		if (!started)
-			result("not ok", "the kernel log goes back to the start of the run")
-		if (seen + 0 != suites + 0 || !suites)
-			result("not ok", seen + 0 " of " suites + 0 " suites began")
-		printf "%d passed, %d failed, %d skipped\n", count["ok"] - skipped,
-			count["not ok"], skipped
-	}'
+has_kunit() {
+	[ -d /sys/module/kunit ] || grep -q ' kunit_run_tests$' /proc/kallsyms
 }
 
 # -------------------------------------------------------------- torture, fuzz

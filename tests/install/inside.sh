@@ -76,19 +76,8 @@ loads() { # loads PROGRAM LIBRARY
 }
 
 versions_agree() {
-	cat >"$tmp/version.c" <<-'END'
-	#include <stdio.h>
-	#include <shmring.h>
-	int main(void)
-	{
-		unsigned int v = shmring_version();
-
-		printf("%u.%u.%u\n", v >> 16, v >> 8 & 255, v & 255);
-		return v != SHMRING_VERSION;
-	}
-	END
 	# shellcheck disable=SC2046 # several flags
-	cc "$tmp/version.c" -o "$tmp/version" $(pkg-config --cflags --libs libshmring) &&
+	cc tests/install/version.c -o "$tmp/version" $(pkg-config --cflags --libs libshmring) &&
 		[ "$("$tmp/version")" = "$version" ] &&
 		[ "$(pkg-config --modversion libshmring)" = "$version" ] &&
 		shmring --version | grep -qF "shmring $version " &&

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* A fault for each checker of static.sh to find. Nothing of this is built into anything. */
+/* A fault for each checker of check.py to find. Nothing of this is built into anything. */
 #include <stdlib.h>
 
 struct planted_hole {			/* pahole */

@@ -7,7 +7,6 @@
 #
 #   -k  kernel, see kernel.sh
 #   -t  seconds for the whole run (default 60)
-#   -m  memory in MB (default 1024)
 #   -l  where to leave the kernel log (default: log/boot-NAME.log in the cache)
 #   -n  no scan for leaks at the end (a kernel with kmemleak: 6 s and more)
 #   -c  the model of CPU that QEMU emulates for another machine than this
@@ -138,7 +137,7 @@ make_initramfs() {
 	echo "/dev/ttyS$first_serial /dev/ttyS$((first_serial + 1))" >"$run/root/vm/serial"
 	mv "$run/init" "$run/root/init"
 	mv "$run/settings" "$run/command" "$run/directory" "$run/root/vm"
-	for file in lib.sh guest.sh runtests.sh tool/run.sh; do
+	for file in lib.sh guest.sh runtests.sh tool/run.sh kunit/cases.awk; do
 		add_file "$tests/$file" "/tmp/tests/$file"
 	done
 	for file in "${files[@]}"; do
@@ -258,12 +257,12 @@ judge() {
 
 # ------------------------------------------------------------------------------- begin
 
-name='' limit=60 memory=1024 log='' scan=y cpu='' files=()
+name='' limit=60 log='' scan=y cpu='' files=()
+memory=1024	# MB
 arguments="panic=-1 oops=panic printk.devkmsg=on"
-while getopts t:m:k:l:i:nc:a: option; do
+while getopts t:k:l:i:nc:a: option; do
 	case $option in
 	t) limit=$OPTARG ;;
-	m) memory=${OPTARG%M} ;;
 	k) name=$OPTARG ;;
 	l) log=$OPTARG ;;
 	i) files+=("$OPTARG") ;;
@@ -274,7 +273,7 @@ while getopts t:m:k:l:i:nc:a: option; do
 	esac
 done
 shift $((OPTIND - 1))
-[[ -n $name && $# -gt 0 && $limit =~ ^[1-9][0-9]*$ && $memory =~ ^[1-9][0-9]*$ ]] || refuse
+[[ -n $name && $# -gt 0 && $limit =~ ^[1-9][0-9]*$ ]] || refuse
 log=${log:-$cache/log/boot-$name.log}
 
 described=$("$here/kernel.sh" "$name") || refuse "no kernel $name"

@@ -2,26 +2,11 @@
 # SPDX-License-Identifier: GPL-2.0
 # Makes sure that a test kernel is in the cache, and tells where it is.
 #
-#   kernel.sh NAME
-#
-# NAME      what                                                   boots
-# uml        newest Debian source as User Mode Linux, two CPUs      yes
-# uml-debug  the same with every checker, one CPU                   yes
-# uml-gcov   the same, for modules that count lines, one CPU        yes
-# kcsan      that source for x86-64, modules watched for races      yes
-# debian-6.1 stock kernel of Debian 12                              yes
-# debian-6.12 cloud kernel of Debian 13, on 12 as its backport      yes
-# debian-rt  PREEMPT_RT kernel, likewise                            yes
-# arm64-4k   stock kernel of this Debian for arm64                  yes
-# arm64-16k  6.12 of Debian 13 for arm64, with pages of 16 KiB       yes
-# arm64-64k  that source for arm64, with pages of 64 KiB            yes
-# riscv64    stock kernel of Debian 13 for riscv64                  yes
-# src-7.3    that source prepared for x86-64 modules                no
+#   kernel.sh NAME    (kernels.txt has the names)
 #
 # Prints KDIR, IMAGE (empty: cannot be booted), ARCH and RELEASE for eval; then it is
 # `make -C "$KDIR" M=... ARCH="$ARCH" modules`. Modules for another machine need cross.sh too.
 # The second call for a NAME prints the same at once, without the network.
-# A folder in the cache is complete if it holds the file `ready`.
 # To look for newer packages: remove the folder `apt` from the cache.
 # shellcheck source-path=SCRIPTDIR disable=SC1091,SC2154
 set -eu
@@ -34,7 +19,8 @@ unset MAKEFLAGS MFLAGS MAKELEVEL KBUILD_OUTPUT KBUILD_EXTMOD CROSS_COMPILE O M
 
 need() {
 	for tool; do
-		command -v "$tool" >/dev/null || die "$tool is missing; run $here/deps.sh build kernel"
+		command -v "$tool" >/dev/null || die "$tool is missing; run $here/deps.sh build kernel" \
+			"(or arm64, riscv64)"
 	done
 }
 
@@ -108,7 +94,7 @@ fingerprint() {
 }
 
 need_build() {
-	need gcc make flex bison bc xz ld pkg-config
+	need make flex bison bc xz ld pkg-config gcc
 	for header in libelf openssl; do
 		pkg-config --exists $header ||
 			die "the headers of $header are missing; run $here/deps.sh build kernel"
@@ -120,7 +106,7 @@ need_build() {
 build() {
 	name=$1 key=$2 image=$3 base=$4
 	shift 4
-	need gcc
+	need "${CROSS_COMPILE:-}gcc"
 	dir=$cache/kernel/$name-$(fingerprint "$key" "$@")
 	(
 		begin "$dir" || exit 0
@@ -134,37 +120,41 @@ build() {
 	show "$dir" "${image:+$dir/$image}" "$arch" "$(cat "$dir/include/config/kernel.release")"
 }
 
-# newest NAME ARCH IMAGE FRAGMENT...: the newest source
+# newest NAME ARCH IMAGE FRAGMENT... [OPTION=VALUE]: the newest source
 newest() {
 	package=$(choose linux-source trixie-backports 'linux-source-[0-9]+\.[0-9]+')
-	name=$1 arch=$2 image=$3 targets="${3##*/} modules"
+	name=$1 arch=$2 image=$3 options='' fragments=''
 	shift 3
-	build "$name" "$package$options" "$image" tinyconfig "$here/uml.config" "$@"
+	for word; do
+		case $word in
+		*=*) options=$word ;;
+		*) fragments="$fragments $here/$word" ;;
+		esac
+	done
+	[ "$arch" != arm64 ] || export CROSS_COMPILE=aarch64-linux-gnu-
+	targets="${image##*/} modules"
+	# shellcheck disable=SC2086 # several words
+	build "$name" "$package$options" "$image" tinyconfig $fragments
 }
 
-# The newest source for another machine is built by the compiler for that machine.
-newest_arm64() {
-	export CROSS_COMPILE=aarch64-linux-gnu-
-	command -v ${CROSS_COMPILE}gcc >/dev/null ||
-		die "${CROSS_COMPILE}gcc is missing; run $here/deps.sh arm64"
-	newest "$1" arm64 arch/arm64/boot/Image "$here/arm64.config"
-}
-
-# source_x86 VERSION: prepared for modules, not built; so modpost knows no
+# source NAME VERSION: prepared for x86-64 modules, not built; so modpost knows no
 # symbols and wants KBUILD_MODPOST_WARN=1
-source_x86() {
-	package=$(choose "linux-source-$1" trixie-backports "linux-source-$1")
-	arch=x86_64 targets=modules_prepare
-	build "src-$1" "$1" '' defconfig "$here/x86.config"
+source() {
+	package=$(choose "linux-source-$2" trixie-backports "linux-source-$2")
+	arch=x86_64 targets=modules_prepare options=
+	build "$1" "$2" '' defconfig "$here/x86.config"
 }
 
 # -------------------------------------------------------------------------- stock
 
-# The suite whose 6.12 fits the machine's compiler: that of Debian 13, or its backport.
-suite_of_6_12() {
-	case $(codename) in
-	bookworm) echo bookworm-backports ;;
-	*) echo trixie ;;
+# suite_of WORD: this, 6.12 (the suite whose 6.12 fits the machine's compiler: that of
+# Debian 13, or its backport), or a suite's name
+suite_of() {
+	case $1:$(codename) in
+	6.12:bookworm) echo bookworm-backports ;;
+	6.12:*) echo trixie ;;
+	this:*) codename ;;
+	*) echo "$1" ;;
 	esac
 }
 
@@ -190,10 +180,9 @@ build_programs() {
 	esac
 }
 
-# unpack_stock: $image of $suite for $machine and its headers, to $dir
+# unpack_stock: $image of $from and its headers, to $dir
 unpack_stock() {
 	need apt-get apt-cache dpkg
-	from=$suite${machine:+-$machine}
 	apt_open "$from"
 	common=$(apt_in "$from" apt-cache depends "linux-headers-$release" |
 		awk '/Depends: linux-headers-.*-common/ { print $2 }')
@@ -206,11 +195,15 @@ unpack_stock() {
 	rm -rf "$dir/lib/modules/$release/kernel/drivers"
 }
 
-# stock NAME SUITE MACHINE REGEX: Debian's own kernel; MACHINE is empty for x86-64, REGEX is
-# for the image's package without `linux-image-`
+# stock NAME SUITE MACHINE REGEX: Debian's own kernel
 stock() {
-	suite=$2 machine=$3
-	image=$(choose "linux-image-$1-$2" "$2${3:+-$3}" "linux-image-$4")
+	suite=$(suite_of "$2")
+	case $3 in
+	amd64) arch=x86_64 from=$suite ;;
+	riscv64) arch=riscv from=$suite-$3 ;;
+	*) arch=$3 from=$suite-$3 ;;
+	esac
+	image=$(choose "linux-image-$1-$suite" "$from" "linux-image-$4")
 	release=${image#linux-image-}
 	dir=$cache/kernel/$image
 	kdir=$dir/usr/src/linux-headers-$release
@@ -219,36 +212,15 @@ stock() {
 		unpack_stock
 		touch "$dir/ready"
 	)
-	case $machine in
-	'')
-		need_compiler "$kdir"
-		arch=x86_64
-		;;
-	riscv64) arch=riscv ;;
-	*) arch=$machine ;;
-	esac
+	[ "$3" != amd64 ] || need_compiler "$kdir"
 	show "$kdir" "$(echo "$dir"/boot/vmlinu[xz]-"$release")" "$arch" "$release"
 }
 
 [ $# -eq 1 ] || usage
-options=
-case $1 in
-uml) newest "$1" um linux ;;
-uml-debug) newest "$1" um linux "$here/debug.config" ;;
-uml-gcov) newest "$1" um linux "$here/gcov.config" ;;
-kcsan)
-	# What the kernel itself does is not watched: it is not what is tested, and there is
-	# the more time for what is.
-	options=KCSAN_SANITIZE=n
-	newest "$1" x86_64 arch/x86/boot/bzImage "$here/kcsan.config"
-	;;
-debian-6.1) stock "$1" bookworm '' '6\.1\.[0-9.]+-[0-9]+-amd64' ;;
-debian-6.12) stock "$1" "$(suite_of_6_12)" '' '6\.12\.[0-9.]+[^-]*-cloud-amd64' ;;
-debian-rt) stock "$1" "$(suite_of_6_12)" '' '6\.12\.[0-9.]+[^-]*-rt-amd64' ;;
-arm64-4k) stock "$1" "$(codename)" arm64 '6\.[0-9.]+[^-]*(-[0-9]+)?-arm64' ;;
-arm64-16k) stock "$1" "$(suite_of_6_12)" arm64 '6\.12\.[0-9.]+[^-]*-arm64-16k' ;;
-arm64-64k) newest_arm64 "$1" ;;
-riscv64) stock "$1" trixie riscv64 '6\.12\.[0-9.]+[^-]*-riscv64' ;;
-src-[0-9]*.*[0-9]) source_x86 "${1#src-}" ;;
-*) usage ;;
-esac
+how=$(awk -v name="$1" '!/^#/ && $2 == name { print $1, $2, $3, $4, $5, $6, $7, $8 }' "$here/kernels.txt")
+[ -n "$how" ] || die "no kernel $1; $here/kernels.txt has the names"
+set -f	# no word of it is a file's name
+# shellcheck disable=SC2086 # several words
+set -- $how
+set +f
+"$@"
