@@ -215,7 +215,7 @@ part_loads() { # how often a call loads what both sides see: system/abi_loads, a
 part_coverage() {
 	local out=build/coverage
 
-	deps coverage && rm -rf $out && mkdir -p $out && build_to_count $out || return
+	deps build kernel vm coverage && rm -rf $out && mkdir -p $out && build_to_count $out || return
 	export SHMRING_MESSAGES=${SHMRING_MESSAGES:-200000} SHMRING_BACKEND=memfd
 	echo "--- $(uname -sr), memfd"
 	include "the library" tests/runtests.sh -t 300 $out/unit/*_test $out/system/lib_*
