@@ -85,7 +85,8 @@ def rendering():
 
 
 def sections():
-    want = ["NAME", "SYNOPSIS", "DESCRIPTION", "RETURN VALUE", "ERRORS", "NOTES", "EXAMPLES", "SEE ALSO"]
+    want = ["NAME", "SYNOPSIS", "DESCRIPTION", "RETURN VALUE", "ERRORS", "NOTES", "EXAMPLES",
+            "SEE ALSO"]
     return [f"{p.name}: {p.sections()}" for p in SECTION3 if p.sections() != want]
 
 
@@ -156,7 +157,7 @@ def command():
     page = BY_NAME["shmring.1"].plain
     yield from differences(
         verbs + [f"-{short} --{long}" for long, short in options],
-        [f"{short} {long}" for short, long in re.findall(r'^\.BR (-.) ", " (--[a-z-]+)', page, re.M)] +
+        [" ".join(pair) for pair in re.findall(r'^\.BR (-.) ", " (--[a-z-]+)', page, re.M)] +
         [f"verb {verb}" for verb in re.findall(r'^\.BI "shmring ([a-z]+) ', page, re.M)])
 
 
@@ -214,7 +215,8 @@ def man_program():
         yield "shmring.7: no complete program"
         return
     with tempfile.TemporaryDirectory() as folder:
-        complaints = compile_c(programs[-1], LIB / "libshmring.a", "-pthread", "-o", f"{folder}/program")
+        complaints = compile_c(programs[-1], LIB / "libshmring.a", "-pthread",
+                               "-o", f"{folder}/program")
         yield from complaints
         if not complaints:
             ended = run("timeout", "60", f"{folder}/program",

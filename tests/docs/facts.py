@@ -63,7 +63,8 @@ def wrong_facts(facts=FACTS.read_text(encoding="utf-8")):
 def wrong_packages():
     """What pkg-config is asked for has to be installed."""
     for document in [*MAN.glob("*.[1-9]"), *DOCUMENTS]:
-        text = re.sub(r"^\.[A-Z] ", "", without_fonts(document.read_text(encoding="utf-8")), flags=re.M)
+        text = without_fonts(document.read_text(encoding="utf-8"))
+        text = re.sub(r"^\.[A-Z] ", "", text, flags=re.M)
         for package in re.findall(r"pkg-config [^)`\n]*?([a-z]+) ?(?=[)`\n])", text):
             if not (ROOT / f"libuser/{package}.pc.in").exists():
                 yield f"{document.name}: no {package}.pc"

@@ -55,8 +55,9 @@ class Page:
                 doc, real = f"struct doc_{tag}", f"struct {tag}"
                 lines.append(f'_Static_assert(sizeof({doc}) == sizeof({real}), "size");')
                 for m in members:
-                    lines.append(f'_Static_assert(offsetof({doc}, {m}) == offsetof({real}, {m}) && '
-                                 f'sizeof((({doc} *)0)->{m}) == sizeof((({real} *)0)->{m}), "{m}");')
+                    lines.append(
+                        f'_Static_assert(offsetof({doc}, {m}) == offsetof({real}, {m}) && '
+                        f'sizeof((({doc} *)0)->{m}) == sizeof((({real} *)0)->{m}), "{m}");')
                 tag = None
         return "\n".join(lines) + "\n"
 

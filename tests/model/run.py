@@ -38,8 +38,9 @@ class Unexpected(Exception):
 
 def run(*command, cwd=None, log=None):
     """Runs a command, whose output is also left in a log."""
-    ended = subprocess.run(["timeout", str(LIMIT), *map(str, command)], cwd=cwd, text=True, check=False,
-                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    ended = subprocess.run(
+        ["timeout", str(LIMIT), *map(str, command)], cwd=cwd, text=True, check=False,
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     if log:
         log.write_text(ended.stdout, encoding="utf-8")
     return ended
@@ -100,9 +101,10 @@ class Tool:
     """Unpacked to the cache, with the libraries of its own suite; or missing, and why."""
 
     def __init__(self, name, suite, *packages):
-        script = '. tests/lib.sh; . tests/vm/common.sh; d=$cache/$1; shift; unpacked "$d" "$@" && echo "$d"'
-        ended = subprocess.run(["sh", "-c", script, "model", name, suite, *packages], cwd=TOP, text=True,
-                               check=False, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        script = '. tests/lib.sh; . tests/vm/common.sh; ' \
+            'd=$cache/$1; shift; unpacked "$d" "$@" && echo "$d"'
+        ended = subprocess.run(["sh", "-c", script, "model", name, suite, *packages], cwd=TOP,
+                               text=True, check=False, capture_output=True)
         sys.stderr.write(ended.stderr)
         self.folder, self.missing = Path(ended.stdout.strip() or "."), None
         if ended.returncode:
@@ -191,16 +193,18 @@ def cbmc(tool, file, function, fault=None):
     library = broken_library(fault, folder) if fault else TOP / "libuser"
     # Prefetches touch nothing; theirs would be a loop to unwind.
     ended = run(*tool.command("goto-cc"), "-D_GNU_SOURCE", "-D__SHMRING_PREFETCH=0",
-               *(f"-I{i}" for i in (library / "include", library, TOP / "kmod/uapi")),
-               HERE / "cbmc/hostile.c", HERE / f"cbmc/{file}.c", "-o", folder / "program", log=folder / "log")
+                *(f"-I{i}" for i in (library / "include", library, TOP / "kmod/uapi")),
+                HERE / "cbmc/hostile.c", HERE / f"cbmc/{file}.c", "-o", folder / "program",
+                log=folder / "log")
     if ended.returncode == 0:
         # look.c compares positions by their signed distance.
         conversions = [] if file == "slow" else ["--conversion-check"]
-        ended = run(*tool.command("cbmc"), "--function", function, *CBMC_CHECKS.split(), *conversions,
-                    folder / "program", log=folder / "log")
+        ended = run(*tool.command("cbmc"), "--function", function, *CBMC_CHECKS.split(),
+                    *conversions, folder / "program", log=folder / "log")
     said = ended.stdout
     verdict = re.search("^VERIFICATION (.*)", said, re.M)
-    got = {"SUCCESSFUL": "right", "FAILED": "broken"}.get(verdict[1] if verdict else "", "unfinished")
+    verdict = verdict[1] if verdict else ""
+    got = {"SUCCESSFUL": "right", "FAILED": "broken"}.get(verdict, "unfinished")
     # Not for a loop that was cut, or a function that was not there.
     if got == "broken" and re.search(r"\.(unwind|no-body)\..*FAILURE", said):
         got = "unfinished"
@@ -250,7 +254,8 @@ def main(words):
     results = Results()
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         started = [pool.submit(job) for kind in (spin_jobs, cbmc_jobs, herd_jobs)
-                   for name, job in kind(results) if not words or any(word in name for word in words)]
+                   for name, job in kind(results)
+                   if not words or any(word in name for word in words)]
         for ended in as_completed(started):
             try:
                 results.ok(ended.result())

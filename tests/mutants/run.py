@@ -95,17 +95,22 @@ def expect_good(*command, **environment):
         raise Noticed(f"exit status {status}")
 
 
+def read_log(name):
+    return (LOG / name).read_text(encoding="utf-8", errors="replace")
+
+
 def make(*arguments):
     (LOG / "build").unlink(missing_ok=True)
     if run("make", "-s", *arguments, log="build"):
-        errors = re.findall(".*error.*", (LOG / "build").read_text(encoding="utf-8", errors="replace"))
+        errors = re.findall(".*error.*", read_log("build"))
         raise CannotBuild(errors[0] if errors else arguments)
 
 
 def unit_tests(names, folder, **settings):
     for name in names:
         program = WORK / folder / f"{name}_test"
-        make("-C", "tests/unit", f"O={WORK / folder}", program, *(f"{k}={v}" for k, v in settings.items()))
+        make("-C", "tests/unit", f"O={WORK / folder}", program,
+             *(f"{k}={v}" for k, v in settings.items()))
         expect_good("timeout", "-k", 5, LIMIT, program, TSAN_OPTIONS="halt_on_error=1")
 
 
@@ -122,7 +127,8 @@ def module(kernel):
     if not said:
         raise CannotBuild(f"no kernel {kernel}")
     is_ = dict(re.findall("^([A-Z]+)='(.*)'$", said, re.M))
-    make("modules", "KUNIT=1", f"KDIR={is_['KDIR']}", f"ARCH={is_['ARCH']}", f"BUILD={TREE}/build/{kernel}")
+    make("modules", "KUNIT=1", f"KDIR={is_['KDIR']}", f"ARCH={is_['ARCH']}",
+         f"BUILD={TREE}/build/{kernel}")
     return f"build/{kernel}/kmod-{is_['RELEASE']}-{is_['ARCH']}"
 
 
@@ -146,8 +152,9 @@ def kcsan_system_tests(names):
     ko = module("kcsan") + "/shmring.ko"
     programs = build_system(names, "build/system-static", "STATIC=1", "O=../../build/system-static")
     guest("kcsan", 60 + 200 * len(names),
-          "insmod shmring.ko && SHMRING_REQUIRE=kmod SHMRING_MESSAGES=2000000 SHMRING_KO=shmring.ko "
-          f"tests/runtests.sh -t 200 {' '.join(names)} && rmmod shmring", ko, *programs)
+          "insmod shmring.ko && SHMRING_REQUIRE=kmod SHMRING_MESSAGES=2000000 "
+          f"SHMRING_KO=shmring.ko tests/runtests.sh -t 200 {' '.join(names)} && rmmod shmring",
+          ko, *programs)
 
 
 def kunit(kernel, seconds):
@@ -217,7 +224,7 @@ def copy_tree():
 
 def how_noticed(noticed):
     """The tests that failed, or how the run ended."""
-    log = (LOG / "test").read_text(encoding="utf-8", errors="replace")
+    log = read_log("test")
     failed = re.findall(r"^not ok (?:[0-9]+ )?- (.*)", log, re.M)
     reports = re.findall("BUG: .*|WARNING: .*|unreferenced object.*|Kernel panic.*|time is up.*|"
                          ".*Sanitizer.*", log)
@@ -235,9 +242,8 @@ def baseline(faults, results):
         try:
             run_test(kind, sorted(names))
         except (Noticed, CannotBuild) as why:
-            log = (LOG / "test") if isinstance(why, Noticed) else (LOG / "build")
-            results.fail(f"nothing planted, and {what} fails: {why}",
-                         log.read_text(encoding="utf-8", errors="replace").splitlines()[-40:])
+            log = read_log("test" if isinstance(why, Noticed) else "build")
+            results.fail(f"nothing planted, and {what} fails: {why}", log.splitlines()[-40:])
             return False
         print(f"ok - nothing planted: {what} ({time.monotonic() - start:.0f} s)", flush=True)
     return True
@@ -255,7 +261,8 @@ def try_fault(fault, results):
         (TREE / fault.file).write_text(text, encoding="utf-8")
         for test in fault.tests:
             run_test(*split_test(test))
-        results.fail(f"{fault.name} survives {' '.join(fault.tests)} ({time.monotonic() - start:.0f} s)")
+        results.fail(f"{fault.name} survives {' '.join(fault.tests)} "
+                     f"({time.monotonic() - start:.0f} s)")
     except Noticed as noticed:
         results.ok(f"{fault.name}: {test.partition(':')[0]}: {how_noticed(noticed)} "
                    f"({time.monotonic() - start:.0f} s)")
@@ -289,7 +296,8 @@ def check():
             fault.planted(TOP)
         except ValueError as why:
             bad.append(f"{fault.name}: {why}")
-        bad += [f"{fault.name}: no test {test}" for test in fault.tests if split_test(test)[0] not in KINDS]
+        bad += [f"{fault.name}: no test {test}" for test in fault.tests
+                if split_test(test)[0] not in KINDS]
     sys.exit("\n".join(bad) if bad else 0)
 
 

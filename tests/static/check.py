@@ -60,8 +60,8 @@ def module(name, *settings):
         return [f"no kernel {name}"]
     folder = BUILD / f"kmod-{where['RELEASE']}-{where['ARCH']}"
     shutil.rmtree(folder, ignore_errors=True)
-    said = run("make", "-s", "modules", f"BUILD={BUILD}", f"KDIR={where['KDIR']}", f"ARCH={where['ARCH']}",
-               "KBUILD_MODPOST_WARN=1", *settings)
+    said = run("make", "-s", "modules", f"BUILD={BUILD}", f"KDIR={where['KDIR']}",
+               f"ARCH={where['ARCH']}", "KBUILD_MODPOST_WARN=1", *settings)
     bad = [line for line in said if re.search(r"(warning|error):|\*\*\*|undefined!", line)
            and "pahole version differs" not in line
            and (where["IMAGE"] or "modpost" not in line)]  # which knows no symbols then
@@ -70,29 +70,32 @@ def module(name, *settings):
 
 def checkpatch(sources):
     """The newest kernel's; compat.h is there to ask for the version."""
-    makefile = Path(kernel("src-7.3").get("KDIR", "no kernel"), "Makefile").read_text(encoding="utf-8")
+    folder = Path(kernel("src-7.3").get("KDIR", "no kernel"))
+    makefile = (folder / "Makefile").read_text(encoding="utf-8")
     source = re.search("^include (.*)/Makefile$", makefile, re.M)[1]
-    return run("perl", f"{source}/scripts/checkpatch.pl", "--no-tree", "--strict", "--terse", "--no-summary",
-               "--ignore", "LINUX_VERSION_CODE", "-f", *sources)
+    return run("perl", f"{source}/scripts/checkpatch.pl", "--no-tree", "--strict", "--terse",
+               "--no-summary", "--ignore", "LINUX_VERSION_CODE", "-f", *sources)
 
 
 def coccinelle(rule, sources):
     """The lines that a rule marks."""
-    return run("spatch", "--very-quiet", "--no-includes", "--sp-file", f"tests/static/{rule}.cocci", *sources)
+    return run("spatch", "--very-quiet", "--no-includes",
+               "--sp-file", f"tests/static/{rule}.cocci", *sources)
 
 
 # What there is of the module to attack: what, a pattern, and how often it may be there.
 SURFACE = [
     ("lines of the module", "^", None),
     ("... without comments and blank lines", r"^\s*[^\s/*]", None),
-    ("lock classes", r"_(MUTEX|SPIN_LOCK)[A-Z_]*\(|mutex_init\(|spin_lock_init\(|init_waitqueue_head\(|"
-     r"init_rwsem\(", None),
-    ("asynchronous callbacks", r"(timer_(setup|init)|hrtimer_(init|setup)|INIT_(DELAYED_)?WORK|queue_work|"
-     r"schedule_work|call_rcu|kfree_rcu|irq_work|tasklet|task_work_add|kthread_|"
-     r"register_[a-z_]*(notifier|shrinker))", 0),
+    ("lock classes", r"_(MUTEX|SPIN_LOCK)[A-Z_]*\(|mutex_init\(|spin_lock_init\(|"
+     r"init_waitqueue_head\(|init_rwsem\(", None),
+    ("asynchronous callbacks", r"(timer_(setup|init)|hrtimer_(init|setup)|"
+     r"INIT_(DELAYED_)?WORK|queue_work|schedule_work|call_rcu|kfree_rcu|irq_work|tasklet|"
+     r"task_work_add|kthread_|register_[a-z_]*(notifier|shrinker))", 0),
     # fence.c wakes pollers after a grace period, once for a side of a ring; not on x86.
     ("work after a grace period, initialized and queued", r"(INIT_RCU_WORK|queue_rcu_work)\(", 2),
-    ("pointers of user space that are kept", r"^\s.*__user[^()]*;|(->|\.)[a-z_]+ = [^;]*\buarg\b", 0),
+    ("pointers of user space that are kept",
+     r"^\s.*__user[^()]*;|(->|\.)[a-z_]+ = [^;]*\buarg\b", 0),
 ]
 OF_THE_ABI = [
     ("ioctls", r"^#define SHMRING_IOC_[A-Z_]+\s+_IO", None),
@@ -118,9 +121,11 @@ def surface(sources, patterns=tuple(SURFACE), quiet=True):
 
 def headers(language, *flags):
     """The public headers compile alone. Those of liburing want _GNU_SOURCE since 2.9."""
-    return [line for header in ("linux/shmring.h", "shmring/barrier.h", "shmring.h", "shmring_uring.h")
-            for line in run("gcc", "-x", language, "-fsyntax-only", "-Wall", "-Wextra", "-Werror", "-pedantic",
-                            "-D_GNU_SOURCE", *flags, *INCLUDES, "-", text=f"#include <{header}>\n")]
+    strict = ["-Wall", "-Wextra", "-Werror", "-pedantic", "-D_GNU_SOURCE"]
+    return [line
+            for header in ("linux/shmring", "shmring/barrier", "shmring", "shmring_uring")
+            for line in run("gcc", "-x", language, "-fsyntax-only", *strict, *flags, *INCLUDES, "-",
+                            text=f"#include <{header}.h>\n")]
 
 
 def padding():
@@ -162,7 +167,8 @@ def all_shell():
 
 
 def all_text():
-    return run("codespell", "-L", "te,bu", *committed("*.md", "*.[ch]", "*.sh", "*.py", "libuser/man/*"))
+    return run("codespell", "-L", "te,bu",
+               *committed("*.md", "*.[ch]", "*.sh", "*.py", "libuser/man/*"))
 
 
 # ------------------------------------------------------------------- the run
@@ -188,7 +194,8 @@ def check_all(results):
     surface([ABI], OF_THE_ABI, quiet=False)
     results.check("a small surface", surface(MODULE, quiet=False))
     results.check("the code has the barriers that the models assume", models_sites())
-    results.check("each planted fault fits its file", run("python3", "tests/mutants/run.py", "--check"))
+    results.check("each planted fault fits its file",
+                  run("python3", "tests/mutants/run.py", "--check"))
     results.check("shellcheck", all_shell())
     results.check("codespell", all_text())
 
@@ -199,11 +206,14 @@ def check_checkers(results):
             ("pahole sees a hole", holes(PLANTED), "XXX 7 bytes hole"),
             ("coccinelle sees two fetches of user space", coccinelle("double_fetch", PLANTED),
              r"^-.*copy_from_user\(to, from, sizeof"),
-            ("coccinelle sees two loads of a position", coccinelle("double_fetch", PLANTED), "^-.*> 8"),
+            ("coccinelle sees two loads of a position", coccinelle("double_fetch", PLANTED),
+             "^-.*> 8"),
             ("coccinelle sees a plain load of a position", coccinelle("double_fetch", PLANTED),
              r"^-.*\(long\)\*side"),
-            ("coccinelle sees an index of the caller's", coccinelle("nospec", PLANTED), "^-.*table.side->index"),
-            ("coccinelle sees a copy of such an index", coccinelle("nospec", PLANTED), "^-.*table.i"),
+            ("coccinelle sees an index of the caller's", coccinelle("nospec", PLANTED),
+             "^-.*table.side->index"),
+            ("coccinelle sees a copy of such an index", coccinelle("nospec", PLANTED),
+             "^-.*table.i"),
             ("coccinelle sees an address printed", coccinelle("pointers", PLANTED), "^-.*%px"),
             ("gcc -fanalyzer sees a double free", analyzer(PLANTED), "Wanalyzer-double-free"),
             ("clang-tidy sees a vain comparison", tidy(PLANTED), "misc-redundant-expression"),
