@@ -160,7 +160,8 @@ system_foreign() {
 
 	# pahole would look for that kernel's own type data
 	[ "$2" != riscv64 ] || settings=(CONFIG_DEBUG_INFO_BTF=)
-	cross "$2" && kernel "$3" CROSS_COMPILE="$CROSS_COMPILE" CC="${CROSS_COMPILE}gcc" "${settings[@]}" &&
+	cross "$2" && kernel "$3" CROSS_COMPILE="$CROSS_COMPILE" CC="${CROSS_COMPILE}gcc" \
+		"${settings[@]}" &&
 		cross_tests "system-$2" &&
 		make -s -C tools STATIC=1 O="../build/tests/system-$2/tools" LIBO="${lib%/*}" \
 			CC="$CROSS_CC" "../build/tests/system-$2/tools/shmring" &&
@@ -171,8 +172,12 @@ part_system-uml() { system_uml uml; }		# Linux 7.3, two CPUs, native speed
 part_system-debug() { system_uml uml-debug 200000; } # with KASAN, UBSAN, lockdep, kmemleak
 part_system-6.1() { system_qemu debian-6.1; }	# Debian 12's kernel
 part_system-6.12() { system_qemu debian-6.12; }	# Debian 13's kernel
-part_system-rt() { system_qemu debian-rt 1000000 3600; } # PREEMPT_RT: locks sleep, interrupts are threads
-part_system-kcsan() { system_qemu kcsan 200000 3600; } # every racy access of the module is marked as one
+part_system-rt() { # PREEMPT_RT: locks sleep, interrupts are threads
+	system_qemu debian-rt 1000000 3600
+}
+part_system-kcsan() { # every racy access of the module is marked as one
+	system_qemu kcsan 200000 3600
+}
 part_system-arm64() { system_foreign arm64 arm64 arm64-16k; } # Debian 13's kernel, pages of 16 KiB
 part_system-arm64-4k() { system_foreign arm64-4k arm64 arm64-4k; } # this Debian's kernel
 part_system-arm64-64k() { system_foreign arm64-64k arm64 arm64-64k; } # Linux 7.3
@@ -190,7 +195,8 @@ part_system-m32() {
 	local vars lib=$PWD/build/libuser-m32/libshmring.a dir=build/tests/system-m32
 
 	kernel debian-6.12 && vars=$(tests/vm/cross.sh i386) && eval "$vars" &&
-		make -s -C libuser CC="${CROSS_CC/#gcc/clang}" O="${lib%/*}-clang" "${lib%/*}-clang/libshmring.a" &&
+		make -s -C libuser CC="${CROSS_CC/#gcc/clang}" O="${lib%/*}-clang" \
+			"${lib%/*}-clang/libshmring.a" &&
 		make -s -C libuser CC="$CROSS_CC" O="${lib%/*}" "$lib" &&
 		cross_tests system-m32 &&
 		make -s -C tools STATIC=1 O="../$dir/tools" LIBO="${lib%/*}" CC="$CROSS_CC" CXX="$CROSS_CXX" &&

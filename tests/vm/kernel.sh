@@ -217,7 +217,7 @@ stock() {
 }
 
 [ $# -eq 1 ] || usage
-how=$(awk -v name="$1" '!/^#/ && $2 == name { print $1, $2, $3, $4, $5, $6, $7, $8 }' "$here/kernels.txt")
+how=$(awk -v name="$1" '!/^#/ && $2 == name' "$here/kernels.txt")
 [ -n "$how" ] || die "no kernel $1; $here/kernels.txt has the names"
 set -f	# no word of it is a file's name
 # shellcheck disable=SC2086 # several words
