@@ -169,7 +169,7 @@ static void request_fences(struct shmring_side *side, struct shmring_side *peer,
 	if (can_interrupt())
 		interrupt_peer(peer); /* J, matches A-C and E-G */
 	else
-		side->grace = start_poll_synchronize_rcu(); /* J, likewise, begins */
+		side->grace = start_poll_synchronize_rcu(); /* J begins: a grace period */
 }
 
 /* If the last (J) is over, rely on the fences asked for before it. Under fence_lock. */

@@ -10,10 +10,10 @@
 #define WATCH_BYTES	16384
 
 /*
- * A producer that always finds space never waits, and so would not notice, on memfd, that its
- * consumer was killed. So the producer reads a coarse clock, which is cheap, every 64th send; if
- * it sends seldom, at every send. The next reading is due at a position, watch_at: a count would
- * be one more store for each message.
+ * A producer that always finds space never waits. On memfd it would not notice that its consumer
+ * was killed. So a send reads a coarse clock, which is cheap: after 64 messages of this length or
+ * 16 KiB, whichever is less, and at every send if sends are more than 0.8 ms apart. watch_at is
+ * the position of the next reading, because a count would be one more store for each message.
  */
 static __attribute__((__noinline__)) void watch_consumer(struct shmring *r, size_t len)
 {

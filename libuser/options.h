@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The caller's arguments, checked and copied. All return 0 or why they are refused. */
+/* Checks and copies what the caller passes. An int is 0, or a negative errno if it is refused. */
 #ifndef SHMRING_OPTIONS_H
 #define SHMRING_OPTIONS_H
 
@@ -25,7 +25,7 @@ int shmring_clean_name(char to[SHMRING_NAME_MAX], const char *name);
 int shmring_copy_options(struct shmring_options *to, const struct shmring_options *opt);
 int shmring_clean_options(struct shmring_options *opt, bool named);
 
-/* NULL is not refused. */
+/* A null pointer is valid: it stands for the defaults. */
 static inline int shmring_check_wait(const struct shmring_wait *w)
 {
 	if (!w)

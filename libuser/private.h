@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* An endpoint's state that only the slow path needs, and what both sides of a ring are called. */
+/* The state of an endpoint that only the slow path needs, and which half of the lane is whose. */
 #ifndef SHMRING_PRIVATE_H
 #define SHMRING_PRIVATE_H
 
@@ -18,7 +18,7 @@
 struct shmring_private {
 	const struct shmring_backend *backend;
 	const char *reason;	/* of the choice of the backend */
-	uint32_t *ours;		/* not zero in the process that attached, and may unmap */
+	uint32_t *ours;		/* 1 in the process that attached, which may unmap; 0 in a child */
 	int fd;			/* the ring's file */
 	int poll_fd;		/* -1: none of its own */
 	void *base;		/* the mapping */
@@ -66,8 +66,8 @@ static inline struct shmring_half *half_of(const struct shmring *r, enum shmring
 }
 
 /*
- * What is in a ring, of two positions that may be of two moments, if the consumer never
- * stands still, or may be false.
+ * Bytes in a ring. The two positions may have been read at different moments, or be false: the
+ * result is at most the capacity.
  */
 static inline uint64_t shmring_bytes_between(uint64_t tail, uint64_t head, uint64_t capacity)
 {

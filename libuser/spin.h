@@ -9,11 +9,11 @@
 #define SHMRING_BRIEF_NS	4000	/* no switch to another task and back is faster */
 
 struct shmring_spin {
-	bool alone;		/* there is one CPU: do not */
+	bool alone;		/* there is one CPU: do not spin */
 	unsigned int looks;	/* before the clock is read */
 	unsigned int pauses;	/* before the first look */
-	uint64_t found;		/* bytes, by the last first look */
-	unsigned int same;	/* times it has found as many as the one before */
+	uint64_t found;		/* bytes that the last first look found */
+	unsigned int same;	/* first looks in a row that found as many */
 	unsigned int rest;	/* waits until pauses may get longer again */
 	uint64_t budget;	/* ns before sleeping; 0: a brief look at most */
 	uint64_t cost;		/* ns that sleeping and waking take, as seen so far */

@@ -103,7 +103,7 @@ int shmring_kmod_open(struct shmring_private *p, const char *name, enum shmring_
 	return p->fd < 0 ? p->fd : 0;
 }
 
-/* The device number of all files that the kernel makes without a file system, as a ring's. */
+/* The device number of all files that the kernel makes without a file system, rings included. */
 int shmring_kmod_anonymous_device(dev_t *dev)
 {
 	int fd = eventfd(0, EFD_CLOEXEC);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What an endpoint of the module knows beside what all endpoints know. */
+/* The module backend's part of struct shmring_private. */
 #ifndef SHMRING_KMOD_STATE_H
 #define SHMRING_KMOD_STATE_H
 

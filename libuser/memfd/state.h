@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What an endpoint of the memfd backend knows beside what all endpoints know. */
+/* The memfd backend's part of struct shmring_private. */
 #ifndef SHMRING_MEMFD_STATE_H
 #define SHMRING_MEMFD_STATE_H
 

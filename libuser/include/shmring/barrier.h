@@ -26,7 +26,7 @@
 #define __SHMRING_INLINE	static inline __attribute__((__always_inline__))
 #endif
 
-/* What programs call. The library makes real functions of these, see ffi.c. */
+/* Marks a function that programs call. ffi.c redefines it, so that the library exports each. */
 #ifndef __SHMRING_PUBLIC
 #define __SHMRING_PUBLIC	__SHMRING_INLINE
 #endif

@@ -19,7 +19,7 @@ __SHMRING_INLINE int __shmring_is_length(const struct shmring *r, size_t len)
 	return r->stride ? len == r->slot_size : len < SHMRING_POSITION_LIMIT;
 }
 
-/* Bytes that a message of @len bytes, which is a length, takes in the ring. */
+/* Bytes that a message takes in the ring. No meaning if __shmring_is_length() refuses @len. */
 __SHMRING_INLINE uint64_t __shmring_footprint(const struct shmring *r, size_t len)
 {
 	return r->stride ? r->stride : ((uint64_t)len + r->pad) & r->round;
@@ -111,7 +111,7 @@ __SHMRING_INLINE void __shmring_refresh_space(struct shmring *r)
 		r->p.limit = tail + r->span;
 }
 
-/* Are @need bytes free, by a new look? Nothing is for the wrong side. */
+/* Load the tail again: are @need bytes free? Always 0 for an object that is no producer. */
 __SHMRING_INLINE int __shmring_find_space(struct shmring *r, uint64_t need)
 {
 	if (r->role != SHMRING_PRODUCER || r->error)
@@ -207,7 +207,7 @@ __SHMRING_INLINE void __shmring_write_header(struct shmring *r, uint64_t head, s
 	rec->flags = 0;
 }
 
-/* What was reserved above @head never was. A compare: a store each time would cost more. */
+/* Drop the reservation above @head. Compare first: a store each time would cost more. */
 __SHMRING_INLINE void __shmring_end_reservation(struct shmring *r, uint64_t head)
 {
 	if (__shmring_unlikely(r->p.end > head))
@@ -231,8 +231,8 @@ __SHMRING_INLINE uint64_t __shmring_finish(struct shmring *r, size_t len)
 }
 
 /*
- * Go on to @head and let the consumer see what is from @old to there; wake it if that is
- * due. Our own word comes last: next to that of the next reservation, it costs less.
+ * Publish the messages from @old to @head, and wake the consumer if that is due. p.head is stored
+ * last, because the next reservation stores p.end in the same cache line.
  */
 __SHMRING_INLINE void __shmring_show(struct shmring *r, uint64_t old, uint64_t head)
 {
@@ -346,7 +346,7 @@ __SHMRING_INLINE void __shmring_refresh_data(struct shmring *r)
 		r->c.limit = head;
 }
 
-/* Is there data, as far as is known, or after a look? There is none for the wrong side. */
+/* Is there data, as far as is known, or after a new look? Always 0 for one that is no consumer. */
 __SHMRING_INLINE int __shmring_find_data(struct shmring *r)
 {
 	if (__shmring_likely(r->c.tail != r->c.limit))
@@ -357,7 +357,7 @@ __SHMRING_INLINE int __shmring_find_data(struct shmring *r)
 	return r->c.tail != r->c.limit;
 }
 
-/* The producer has written what cannot be: for good, nothing is there any more. */
+/* The producer has written a false position or length: this endpoint finds no data any more. */
 static __attribute__((__noinline__, __unused__, __cold__))
 void __shmring_refuse_data(struct shmring *r)
 {
@@ -389,10 +389,11 @@ __SHMRING_INLINE uint64_t __shmring_read_header(const unsigned char *payload)
 }
 
 /*
- * What a record of @len bytes takes. Where the next one is depends on that, and so on the load of
- * the header: most records take what the one before took, and a guess that the CPU checks by
- * predicting a branch does not wait for the load. The compiler must not see that both are equal.
- * (An old trick; Per Vognsen and Francesco Mazzoli describe it as value speculation.)
+ * Bytes that a record of @len bytes takes. The place of the next record depends on it, and so on
+ * the load of the header. Most records take as much as the one before. So return the guess if it
+ * is right: the CPU predicts that branch and does not wait for the load. The empty asm hides from
+ * the compiler that both are equal; otherwise it would use @need. (An old trick; Per Vognsen and
+ * Francesco Mazzoli describe it as value speculation.)
  */
 __SHMRING_INLINE uint64_t __shmring_guess_footprint(struct shmring *r, uint64_t len)
 {
@@ -536,14 +537,17 @@ __SHMRING_PUBLIC int shmring_release(struct shmring *r)
 
 /* ---------------------------------------------------------------- copying */
 
-/* What was peeked above @tail is not peeked any more: see __shmring_end_reservation(). */
+/* Drop the peek above @tail. Compares first, as __shmring_end_reservation() does. */
 __SHMRING_INLINE void __shmring_end_peek(struct shmring *r, uint64_t tail)
 {
 	if (__shmring_unlikely(r->c.end > tail))
 		__atomic_store_n(&r->c.end, tail, __ATOMIC_RELAXED);
 }
 
-/* Where to copy a message of @len bytes to, if there is nothing else to do; or NULL. */
+/*
+ * Where to copy a message of @len bytes. NULL: the library has to send it, because there is no
+ * space, the consumer is gone or has to be checked, or messages are staged.
+ */
 __SHMRING_INLINE void *__shmring_begin_send(struct shmring *r, size_t len)
 {
 	uint64_t head = r->p.head, need = __shmring_footprint(r, len);
@@ -568,7 +572,10 @@ __SHMRING_INLINE void __shmring_end_send(struct shmring *r, size_t len)
 	__shmring_show(r, old, head);
 }
 
-/* The next message, its length and the bytes that it takes, if there is nothing else to do. */
+/*
+ * The next message, its length and the bytes that it takes. NULL: the library has to receive it,
+ * because there is none, or messages are held.
+ */
 __SHMRING_INLINE const void *__shmring_begin_recv(struct shmring *r, size_t *len, uint64_t *need)
 {
 	const unsigned char *at;
@@ -592,8 +599,8 @@ __SHMRING_INLINE void __shmring_end_recv(struct shmring *r, uint64_t need)
 
 /*
  * Producer: copy a message in and publish it, with all that is staged, waiting for space.
- * Returns @len, or an error as shmring_wait_space(); then nothing was sent. If the compiler
- * knows @len, the message is copied here, by a few moves; otherwise in the library.
+ * Returns @len, or an error as shmring_wait_space(); then nothing was sent. If @w is NULL and
+ * the compiler knows @len, the message is copied here, by a few moves; otherwise in the library.
  */
 __SHMRING_PUBLIC ssize_t shmring_send(struct shmring *r, const void *buf, size_t len,
 				      const struct shmring_wait *w)
@@ -613,8 +620,8 @@ __SHMRING_PUBLIC ssize_t shmring_send(struct shmring *r, const void *buf, size_t
 /*
  * Consumer: copy the next message out and release it, with all that were advanced past, waiting
  * for one. Returns its length (0 is a message like any other), or an error as
- * shmring_wait_data(), or -EMSGSIZE: it is longer than @size, and is still there. If the
- * compiler knows @size, a message of exactly that length is copied here, by a few moves.
+ * shmring_wait_data(), or -EMSGSIZE: it is longer than @size, and is still there. If @w is NULL
+ * and the compiler knows @size, a message of exactly that length is copied here.
  */
 __SHMRING_PUBLIC ssize_t shmring_recv(struct shmring *r, void *buf, size_t size,
 				      const struct shmring_wait *w)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Runs: many messages for the price of one. A run is the free space, or the messages, that are
- * there now, without a gap. It is a local variable of the caller, which the compiler keeps in
- * registers, and the other side sees nothing of what is done in it until it ends. Included by
- * shmring.h.
+ * there now, without a gap. It is a local variable of the caller, which the compiler can keep in
+ * registers as long as its address is not passed on. The other side sees nothing of a run until
+ * it ends. Included by shmring.h.
  *
  *	struct shmring_run run;				struct shmring_run run;
  *
@@ -23,9 +23,10 @@
 
 struct shmring_run {
 	struct shmring *r;
-	unsigned char *start;		/* the payload of the first message */
-	unsigned char *at;		/* that of the next one */
-	unsigned char *end;		/* that of the first one which is not there */
+	uint64_t position;		/* of the first message */
+	unsigned char *start;		/* its payload */
+	unsigned char *at;		/* the payload of the next message */
+	unsigned char *end;		/* where a payload behind the run would be */
 	unsigned char *fetch_at;	/* producer: where the next lines are prefetched */
 	uint64_t round;			/* as of the endpoint */
 	uint64_t guess;			/* consumer: bytes that the last message took */
@@ -38,6 +39,7 @@ __SHMRING_INLINE void __shmring_run_init(struct shmring *r, struct shmring_run *
 					 uint64_t position, uint64_t bytes)
 {
 	run->r = r;
+	run->position = position;
 	run->start = bytes ? __shmring_payload(r, position) : NULL;
 	run->at = run->start;
 	run->end = bytes ? run->at + bytes : NULL;
@@ -59,7 +61,8 @@ __SHMRING_INLINE int __shmring_run_has(const struct shmring_run *run, uint64_t n
 
 /*
  * Producer: begin a run over the free space. Looks how far the consumer has got if less than
- * @bytes, headers and padding included, are known to be free. Ends a reservation. Never waits.
+ * @bytes, headers and padding included, are known to be free. A reservation stays until a run
+ * with a message in it is published. Never waits.
  *
  * Returns how many bytes are free; 0: none, or the consumer is gone, or @r is no producer. Then
  * shmring_wait_space() waits, or says what is wrong; the run is empty.
@@ -77,7 +80,7 @@ __SHMRING_PUBLIC size_t shmring_run_open(struct shmring *r, struct shmring_run *
 	return (size_t)space;
 }
 
-/* The lines of the next block, as far as it belongs to the run. */
+/* Prefetch the block at @at, up to @end. Returns where to prefetch next; beyond @end: nowhere. */
 static __attribute__((__noinline__, __unused__))
 unsigned char *__shmring_run_fetch(unsigned char *at, const unsigned char *end)
 {
@@ -124,7 +127,7 @@ __SHMRING_PUBLIC void *shmring_run_put(struct shmring_run *run, size_t len)
 /*
  * Producer: publish the messages of the run, with all that is staged, and wake the consumer if
  * it sleeps and this is what it waits for. The run is empty then; shmring_run_open() begins
- * another one. A run that is not published never was.
+ * another one. If a run is not published, its messages are not sent, and its space stays free.
  *
  * Returns 0, or -EINVAL: the endpoint has moved messages in another way since the run began.
  */
@@ -134,7 +137,7 @@ __SHMRING_PUBLIC int shmring_run_publish(struct shmring_run *run)
 	uint64_t old = r->p.head, bytes = (uint64_t)(run->at - run->start), head = old + bytes;
 
 	run->start = run->end = run->at;
-	if (__shmring_unlikely(bytes > r->p.limit - old))
+	if (__shmring_unlikely(bytes && run->position != old))
 		return -EINVAL;
 	if (head == old - r->p.staged)
 		return 0;
@@ -150,7 +153,8 @@ __SHMRING_PUBLIC int shmring_run_publish(struct shmring_run *run)
 
 /*
  * Consumer: begin a run over all messages that are there. Looks how far the producer has got
- * only if none is known. Ends a peek. Never waits.
+ * only if none is known. A peeked message stays peeked until a run with a message in it is
+ * released. Never waits.
  *
  * Returns how many bytes are there, headers and padding included; 0: none, or @r is no consumer.
  * Then shmring_wait_data() waits, or says what is wrong; the run is empty.
@@ -163,7 +167,7 @@ __SHMRING_PUBLIC size_t shmring_run_take(struct shmring *r, struct shmring_run *
 	return (size_t)avail;
 }
 
-/* What cannot be a message ends the run, and the endpoint's use: as in shmring_peek(). */
+/* The producer wrote a false length: end the run, and refuse further data as shmring_peek() does. */
 static __attribute__((__noinline__, __unused__, __cold__))
 void __shmring_run_refuse(struct shmring_run *run)
 {
@@ -224,7 +228,7 @@ __SHMRING_PUBLIC int shmring_run_release(struct shmring_run *run)
 	uint64_t old = r->c.tail, bytes = (uint64_t)(run->at - run->start), tail = old + bytes;
 
 	run->start = run->end = run->at;
-	if (__shmring_unlikely(bytes > r->c.limit - old))
+	if (__shmring_unlikely(bytes && run->position != old))
 		return -EINVAL;
 	r->c.guess = run->guess;
 	if (tail == old - r->c.held)
