@@ -14,7 +14,8 @@
 #include "wait.h"
 
 #define IN_VAIN_MAX	16		/* sleeps of a wait that end with nothing there */
-#define PAUSE_NS	1000000		/* between two looks, after so many */
+#define PAUSE_NS	1000000		/* between two looks, after so many; ... */
+#define LOOKS_MAX	64		/* ... that many times, before the next sleep */
 #define YIELD_NS	50000		/* of spinning for ever, between two yields */
 
 uint64_t shmring_deadline(uint64_t ns)
@@ -212,14 +213,15 @@ static int sleep_once(struct shmring *r, const struct shmring_want *want, uint64
 
 /*
  * The other side has woken this side many times in one wait, and has published nothing. Look
- * once a millisecond instead, which costs next to no CPU. Signals are blocked except in the
+ * once a millisecond instead, for a while, which costs next to no CPU. Returns 0 after that:
+ * consumers that come and go without reading are no reason to look for ever. Signals are blocked except in the
  * pauses: a handler that ran between two pauses would not end the wait.
  */
 static int look_at_intervals(struct shmring *r, struct shmring_want *want, uint64_t deadline)
 {
 	const struct timespec pause = { .tv_nsec = PAUSE_NS };
 	sigset_t all, before;
-	int ret, paused;
+	int ret, paused, looks = 0;
 	SHMRING_NO_CANCEL;
 
 	sigfillset(&all);
@@ -232,7 +234,7 @@ static int look_at_intervals(struct shmring *r, struct shmring_want *want, uint6
 			ret = paused;
 		if (!ret && deadline && shmring_now() >= deadline)
 			ret = -ETIMEDOUT;
-	} while (!ret);
+	} while (!ret && ++looks < LOOKS_MAX);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	return ret;
 }
@@ -256,8 +258,10 @@ static int sleep_until_ready(struct shmring *r, struct shmring_want *want, uint6
 			ret = slept;
 		if (!ret && deadline && shmring_now() >= deadline)
 			ret = -ETIMEDOUT;
-		if (!ret && ++in_vain == IN_VAIN_MAX)
-			return look_at_intervals(r, want, deadline);
+		if (!ret && ++in_vain == IN_VAIN_MAX) {
+			ret = look_at_intervals(r, want, deadline);
+			in_vain = 0;
+		}
 	} while (!ret);
 	return ret;
 }

@@ -171,7 +171,7 @@ static void fill_info(const struct shmring *r, const struct snapshot *s, struct 
 	info->head = s->producer.head;
 	info->tail = s->consumer.tail;
 	info->used = shmring_bytes_between(info->tail, info->head, info->capacity);
-	info->flags = s->status.flags;
+	info->flags = s->status.flags & SHMRING_QUEUE;
 	info->producer_state = state_of(r, &producer, s->status.flags);
 	info->consumer_state = state_of(r, &consumer, s->status.flags);
 	info->producer_pid = pid_of(r, &producer, info->producer_state);

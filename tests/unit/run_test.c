@@ -206,6 +206,84 @@ static void false_record_ends_the_run(void **state)
 	}
 }
 
+/* Also the first one: a loop that takes runs until there is none must end. */
+static void false_first_record_leaves_no_run(void **state)
+{
+	struct rig *rig = *state;
+	struct shmring_run run;
+	size_t len;
+
+	put(&rig->p, 8, 1);
+	((struct shmring_record *)(void *)(rig->data + (rig->start & rig->p.mask)))->flags = 1;
+	assert_int_equal(shmring_run_take(&rig->c, &run), 16);
+	assert_null(shmring_run_next(&run, &len));
+	assert_int_equal(shmring_run_release(&run), 0);
+	assert_int_equal(shmring_run_take(&rig->c, &run), 0);
+	assert_int_equal(shmring_wait_data(&rig->c, &nowait), -EBADMSG);
+}
+
+static void false_slot_leaves_no_run(void **state)
+{
+	struct rig *plain = *state, *rig = rig_new(plain->start, 24);
+	struct shmring_run run;
+	size_t len;
+
+	rig->producer->head = rig->start + 16;
+	assert_int_equal(shmring_run_take(&rig->c, &run), 16);
+	assert_null(shmring_run_next(&run, &len));
+	assert_int_equal(shmring_run_release(&run), 0);
+	assert_int_equal(shmring_run_take(&rig->c, &run), 0);
+	rig_free(rig);
+}
+
+static void run_can_be_released_after_the_wait_said_why(void **state)
+{
+	struct rig *rig = *state;
+	struct shmring_run run;
+	size_t len;
+
+	put(&rig->p, 8, 1);
+	put(&rig->p, 8, 2);
+	((struct shmring_record *)(void *)(rig->data + ((rig->start + 16) & rig->p.mask)))->len = 99;
+	shmring_run_take(&rig->c, &run);
+	take_from_run(&run, 8, 1);
+	assert_null(shmring_run_next(&run, &len));
+	assert_int_equal(shmring_wait_data(&rig->c, &nowait), -EBADMSG);
+	assert_int_equal(shmring_run_release(&run), 0);
+	assert_int_equal(rig->consumer->tail, rig->start + 16);
+	assert_int_equal(shmring_run_take(&rig->c, &run), 0);
+}
+
+static void run_ends_a_reservation_and_a_peek(void **state)
+{
+	struct rig *rig = *state;
+	struct shmring_run run;
+	size_t len;
+
+	assert_non_null(shmring_reserve(&rig->p, 40));
+	shmring_run_open(&rig->p, &run, 100);
+	assert_int_equal(shmring_commit(&rig->p, 40), -EINVAL);
+	put(&rig->p, 8, 1);
+	assert_non_null(shmring_peek(&rig->c, &len));
+	shmring_run_take(&rig->c, &run);
+	assert_int_equal(shmring_release(&rig->c), -EINVAL);
+}
+
+static void run_of_one_role_is_empty_in_the_other(void **state)
+{
+	struct rig *rig = *state;
+	struct shmring_run run;
+	size_t len;
+
+	put(&rig->p, 8, 1);
+	shmring_run_open(&rig->p, &run, 64);
+	assert_null(shmring_run_next(&run, &len));
+	assert_int_equal(rig->p.error, 0);
+	shmring_run_take(&rig->c, &run);
+	assert_null(shmring_run_put(&run, 8));
+	take_from_run(&run, 8, 1);
+}
+
 static void runs_of_the_wrong_side_are_empty(void **state)
 {
 	struct rig *rig = *state;
@@ -272,6 +350,11 @@ int main(void)
 		cmocka_unit_test(messages_not_returned_stay),
 		cmocka_unit_test(run_that_others_have_moved_is_refused),
 		cmocka_unit_test(false_record_ends_the_run),
+		cmocka_unit_test(false_first_record_leaves_no_run),
+		cmocka_unit_test(false_slot_leaves_no_run),
+		cmocka_unit_test(run_can_be_released_after_the_wait_said_why),
+		cmocka_unit_test(run_ends_a_reservation_and_a_peek),
+		cmocka_unit_test(run_of_one_role_is_empty_in_the_other),
 		cmocka_unit_test(runs_of_the_wrong_side_are_empty),
 		cmocka_unit_test(consumer_gone_leaves_no_run),
 		cmocka_unit_test(end_of_a_run_wakes_the_other_side),

@@ -14,7 +14,7 @@
 /* ------------------------------------------------------------------ sizes */
 
 /* Can there be a message of @len bytes? A constant length of a record needs no test. */
-__SHMRING_INLINE int __shmring_is_length(const struct shmring *r, size_t len)
+__SHMRING_INLINE int __shmring_is_length(const struct shmring *r, uint64_t len)
 {
 	return r->stride ? len == r->slot_size : len < SHMRING_POSITION_LIMIT;
 }
@@ -320,7 +320,7 @@ __SHMRING_PUBLIC int shmring_commit_slots(struct shmring *r, size_t n)
 	if (__shmring_unlikely(!r->stride || n > r->span))
 		return -EINVAL;
 	head = r->p.head + (uint64_t)n * r->stride;
-	if (__shmring_unlikely(head > r->p.end))
+	if (__shmring_unlikely(n && head > r->p.end))
 		return -EINVAL;
 	__shmring_end_reservation(r, head);
 	if (head != r->p.head - r->p.staged)

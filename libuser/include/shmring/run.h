@@ -26,7 +26,8 @@ struct shmring_run {
 	uint64_t position;		/* of the first message */
 	unsigned char *start;		/* its payload */
 	unsigned char *at;		/* the payload of the next message */
-	unsigned char *end;		/* where a payload behind the run would be */
+	unsigned char *space_end;	/* producer: where a payload behind the run would be */
+	unsigned char *data_end;	/* consumer: the same; each is start in the other role */
 	unsigned char *fetch_at;	/* producer: where the next lines are prefetched */
 	uint64_t round;			/* as of the endpoint */
 	uint64_t guess;			/* consumer: bytes that the last message took */
@@ -36,13 +37,14 @@ struct shmring_run {
 };
 
 __SHMRING_INLINE void __shmring_run_init(struct shmring *r, struct shmring_run *run,
-					 uint64_t position, uint64_t bytes)
+					 uint64_t position, uint64_t space, uint64_t data)
 {
 	run->r = r;
 	run->position = position;
-	run->start = bytes ? __shmring_payload(r, position) : NULL;
+	run->start = space || data ? __shmring_payload(r, position) : NULL;
 	run->at = run->start;
-	run->end = bytes ? run->at + bytes : NULL;
+	run->space_end = space ? run->at + space : run->at;
+	run->data_end = data ? run->at + data : run->at;
 	run->fetch_at = run->at;
 	run->round = r->round;
 	run->guess = r->c.guess;
@@ -54,15 +56,14 @@ __SHMRING_INLINE void __shmring_run_init(struct shmring *r, struct shmring_run *
 /* Is there room for @need bytes? */
 __SHMRING_INLINE int __shmring_run_has(const struct shmring_run *run, uint64_t need)
 {
-	return need <= (uint64_t)(run->end - run->at);
+	return need <= (uint64_t)(run->space_end - run->at);
 }
 
 /* --------------------------------------------------------------- producer */
 
 /*
  * Producer: begin a run over the free space. Looks how far the consumer has got if less than
- * @bytes, headers and padding included, are known to be free. A reservation stays until a run
- * with a message in it is published. Never waits.
+ * @bytes, headers and padding included, are known to be free. Ends a reservation. Never waits.
  *
  * Returns how many bytes are free; 0: none, or the consumer is gone, or @r is no producer. Then
  * shmring_wait_space() waits, or says what is wrong; the run is empty.
@@ -76,7 +77,8 @@ __SHMRING_PUBLIC size_t shmring_run_open(struct shmring *r, struct shmring_run *
 			__shmring_find_space(r, bytes);
 		space = r->p.limit - head;
 	}
-	__shmring_run_init(r, run, head, space);
+	__shmring_end_reservation(r, head);
+	__shmring_run_init(r, run, head, space, 0);
 	return (size_t)space;
 }
 
@@ -103,15 +105,15 @@ __SHMRING_PUBLIC void *shmring_run_put(struct shmring_run *run, size_t len)
 {
 	unsigned char *at = run->at;
 	struct shmring_record *rec;
-	uint64_t need;
+	uint64_t need, n = len;
 
 	if (run->stride) {
 		need = run->stride;
 		if (__shmring_unlikely(len != run->slot_size || !__shmring_run_has(run, need)))
 			return NULL;
 	} else {
-		need = ((uint64_t)len + run->pad) & run->round;
-		if (__shmring_unlikely(len >= SHMRING_POSITION_LIMIT ||
+		need = (n + run->pad) & run->round;
+		if (__shmring_unlikely(n >= SHMRING_POSITION_LIMIT ||
 				       !__shmring_run_has(run, need)))
 			return NULL;
 		rec = (struct shmring_record *)(void *)at - 1;
@@ -119,7 +121,7 @@ __SHMRING_PUBLIC void *shmring_run_put(struct shmring_run *run, size_t len)
 		rec->flags = 0;
 	}
 	if (__shmring_unlikely(at >= run->fetch_at))
-		run->fetch_at = __shmring_run_fetch(at, run->end);
+		run->fetch_at = __shmring_run_fetch(at, run->space_end);
 	run->at = at + need;
 	return at;
 }
@@ -136,7 +138,7 @@ __SHMRING_PUBLIC int shmring_run_publish(struct shmring_run *run)
 	struct shmring *r = run->r;
 	uint64_t old = r->p.head, bytes = (uint64_t)(run->at - run->start), head = old + bytes;
 
-	run->start = run->end = run->at;
+	run->start = run->space_end = run->at;
 	if (__shmring_unlikely(bytes && run->position != old))
 		return -EINVAL;
 	if (head == old - r->p.staged)
@@ -153,8 +155,7 @@ __SHMRING_PUBLIC int shmring_run_publish(struct shmring_run *run)
 
 /*
  * Consumer: begin a run over all messages that are there. Looks how far the producer has got
- * only if none is known. A peeked message stays peeked until a run with a message in it is
- * released. Never waits.
+ * only if none is known. Ends a peek. Never waits.
  *
  * Returns how many bytes are there, headers and padding included; 0: none, or @r is no consumer.
  * Then shmring_wait_data() waits, or says what is wrong; the run is empty.
@@ -163,7 +164,8 @@ __SHMRING_PUBLIC size_t shmring_run_take(struct shmring *r, struct shmring_run *
 {
 	uint64_t avail = __shmring_find_data(r) ? r->c.limit - r->c.tail : 0;
 
-	__shmring_run_init(r, run, r->c.tail, avail);
+	__shmring_end_peek(r, r->c.tail);
+	__shmring_run_init(r, run, r->c.tail, 0, avail);
 	return (size_t)avail;
 }
 
@@ -171,10 +173,12 @@ __SHMRING_PUBLIC size_t shmring_run_take(struct shmring *r, struct shmring_run *
 static __attribute__((__noinline__, __unused__, __cold__))
 void __shmring_run_refuse(struct shmring_run *run)
 {
-	if (run->at != run->end) {
-		run->r->error = -EBADMSG;
-		run->end = run->at;
-	}
+	if (run->at == run->data_end)
+		return;
+	run->r->error = -EBADMSG;
+	if (run->position == run->r->c.tail)
+		run->r->c.limit = run->position + (uint64_t)(run->at - run->start);
+	run->data_end = run->at;
 }
 
 /*
@@ -184,7 +188,7 @@ void __shmring_run_refuse(struct shmring_run *run)
  */
 __SHMRING_PUBLIC const void *shmring_run_next(struct shmring_run *run, size_t *len)
 {
-	uint64_t avail = (uint64_t)(run->end - run->at), need, n;
+	uint64_t avail = (uint64_t)(run->data_end - run->at), need, n;
 	unsigned char *at = run->at;
 
 	if (run->stride) {
@@ -227,7 +231,7 @@ __SHMRING_PUBLIC int shmring_run_release(struct shmring_run *run)
 	struct shmring *r = run->r;
 	uint64_t old = r->c.tail, bytes = (uint64_t)(run->at - run->start), tail = old + bytes;
 
-	run->start = run->end = run->at;
+	run->start = run->data_end = run->at;
 	if (__shmring_unlikely(bytes && run->position != old))
 		return -EINVAL;
 	r->c.guess = run->guess;
@@ -236,7 +240,7 @@ __SHMRING_PUBLIC int shmring_run_release(struct shmring_run *run)
 	r->c.tail = tail;
 	__shmring_end_peek(r, tail);
 	if (r->error)
-		r->c.limit = tail;
+		r->c.limit = tail;	/* these were there before the false one */
 	if (__shmring_unlikely(r->c.held)) {
 		r->c.held += bytes;
 		__shmring_release_held(r);
