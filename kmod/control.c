@@ -10,13 +10,14 @@
 
 static int check_create(const struct shmring_ioc_create *c)
 {
-	if ((c->flags & ~SHMRING_CREATE_F_ALL) || c->reserved || (c->mode & ~0666))
+	if ((c->flags & ~SHMRING_CREATE_F_ALL) || (c->mode & ~0666))
 		return -EINVAL;
 	return shmring_check_name(c->name);
 }
 
 static long do_create(unsigned int cmd, void __user *uarg)
 {
+	struct shmring_geometry geometry;
 	struct shmring_ioc_create c;
 	struct shmring *ring;
 	struct file *file;
@@ -27,7 +28,13 @@ static long do_create(unsigned int cmd, void __user *uarg)
 		ret = check_create(&c);
 	if (ret)
 		return ret;
-	ring = shmring_alloc(c.capacity, c.slot_size);
+	geometry = (struct shmring_geometry) {
+		.capacity = c.capacity,
+		.slots = c.slots,
+		.slot_size = c.slot_size,
+		.align = c.align,
+	};
+	ring = shmring_alloc(&geometry);
 	if (IS_ERR(ring))
 		return PTR_ERR(ring);
 	fd = shmring_prepare_file(ring, SHMRING_ROLE_NONE, SHMRING_RIGHT_ALL, 0, &file);

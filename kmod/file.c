@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Ring files and endpoints: how they are made and go, and their ioctls. */
-#include <linux/align.h>
 #include <linux/anon_inodes.h>
 #include <linux/cred.h>
 #include <linux/err.h>
@@ -104,9 +103,7 @@ static u32 right_of(u32 role)
 /* A byte of data; the space of a slot, or of the smallest record. */
 static u64 default_lowat(const struct shmring *ring, u32 role)
 {
-	if (role != SHMRING_ROLE_PRODUCER)
-		return 1;
-	return ALIGN(max(ring->slot_size, SHMRING_ALIGN), SHMRING_ALIGN);
+	return role == SHMRING_ROLE_PRODUCER ? ring->step : 1;
 }
 
 static long do_attach(struct shmring_file *sf, unsigned int cmd, void __user *uarg)
@@ -117,7 +114,7 @@ static long do_attach(struct shmring_file *sf, unsigned int cmd, void __user *ua
 	if (ret)
 		return ret;
 	if (a.flags || a.reserved || a.role > SHMRING_ROLE_CONSUMER ||
-	    (a.rights & ~SHMRING_RIGHT_ALL) || a.lowat > sf->ring->capacity ||
+	    (a.rights & ~SHMRING_RIGHT_ALL) || a.lowat > sf->ring->span ||
 	    (a.lowat && a.role == SHMRING_ROLE_NONE))
 		return -EINVAL;
 	if ((a.rights | right_of(a.role)) & ~sf->rights)
@@ -147,7 +144,7 @@ static long do_wait(struct shmring_file *sf, u32 role, unsigned int cmd, void __
 	if (w.flags || w.reserved)
 		return -EINVAL;
 	if (!w.mark && role == SHMRING_ROLE_PRODUCER)
-		w.mark = sf->ring->capacity / 2;
+		w.mark = sf->ring->span / 2;
 	ret = shmring_check_wait(sf, w.bytes, &w.mark);
 	if (ret)
 		return ret;
@@ -173,7 +170,7 @@ static long do_set_lowat(struct shmring_file *sf, unsigned int cmd, void __user 
 
 	if (ret)
 		return ret;
-	if (!l.bytes || l.bytes > sf->ring->capacity)
+	if (!l.bytes || l.bytes > sf->ring->span)
 		return -EINVAL;
 	if (shmring_is_over(sf))
 		return -ESHUTDOWN;

@@ -118,12 +118,11 @@ static int is_data_ready(struct shmring_file *sf, const struct shmring_look *loo
 
 static int is_space_ready(struct shmring_file *sf, const struct shmring_look *look, u64 bytes)
 {
-	u64 capacity = sf->ring->capacity;
-	u64 used = look->own - look->theirs;
+	u64 used = look->own - look->theirs, span = sf->ring->span;
 
 	if (look->gone)
 		return -EPIPE;
-	return used > capacity || capacity - used >= bytes;
+	return used > span || span - used >= bytes;
 }
 
 /**

@@ -90,7 +90,7 @@ static void fill_row(struct row *row, struct shmring *ring, struct pid_namespace
 		.flags = ring->flags,
 		.capacity = ring->capacity,
 		/* Capped: the positions are whatever user space wrote. */
-		.used = min(head - tail, ring->capacity),
+		.used = min(head - tail, ring->span),
 		.producers = nr_holders(producer),
 		.consumers = nr_holders(consumer),
 		.sleeps = atomic64_read(&producer->nr_sleeps) +

@@ -33,9 +33,11 @@ static void query(struct shmring_file *sf, struct shmring_ioc_query *q)
 		.role = sf->role,
 		.rights = sf->rights,
 		.slot_size = ring->slot_size,
+		.align = ring->align,
 		.features = ring->status->features,
 		.id = ring->id,
 		.capacity = ring->capacity,
+		.slots = ring->slots,
 		.producer_state = READ_ONCE(producer->half->state),
 		.consumer_state = READ_ONCE(consumer->half->state),
 		.data_sleeps = atomic64_read(&consumer->nr_sleeps),
@@ -79,6 +81,8 @@ void shmring_show_fdinfo(struct seq_file *m, struct file *file)
 		   q.rights & SHMRING_RIGHT_PRODUCE ? "w" : "-");
 	seq_printf(m, "capacity:\t%llu\n", q.capacity);
 	seq_printf(m, "slot-size:\t%u\n", q.slot_size);
+	seq_printf(m, "slots:\t%llu\n", q.slots);
+	seq_printf(m, "align:\t%u\n", q.align);
 	seq_printf(m, "lowat:\t%llu\n", READ_ONCE(sf->lowat));
 	seq_printf(m, "head:\t%llu\n", q.head);
 	seq_printf(m, "tail:\t%llu\n", q.tail);

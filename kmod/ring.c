@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* A ring: its pages, their layout, and its life. */
+#include <linux/align.h>
 #include <linux/build_bug.h>
 #include <linux/log2.h>
 #include <linux/mm.h>
@@ -67,6 +68,8 @@ static void lay_out_pages(struct shmring *ring)
 		.capacity = ring->capacity,
 		.slot_size = ring->slot_size,
 		.nr_lanes = 1,
+		.align = ring->align,
+		.slots = ring->slots,
 	};
 	init_side(ring, SHMRING_ROLE_PRODUCER, &ring->lane->producer, &producer->head,
 		  &producer->refused);
@@ -74,26 +77,59 @@ static void lay_out_pages(struct shmring *ring)
 		  &consumer->refused);
 }
 
+static bool is_align(const struct shmring_geometry *g)
+{
+	return is_power_of_2(g->align) && g->align <= SHMRING_ALIGN_MAX &&
+	       (g->slot_size || g->align >= SHMRING_ALIGN);
+}
+
+/* Fill in what is 0 in @g, and check it all. As CREATE in <linux/shmring.h>. */
+static int settle_geometry(struct shmring_geometry *g)
+{
+	u64 most;
+
+	if (g->capacity > SHMRING_CAPACITY_MAX)
+		return -EFBIG;
+	if (!g->align)
+		g->align = SHMRING_ALIGN;
+	if (g->capacity < PAGE_SIZE || !is_power_of_2(g->capacity) || !is_align(g) ||
+	    g->slot_size > g->capacity)
+		return -EINVAL;
+	most = g->slot_size ? g->capacity / ALIGN(g->slot_size, g->align) : 0;
+	if (!g->slots)
+		g->slots = most;
+	return g->slots > most ? -EINVAL : 0;
+}
+
+static void set_geometry(struct shmring *ring, const struct shmring_geometry *g)
+{
+	ring->capacity = g->capacity;
+	ring->slots = g->slots;
+	ring->slot_size = g->slot_size;
+	ring->align = g->align;
+	ring->step = g->slot_size ? ALIGN(g->slot_size, g->align) : g->align;
+	ring->span = g->slot_size ? g->slots * ring->step : g->capacity;
+	ring->nr_data = g->capacity >> PAGE_SHIFT;
+	ring->nr_pages = SHMRING_DATA_PAGE + ring->nr_data;
+}
+
 /**
  * shmring_alloc - make a ring
- * @capacity: bytes of data
- * @slot_size: bytes of a slot, or 0 for records
+ * @geometry: what CREATE asks for
  *
  * The caller owns the one reference, and the ring has no name yet and is in no
  * set: shmring_register() sees to that, shmring_free() undoes it.
  *
  * Return: the ring, or an error pointer as CREATE in <linux/shmring.h>.
  */
-struct shmring *shmring_alloc(u64 capacity, u32 slot_size)
+struct shmring *shmring_alloc(const struct shmring_geometry *geometry)
 {
+	struct shmring_geometry g = *geometry;
 	struct shmring *ring;
-	int ret;
+	int ret = settle_geometry(&g);
 
-	if (capacity > SHMRING_CAPACITY_MAX)
-		return ERR_PTR(-EFBIG);
-	if (capacity < PAGE_SIZE || !is_power_of_2(capacity) || slot_size > capacity)
-		return ERR_PTR(-EINVAL);
-
+	if (ret)
+		return ERR_PTR(ret);
 	ring = kzalloc_obj(*ring, GFP_KERNEL_ACCOUNT);
 	if (!ring)
 		return ERR_PTR(-ENOMEM);
@@ -103,10 +139,7 @@ struct shmring *shmring_alloc(u64 capacity, u32 slot_size)
 	RB_CLEAR_NODE(&ring->node);
 	INIT_LIST_HEAD(&ring->files);
 	ring->id = atomic64_inc_return(&shmring_last_id);
-	ring->capacity = capacity;
-	ring->slot_size = slot_size;
-	ring->nr_data = capacity >> PAGE_SHIFT;
-	ring->nr_pages = SHMRING_DATA_PAGE + ring->nr_data;
+	set_geometry(ring, &g);
 
 	ret = shmring_charge(ring);
 	if (ret)

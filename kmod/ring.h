@@ -90,7 +90,11 @@ struct shmring {
 
 	/* Constant after creation. */
 	u64 capacity;
-	u32 slot_size;
+	u64 slots;			/* 0: records */
+	u64 span;			/* bytes that messages may take */
+	u32 slot_size;			/* 0: records */
+	u32 align;
+	u32 step;			/* by how much a position moves at least */
 	unsigned long nr_data;		/* pages of data */
 	unsigned long nr_pages;		/* all pages, as charged */
 	struct page **pages;		/* from SHMRING_KERNEL_PAGE on */
@@ -146,7 +150,14 @@ static inline struct shmring_side *shmring_peer(struct shmring *ring, u32 role)
 }
 
 /* ring.c: pages, layout and life */
-struct shmring *shmring_alloc(u64 capacity, u32 slot_size);
+struct shmring_geometry {
+	u64 capacity;
+	u64 slots;			/* 0: as many as fit; records */
+	u32 slot_size;			/* 0: records */
+	u32 align;			/* 0: SHMRING_ALIGN */
+};
+
+struct shmring *shmring_alloc(const struct shmring_geometry *geometry);
 void shmring_free(struct shmring *ring);
 void shmring_put(struct shmring *ring);
 void shmring_put_memory(struct shmring *ring);

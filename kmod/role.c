@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The holders of the roles, and the positions that a role leaves. */
-#include <linux/align.h>
 #include <linux/container_of.h>
 #include <linux/lockdep.h>
 #include <linux/module.h>
@@ -13,7 +12,7 @@
 
 /*
  * Bytes committed and not released. Each word is read once, and is whatever user
- * space wrote. A result above the capacity is false, or of two moments.
+ * space wrote. A result above the span is false, or of two moments.
  */
 u64 shmring_used(struct shmring *ring)
 {
@@ -34,8 +33,8 @@ EXPORT_SYMBOL_IF_KUNIT(shmring_used);
  * @tail: filled in
  *
  * Between the loads of tail and head both sides may have gone on, by more than a
- * capacity. When the producer was at @head, an honest consumer was no more than a
- * capacity behind it; so a tail that has moved since is taken to have been there.
+ * span. When the producer was at @head, an honest consumer was no more than a
+ * span behind it; so a tail that has moved since is taken to have been there.
  * What a side writes that is not honest is shown as it is.
  */
 void shmring_positions(struct shmring *ring, u64 *head, u64 *tail)
@@ -49,15 +48,9 @@ void shmring_positions(struct shmring *ring, u64 *head, u64 *tail)
 	u64 after = READ_ONCE(*consumer);
 
 	*head = at;
-	*tail = after != before && at - before > ring->capacity ? at - ring->capacity : before;
+	*tail = after != before && at - before > ring->span ? at - ring->span : before;
 }
 EXPORT_SYMBOL_IF_KUNIT(shmring_positions);
-
-/* By how much a position moves at least. */
-static u32 step_of(const struct shmring *ring)
-{
-	return ring->slot_size ? ALIGN(ring->slot_size, SHMRING_ALIGN) : SHMRING_ALIGN;
-}
 
 /*
  * Can an honest process have got here? Positions begin at zero, and 2^62 bytes are out
@@ -66,12 +59,12 @@ static u32 step_of(const struct shmring *ring)
  */
 static bool may_stand_at(const struct shmring *ring, u64 position)
 {
-	return position < SHMRING_POSITION_LIMIT && position % step_of(ring) == 0;
+	return position < SHMRING_POSITION_LIMIT && position % ring->step == 0;
 }
 
 /*
  * Leave the position of a role that ends inside the window [tail, head], at most
- * a capacity wide, for the next owner. What an honest process left stays; where
+ * a span wide, for the next owner. What an honest process left stays; where
  * neither side's position can be one of an honest process, the second to go finds zero.
  */
 static u64 settle_position(struct shmring *ring, u32 role)
@@ -80,7 +73,7 @@ static u64 settle_position(struct shmring *ring, u32 role)
 	u64 other = READ_ONCE(*shmring_peer(ring, role)->position);
 	u64 used = role == SHMRING_ROLE_PRODUCER ? own - other : other - own;
 
-	if (used <= ring->capacity && may_stand_at(ring, own))
+	if (used <= ring->span && may_stand_at(ring, own))
 		return own;
 	return may_stand_at(ring, other) ? other : 0;
 }
@@ -97,7 +90,7 @@ static void rewind_positions(struct shmring *ring)
 	__u64 *tail = shmring_side(ring, SHMRING_ROLE_CONSUMER)->position;
 	u64 turns = READ_ONCE(*tail);
 
-	turns -= turns % (ring->capacity * step_of(ring));
+	turns -= turns % (ring->capacity * ring->step);
 	WRITE_ONCE(*tail, READ_ONCE(*tail) - turns);
 	WRITE_ONCE(*head, READ_ONCE(*head) - turns);
 	WRITE_ONCE(ring->lane->producer.end, ring->lane->producer.end - turns);

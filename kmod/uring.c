@@ -67,7 +67,7 @@ static void complete_wait(struct uring_wait *w, int ret, unsigned int issue_flag
 /* Bytes that this side, at @own, lacks until the other side is at @position. */
 static s64 bytes_between(const struct shmring_file *sf, u64 own, u64 position)
 {
-	return position - (sf->role == SHMRING_ROLE_CONSUMER ? own : own - sf->ring->capacity);
+	return position - (sf->role == SHMRING_ROLE_CONSUMER ? own : own - sf->ring->span);
 }
 
 /* By one look: this side's position may move on between two. */
@@ -79,7 +79,7 @@ static int is_position_reached(struct shmring_file *sf, u64 position)
 
 	shmring_look(sf, &look);
 	bytes = bytes_between(sf, look.own, position);
-	ret = shmring_judge_armed(sf, &look, clamp_t(s64, bytes, 1, sf->ring->capacity));
+	ret = shmring_judge_armed(sf, &look, clamp_t(s64, bytes, 1, sf->ring->span));
 	return ret ?: bytes <= 0;
 }
 
@@ -149,7 +149,7 @@ static int begin_wait(struct io_uring_cmd *cmd, struct shmring_file *sf, unsigne
 	int ret;
 
 	if (READ_ONCE(arg->reserved) ||
-	    bytes_between(sf, shmring_own_position(sf), position) > (s64)sf->ring->capacity)
+	    bytes_between(sf, shmring_own_position(sf), position) > (s64)sf->ring->span)
 		return -EINVAL;
 	ret = is_position_reached(sf, position);
 	if (ret)

@@ -81,11 +81,11 @@ static bool arm_for_position(struct shmring_file *sf, u64 own, u64 at)
  */
 static bool arm_for_bytes(struct shmring_file *sf, u64 bytes)
 {
-	u64 own = shmring_own_position(sf), capacity = sf->ring->capacity;
+	u64 own = shmring_own_position(sf), span = sf->ring->span;
 
 	if (sf->role == SHMRING_ROLE_CONSUMER)
 		return arm_for_position(sf, own, own + bytes);
-	return arm_for_position(sf, own, own + bytes > capacity ? own + bytes - capacity : 0);
+	return arm_for_position(sf, own, own + bytes > span ? own + bytes - span : 0);
 }
 
 /*
@@ -181,9 +181,9 @@ static int sleep_for_bytes(struct shmring_file *sf, u64 bytes, u64 mark, ktime_t
 /* Check what user space asks for. A @mark below @bytes is @bytes. */
 int shmring_check_wait(const struct shmring_file *sf, u64 bytes, u64 *mark)
 {
-	u64 capacity = sf->ring->capacity;
+	u64 span = sf->ring->span;
 
-	if (!bytes || bytes > capacity || *mark > capacity)
+	if (!bytes || bytes > span || *mark > span)
 		return -EINVAL;
 	*mark = max(*mark, bytes);
 	return 0;
@@ -192,8 +192,8 @@ int shmring_check_wait(const struct shmring_file *sf, u64 bytes, u64 *mark)
 /**
  * shmring_wait - WAIT_DATA and WAIT_SPACE
  * @sf: an endpoint
- * @bytes: return at once if these are there, 1 to the capacity
- * @mark: else sleep until these are, @bytes to the capacity, but for @bytes after
+ * @bytes: return at once if these are there, 1 to the span
+ * @mark: else sleep until these are, @bytes to the span, but for @bytes after
  *	SHMRING_PATIENCE_NS
  * @deadline: CLOCK_MONOTONIC; KTIME_MAX: none
  *

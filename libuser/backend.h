@@ -91,6 +91,14 @@ bool shmring_memfd_has(const char *name);
 /* What there is to know of a named ring, without attaching to it. Does not wait. */
 int shmring_memfd_look(const char *name, struct shmring_info *info);
 
+/* What a ring says of itself, read once and checked; or what a new one is to be. */
+struct shmring_geometry {
+	uint64_t capacity;
+	uint64_t slots;		/* 0: records */
+	uint32_t slot_size;	/* 0: records */
+	uint32_t align;
+};
+
 /* Where the parts of a ring are mapped, and its geometry from a source that is trusted. */
 struct shmring_mapping {
 	const struct shmring_status *status;
@@ -98,9 +106,13 @@ struct shmring_mapping {
 	struct shmring_consumer *consumer;
 	struct shmring_producer *producer;
 	unsigned char *data;
-	uint64_t capacity;
-	uint32_t slot_size;
+	struct shmring_geometry geometry;
 };
+
+/* geometry.c */
+bool shmring_is_geometry(const struct shmring_geometry *g);
+uint32_t shmring_stride_of(const struct shmring_geometry *g);
+uint64_t shmring_span_of(const struct shmring_geometry *g);
 
 /* ring.c */
 int shmring_bind(struct shmring *r, const struct shmring_mapping *m);

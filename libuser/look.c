@@ -76,15 +76,13 @@ int shmring_look_at_producer(struct shmring *r, uint64_t wake_at)
 
 /*
  * Convert @bytes, counted from this side's own position, to bytes from the position that this
- * side has published, as the backends and poll count: for data, at most what whole messages can
- * take; space, of the capacity.
+ * side has published, as the backends and poll count: at most what messages may take. A producer
+ * that waits has published everything.
  */
 uint64_t shmring_beyond_told(const struct shmring *r, uint64_t bytes)
 {
-	uint64_t most = r->role == SHMRING_CONSUMER ? r->span : r->capacity;
-
-	bytes += r->role == SHMRING_CONSUMER ? r->c.held : r->capacity - r->span;
-	return bytes < most ? bytes : most;
+	bytes += r->role == SHMRING_CONSUMER ? r->c.held : 0;
+	return bytes < r->span ? bytes : r->span;
 }
 
 /*

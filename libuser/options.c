@@ -4,8 +4,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "backend.h"
 #include "options.h"
-#include "private.h"
 
 #define DEFAULT_CAPACITY	65536
 #define SIZE_MAX_SANE	4096	/* above: not a size, but a struct that was not initialized */
@@ -66,26 +66,59 @@ int shmring_copy_options(struct shmring_options *to, const struct shmring_option
 	return ret;
 }
 
-/* Check the members that say how a ring is made, and fill in those that are 0. */
-int shmring_clean_options(struct shmring_options *opt, bool named)
+/* The smallest capacity that holds @bytes. */
+static size_t capacity_for(size_t bytes)
 {
 	size_t capacity = page_size();
 
+	while (capacity < bytes)
+		capacity *= 2;
+	return capacity;
+}
+
+/* Check the sizes and fill in those that are 0. */
+static int clean_sizes(struct shmring_options *opt)
+{
+	struct shmring_geometry g;
+	uint64_t stride;
+
+	if (opt->capacity > SHMRING_CAPACITY_MAX)
+		return -EFBIG;
+	if (opt->slot_size > SHMRING_CAPACITY_MAX || opt->align > SHMRING_ALIGN_MAX)
+		return -EINVAL;
+	if (!opt->align)
+		opt->align = SHMRING_ALIGN;
+	g = (struct shmring_geometry){
+		.slot_size = (uint32_t)opt->slot_size,
+		.align = (uint32_t)opt->align,
+	};
+	stride = shmring_stride_of(&g);
+	if (opt->slots && stride && !opt->capacity) {
+		if (opt->slots > SHMRING_CAPACITY_MAX / stride)
+			return -EFBIG;
+		opt->capacity = opt->slots * (size_t)stride;
+	}
+	opt->capacity = capacity_for(opt->capacity ? opt->capacity : DEFAULT_CAPACITY);
+	if (!opt->slots && stride)
+		opt->slots = opt->capacity / (size_t)stride;
+	g.capacity = opt->capacity;
+	g.slots = opt->slots;
+	return shmring_is_geometry(&g) ? 0 : -EINVAL;
+}
+
+/* Check the members that say how a ring is made, and fill in those that are 0. */
+int shmring_clean_options(struct shmring_options *opt, bool named)
+{
 	const unsigned int named_only = SHMRING_PERSIST | SHMRING_OPEN_OR_CREATE;
+	int ret;
 
 	if ((opt->mode & ~0666u) || (opt->flags & ~(named_only | SHMRING_QUEUE)) ||
 	    ((opt->flags & named_only) && !named))
 		return -EINVAL;
-	if (opt->capacity > SHMRING_CAPACITY_MAX)
-		return -EFBIG;
-	if (!opt->capacity)
-		opt->capacity = DEFAULT_CAPACITY;
-	while (capacity < opt->capacity)
-		capacity *= 2;
-	opt->capacity = capacity;
+	ret = clean_sizes(opt);
+	if (ret)
+		return ret;
 	if (!opt->mode)
 		opt->mode = 0600;
-	if (opt->slot_size > capacity || opt->lowat > capacity || opt->space_mark > capacity)
-		return -EINVAL;
-	return 0;
+	return opt->lowat > opt->capacity || opt->space_mark > opt->capacity ? -EINVAL : 0;
 }

@@ -69,13 +69,13 @@ static inline struct shmring_half *half_of(const struct shmring *r, enum shmring
  * Bytes in a ring. The two positions may have been read at different moments, or be false: the
  * result is at most the capacity.
  */
-static inline uint64_t shmring_bytes_between(uint64_t tail, uint64_t head, uint64_t capacity)
+static inline uint64_t shmring_bytes_between(uint64_t tail, uint64_t head, uint64_t span)
 {
 	uint64_t bytes = head - tail;
 
 	if ((int64_t)bytes < 0)
 		return 0;
-	return bytes < capacity ? bytes : capacity;
+	return bytes < span ? bytes : span;
 }
 
 #endif /* SHMRING_PRIVATE_H */

@@ -66,22 +66,26 @@ static void unmap_ring(struct shmring_private *p)
 
 static bool is_understood(const struct shmring_mapping *m)
 {
+	const struct shmring_geometry *g = &m->geometry;
+
 	return m->status->magic == SHMRING_MAGIC && m->status->abi == SHMRING_ABI &&
 	       !m->status->features && m->status->nr_lanes == 1 &&
-	       m->status->capacity == m->capacity && m->status->slot_size == m->slot_size;
+	       m->status->capacity == g->capacity && m->status->slot_size == g->slot_size &&
+	       m->status->align == g->align && m->status->slots == g->slots;
 }
 
-/* What a message takes, and how much of the capacity whole messages can take. */
-static void set_sizes(struct shmring *r)
+/* What a message takes, where its payload is, and how much messages may take. */
+static void set_sizes(struct shmring *r, const struct shmring_geometry *g)
 {
-	const uint32_t header = sizeof(struct shmring_record);
-
-	r->align = SHMRING_ALIGN;
-	r->stride = (r->slot_size + r->align - 1) & ~(r->align - 1);
-	r->pad = header + r->align - 1;
+	r->capacity = g->capacity;
+	r->mask = g->capacity - 1;
+	r->slot_size = g->slot_size;
+	r->align = g->align;
+	r->stride = shmring_stride_of(g);
+	r->pad = (uint32_t)sizeof(struct shmring_record) + r->align - 1;
 	r->round = ~(uint64_t)(r->align - 1);
 	r->payload = r->data + (r->stride ? 0 : r->align);
-	r->span = r->stride ? r->capacity - r->capacity % r->stride : r->capacity;
+	r->span = shmring_span_of(g);
 }
 
 /* Have @r refer to the ring that is mapped. -EPROTO: not a ring this library understands. */
@@ -93,10 +97,7 @@ int shmring_bind(struct shmring *r, const struct shmring_mapping *m)
 	r->producer = m->producer;
 	r->consumer = m->consumer;
 	r->data = m->data;
-	r->capacity = m->capacity;
-	r->mask = m->capacity - 1;
-	r->slot_size = m->slot_size;
-	set_sizes(r);
+	set_sizes(r, &m->geometry);
 	return 0;
 }
 

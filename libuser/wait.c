@@ -129,7 +129,7 @@ static int spin_for(struct shmring *r, struct shmring_want *want, uint64_t budge
 	if (yielded)
 		spin->yield_helps = true;
 	if (ret >= 0)
-		shmring_pauses_learn(spin, looks + 1, shmring_available(r), r->capacity);
+		shmring_pauses_learn(spin, looks + 1, shmring_available(r), r->span);
 	return ret;
 }
 
@@ -369,7 +369,7 @@ int shmring_wait_space(struct shmring *r, size_t len, const struct shmring_wait 
 
 int shmring_drain(struct shmring *r, const struct shmring_wait *w)
 {
-	struct shmring_want want = { .bytes = r->span, .mark = r->capacity, .drain = true };
+	struct shmring_want want = { .bytes = r->span, .mark = r->span, .drain = true };
 	int ret = shmring_check_wait_of(r, w);
 
 	if (r->role != SHMRING_PRODUCER)

@@ -17,6 +17,10 @@ static const struct option_help {
 	  "of a new ring, in bytes, or with K, M or G (default 64K)" },
 	{ { "slot", required_argument, NULL, 's' }, "SIZE",
 	  "messages of a new ring all have this size" },
+	{ { "slots", required_argument, NULL, 'n' }, "N",
+	  "of these, a new ring holds so many (default: as fit)" },
+	{ { "align", required_argument, NULL, 'a' }, "BYTES",
+	  "of each message of a new ring: a power of two (default 8)" },
 	{ { "mode", required_argument, NULL, 'm' }, "OCTAL",
 	  "of a new ring: r may receive, w may send (default 600)" },
 	{ { "persist", no_argument, NULL, 'p' }, "",
@@ -150,6 +154,10 @@ static int parse_option(struct args *a, int letter, const char *value)
 		return parse_size(value, &a->opt.capacity);
 	case 's':
 		return parse_size(value, &a->opt.slot_size);
+	case 'n':
+		return parse_size(value, &a->opt.slots);
+	case 'a':
+		return parse_size(value, &a->opt.align);
 	case 'm':
 		return parse_mode(value, &a->opt.mode);
 	case 'p':

@@ -57,9 +57,11 @@ int cmd_info(const struct args *a)
 	fprintf(out, "capacity  %" PRIu64 " bytes\n", info.capacity);
 	fprintf(out, "used      %" PRIu64 " bytes\n", info.used);
 	if (info.slot_size)
-		fprintf(out, "messages  of %" PRIu32 " bytes\n", info.slot_size);
+		fprintf(out, "messages  of %" PRIu32 " bytes, up to %" PRIu64 "\n", info.slot_size,
+			info.slots);
 	else
 		fprintf(out, "messages  of any length\n");
+	fprintf(out, "align     %" PRIu32 " bytes\n", info.align);
 	print_flags(info.flags);
 	print_side("producer", state_name(info.producer_state, "none yet"), info.producer_pid,
 		   info.head);

@@ -106,10 +106,12 @@ struct shmring_options {
 	enum shmring_policy policy;
 	enum shmring_backend_id backend;
 	uint64_t space_mark;	/* since 0.2: see shmring_set_space_mark(); 0: half the ring */
+	size_t slots;		/* since 0.2: hold exactly so many; 0: as many as fit */
+	size_t align;		/* since 0.2: of each message, a power of two; 0: 8 bytes */
 };
 
 #define SHMRING_OPTIONS_INIT { sizeof(struct shmring_options), 0, 0, 0, 0, 0, 0, \
-			       SHMRING_HANDLE, SHMRING_DEFAULT, SHMRING_AUTO, 0 }
+			       SHMRING_HANDLE, SHMRING_DEFAULT, SHMRING_AUTO, 0, 0, 0 }
 
 #define SHMRING_PERSIST		SHMRING_CREATE_F_PERSIST	/* until unlinked */
 #define SHMRING_QUEUE		SHMRING_CREATE_F_QUEUE	/* no -EPIPE between two consumers */
@@ -200,16 +202,25 @@ struct shmring {
  * consumer_state of shmring_get_info() is SHMRING_PEER_NONE between two consumers, and poll says
  * no POLLHUP.
  *
+ * With slot_size, the ring can be made to hold exactly opt->slots messages: with one more, the
+ * producer waits. If opt->capacity is 0 then, it is the smallest one that holds them.
+ *
+ * opt->align says at which multiples messages start in memory: 64, say, for vector code. A slot
+ * takes slot_size bytes rounded up to it; with 1, 2 or 4, small slots are packed. A record takes
+ * 8 bytes more than its message, rounded up to it, and its align is at least 8.
+ *
  * With SHMRING_OPEN_OR_CREATE, which needs a name too, attach to the ring of that name as
- * shmring_attach_opt() does, whatever its capacity, slot_size, mode and other flags are; make the
- * ring only if there is none. Of processes that do so at once, one makes the ring: there, created
+ * shmring_attach_opt() does, whatever its capacity, slot_size, slots, align, mode and other flags
+ * are; make the ring only if there is none. Of processes that do so at once, one makes the ring: there, created
  * of shmring_get_info() is 1.
  *
  * Returns 0 or
  *   -EINVAL	bad name, size, mode, flag, role, policy or backend; slot_size, lowat or
- *		space_mark above the capacity; SHMRING_PERSIST or SHMRING_OPEN_OR_CREATE without a name
+ *		space_mark above the capacity; align is not a power of two, is above 4096 or, of
+ *		records, below 8; more slots than the capacity holds, or slots without a slot_size;
+ *		SHMRING_PERSIST or SHMRING_OPEN_OR_CREATE without a name
  *   -E2BIG	opt asks for what this library does not know
- *   -EFBIG	capacity above SHMRING_CAPACITY_MAX
+ *   -EFBIG	capacity above SHMRING_CAPACITY_MAX; with capacity 0: what the slots take
  *   -EEXIST	the name is taken; SHMRING_AUTO, with the module: by a memfd ring of the
  *		caller's or of root's; SHMRING_OPEN_OR_CREATE: also if other processes made and
  *		removed the ring again and again
@@ -560,12 +571,13 @@ struct shmring_info {
 	char name[SHMRING_NAME_MAX];	/* "": anonymous, or unlinked */
 	/* Since 0.2: */
 	uint64_t flags;			/* SHMRING_PERSIST (until unlinked), SHMRING_QUEUE */
+	uint64_t slots;			/* that the ring holds; 0: records */
 	uint32_t group;			/* group id of the ring */
-	uint32_t reserved;
+	uint32_t align;			/* of each message, bytes */
 };
 
 #define SHMRING_INFO_INIT { sizeof(struct shmring_info), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, \
-			    SHMRING_HANDLE, SHMRING_AUTO, 0, 0, 0, 0, 0, 0, 0, 0, "", 0, 0, 0 }
+			    SHMRING_HANDLE, SHMRING_AUTO, 0, 0, 0, 0, 0, 0, 0, 0, "", 0, 0, 0, 0 }
 
 /*
  * Fill in @info, which begins as SHMRING_INFO_INIT; members that this library does not know

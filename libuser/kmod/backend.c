@@ -33,16 +33,25 @@ static int map_all(struct shmring_private *p, const struct shmring_ioc_query *q,
 	return ret;
 }
 
-/* ATTACH checks lowat, and knows nothing of the mark. */
-static int check_space_mark(const struct shmring_private *p, dev_t anonymous)
+/* ATTACH knows nothing of the mark, and no lowat that the ring cannot hold: the library's may. */
+static int check_marks(const struct shmring_private *p, dev_t anonymous, uint64_t *lowat)
 {
+	struct shmring_geometry g;
 	struct shmring_ioc_query q;
 	int ret;
 
-	if (!p->space_mark)
+	*lowat = p->lowat;
+	if (!p->space_mark && !p->lowat)
 		return 0;
 	ret = shmring_kmod_query(p->fd, anonymous, &q);
-	return ret ? ret : p->space_mark > q.capacity ? -EINVAL : 0;
+	if (ret)
+		return ret;
+	if (p->space_mark > q.capacity || p->lowat > q.capacity)
+		return -EINVAL;
+	g = shmring_kmod_geometry(&q);
+	if (*lowat > shmring_span_of(&g))
+		*lowat = shmring_span_of(&g);
+	return 0;
 }
 
 /*
@@ -52,14 +61,16 @@ static int check_space_mark(const struct shmring_private *p, dev_t anonymous)
 static int take_role(struct shmring_private *p, enum shmring_role role,
 		     struct shmring_ioc_query *q)
 {
-	struct shmring_ioc_attach a = { .role = role, .lowat = p->lowat };
+	struct shmring_ioc_attach a = { .role = role };
+	uint64_t lowat = 0;
 	dev_t anonymous = 0;
 	int ret = shmring_kmod_anonymous_device(&anonymous), fd;
 
 	if (!ret)
-		ret = check_space_mark(p, anonymous);
+		ret = check_marks(p, anonymous, &lowat);
 	if (ret)
 		return ret;
+	a.lowat = lowat;
 	fd = shmring_kmod_call(p->fd, SHMRING_IOC_ATTACH, &a);
 	if (fd < 0)
 		return fd;
@@ -85,8 +96,7 @@ static int bind(struct shmring *r, const struct shmring_ioc_query *q)
 		.consumer = (void *)(base + q->consumer.offset),
 		.producer = (void *)(base + q->producer.offset),
 		.data = (unsigned char *)base + q->data.offset,
-		.capacity = q->capacity,
-		.slot_size = q->slot_size,
+		.geometry = shmring_kmod_geometry(q),
 	};
 
 	return shmring_bind(r, &m);
@@ -207,13 +217,17 @@ static int query_consistently(int fd, struct shmring_ioc_query *q)
 static int kmod_info(const struct shmring *r, struct shmring_info *info)
 {
 	struct shmring_ioc_query q = { 0 };
+	struct shmring_geometry g;
 	int ret = query_consistently(r->priv->fd, &q);
 
 	if (ret)
 		return ret;
-	info->capacity = q.capacity;
-	info->used = shmring_bytes_between(q.tail, q.head, q.capacity);
-	info->slot_size = q.slot_size;
+	g = shmring_kmod_geometry(&q);
+	info->capacity = g.capacity;
+	info->slots = g.slots;
+	info->slot_size = g.slot_size;
+	info->align = g.align;
+	info->used = shmring_bytes_between(q.tail, q.head, shmring_span_of(&g));
 	info->producer_state = q.producer_state;
 	info->consumer_state = q.consumer_state;
 	info->head = q.head;

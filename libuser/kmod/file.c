@@ -65,7 +65,9 @@ int shmring_kmod_create(struct shmring_private *p, const char *name,
 {
 	struct shmring_ioc_create c = {
 		.capacity = opt->capacity,
+		.slots = opt->slots,
 		.slot_size = (uint32_t)opt->slot_size,
+		.align = (uint32_t)opt->align,
 		.mode = opt->mode,
 		.flags = opt->flags & (SHMRING_PERSIST | SHMRING_QUEUE),
 	};
@@ -126,14 +128,24 @@ static bool is_at(const struct shmring_region *region, uint64_t *end, uint64_t l
 	return ret;
 }
 
+struct shmring_geometry shmring_kmod_geometry(const struct shmring_ioc_query *q)
+{
+	return (struct shmring_geometry){
+		.capacity = q->capacity,
+		.slots = q->slots,
+		.slot_size = q->slot_size,
+		.align = q->align,
+	};
+}
+
 /* Is everything where <linux/shmring.h> says, so that it may be mapped? */
 static bool is_layout_known(const struct shmring_ioc_query *q)
 {
+	const struct shmring_geometry geometry = shmring_kmod_geometry(q);
 	const uint64_t page = page_size();
 	uint64_t end = 0;
 
-	return !q->features && q->capacity >= page && q->capacity <= SHMRING_CAPACITY_MAX &&
-	       !(q->capacity & (q->capacity - 1)) && q->slot_size <= q->capacity &&
+	return !q->features && shmring_is_geometry(&geometry) &&
 	       is_at(&q->kernel, &end, page) && is_at(&q->consumer, &end, page) &&
 	       is_at(&q->producer, &end, page) && is_at(&q->data, &end, 2 * q->capacity);
 }

@@ -14,6 +14,7 @@ int shmring_kmod_control(unsigned long request, void *arg);
 
 uint32_t shmring_kmod_right(enum shmring_role role);
 int shmring_kmod_anonymous_device(dev_t *dev);
+struct shmring_geometry shmring_kmod_geometry(const struct shmring_ioc_query *q);
 int shmring_kmod_query(int fd, dev_t anonymous, struct shmring_ioc_query *q);
 int shmring_kmod_create(struct shmring_private *p, const char *name,
 			const struct shmring_options *opt);

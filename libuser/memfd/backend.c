@@ -30,7 +30,7 @@ static int map_all(struct shmring_private *p, enum shmring_role role, size_t cap
 	return ret;
 }
 
-static int bind(struct shmring *r, uint64_t capacity, uint32_t slot_size)
+static int bind(struct shmring *r, const struct shmring_geometry *geometry)
 {
 	char *base = r->priv->base;
 	const struct shmring_mapping m = {
@@ -39,8 +39,7 @@ static int bind(struct shmring *r, uint64_t capacity, uint32_t slot_size)
 		.consumer = (void *)(base + page_size()),
 		.producer = (void *)(base + 2 * page_size()),
 		.data = (unsigned char *)base + data_offset(),
-		.capacity = capacity,
-		.slot_size = slot_size,
+		.geometry = *geometry,
 	};
 
 	r->priv->memfd.flags = m.status->flags;
@@ -51,16 +50,15 @@ static int bind(struct shmring *r, uint64_t capacity, uint32_t slot_size)
 static int memfd_attach(struct shmring *r, enum shmring_role role)
 {
 	struct shmring_private *p = r->priv;
-	uint32_t slot_size = 0;
-	uint64_t capacity = 0;
-	int ret = shmring_memfd_geometry(p, &capacity, &slot_size);
+	struct shmring_geometry g = { 0 };
+	int ret = shmring_memfd_geometry(p, &g);
 
-	if (!ret && (p->lowat > capacity || p->space_mark > capacity))
+	if (!ret && (p->lowat > g.capacity || p->space_mark > g.capacity))
 		ret = -EINVAL;
 	if (!ret)
-		ret = map_all(p, role, capacity);
+		ret = map_all(p, role, g.capacity);
 	if (!ret)
-		ret = bind(r, capacity, slot_size);
+		ret = bind(r, &g);
 	if (!ret)
 		ret = shmring_memfd_take_role(r, role);
 	if (!ret)
@@ -164,13 +162,18 @@ static uint32_t pid_of(const struct shmring *r, const struct side *side, uint32_
 	return seen && state == SHMRING_PEER_LIVE ? (uint32_t)side->owner.pid : 0;
 }
 
-static void fill_info(const struct shmring *r, const struct snapshot *s, struct shmring_info *info)
+static void fill_info(const struct shmring *r, const struct snapshot *s,
+		      const struct shmring_geometry *g, struct shmring_info *info)
 {
 	struct side producer = producer_of(s), consumer = consumer_of(s);
 
+	info->capacity = g->capacity;
+	info->slots = g->slots;
+	info->slot_size = g->slot_size;
+	info->align = g->align;
 	info->head = s->producer.head;
 	info->tail = s->consumer.tail;
-	info->used = shmring_bytes_between(info->tail, info->head, info->capacity);
+	info->used = shmring_bytes_between(info->tail, info->head, shmring_span_of(g));
 	info->flags = s->status.flags & SHMRING_QUEUE;
 	info->producer_state = state_of(r, &producer, s->status.flags);
 	info->consumer_state = state_of(r, &consumer, s->status.flags);
@@ -186,15 +189,16 @@ static void fill_info(const struct shmring *r, const struct snapshot *s, struct 
 static int memfd_info(const struct shmring *r, struct shmring_info *info)
 {
 	const struct shmring_private *p = r->priv;
+	struct shmring_geometry g;
 	struct snapshot s;
 	struct stat st;
-	int ret = shmring_memfd_geometry(p, &info->capacity, &info->slot_size);
+	int ret = shmring_memfd_geometry(p, &g);
 
 	if (!ret)
 		ret = read_snapshot(p->fd, &s);
 	if (ret)
 		return ret;
-	fill_info(r, &s, info);
+	fill_info(r, &s, &g, info);
 	if (fstat(p->fd, &st))
 		return -errno;
 	info->id = st.st_ino;

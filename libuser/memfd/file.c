@@ -60,6 +60,8 @@ static int write_status(int fd, const struct shmring_options *opt)
 		.slot_size = (uint32_t)opt->slot_size,
 		.nr_lanes = 1,
 		.flags = opt->flags & SHMRING_QUEUE,
+		.align = (uint32_t)opt->align,
+		.slots = opt->slots,
 	};
 	struct shmring_lane lane = {
 		.consumer.wake_at = SHMRING_NO_WAKE,
@@ -214,9 +216,8 @@ int shmring_memfd_open(struct shmring_private *p, const char *name, enum shmring
 	return 0;
 }
 
-/* What the size of the file and its first page say, if they agree. */
-int shmring_memfd_geometry(const struct shmring_private *p, uint64_t *capacity,
-			   uint32_t *slot_size)
+/* What the size of the file and its first page say, if they agree. The page is read once. */
+int shmring_memfd_geometry(const struct shmring_private *p, struct shmring_geometry *g)
 {
 	struct shmring_status status;
 	struct stat st;
@@ -227,11 +228,14 @@ int shmring_memfd_geometry(const struct shmring_private *p, uint64_t *capacity,
 	    pread(p->fd, &status, sizeof(status), 0) != sizeof(status) ||
 	    status.magic != SHMRING_MAGIC)
 		return -EINVAL;
-	*capacity = (uint64_t)st.st_size - data_offset();
-	*slot_size = status.slot_size;
-	if ((*capacity & (*capacity - 1)) || *capacity > SHMRING_CAPACITY_MAX ||
-	    *slot_size > *capacity || status.abi != SHMRING_ABI || status.features ||
-	    status.nr_lanes != 1 || status.capacity != *capacity ||
+	*g = (struct shmring_geometry){
+		.capacity = (uint64_t)st.st_size - data_offset(),
+		.slots = status.slots,
+		.slot_size = status.slot_size,
+		.align = status.align,
+	};
+	if (!shmring_is_geometry(g) || status.abi != SHMRING_ABI || status.features ||
+	    status.nr_lanes != 1 || status.capacity != g->capacity ||
 	    (status.flags & ~SHMRING_QUEUE))
 		return -EPROTO;	/* and not a word is written */
 	return 0;
@@ -269,15 +273,14 @@ static bool may_peer_shrink(int fd)
 /* -EINVAL: not a ring of ours. */
 int shmring_memfd_adopt(struct shmring_private *p, int fd)
 {
+	struct shmring_geometry geometry;
 	char path[PATH_SIZE];
-	uint32_t slot_size;
-	uint64_t capacity;
 	int ret;
 
 	p->fd = shmring_dup_fd(fd);
 	if (p->fd < 0)
 		return p->fd;
-	ret = shmring_memfd_geometry(p, &capacity, &slot_size);
+	ret = shmring_memfd_geometry(p, &geometry);
 	if (!ret && may_peer_shrink(p->fd))
 		ret = -EPROTO;
 	if (!ret) {

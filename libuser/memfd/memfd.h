@@ -139,7 +139,6 @@ int shmring_memfd_open(struct shmring_private *p, const char *name, enum shmring
 int shmring_memfd_adopt(struct shmring_private *p, int fd);
 int shmring_memfd_chmod(const struct shmring_private *p, unsigned int mode);
 int shmring_memfd_chown(const struct shmring_private *p, uid_t uid, gid_t gid);
-int shmring_memfd_geometry(const struct shmring_private *p, uint64_t *capacity,
-			   uint32_t *slot_size);
+int shmring_memfd_geometry(const struct shmring_private *p, struct shmring_geometry *g);
 
 #endif /* SHMRING_MEMFD_H */

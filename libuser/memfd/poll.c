@@ -108,14 +108,12 @@ static void plan_look(struct shmring *r, bool closed, bool due, bool done)
 	p->memfd.look_ns = ns;
 }
 
-/* At least lowat; at most what the ring can hold, as slots may leave a rest of the capacity. */
+/* At least lowat; at most what the ring can hold. */
 static uint64_t bytes_to_poll_for(const struct shmring *r, uint64_t bytes)
 {
-	uint64_t most = r->role == SHMRING_CONSUMER ? r->span : r->capacity;
-
 	if (bytes < r->priv->lowat)
 		bytes = r->priv->lowat;
-	return bytes < most ? bytes : most;
+	return bytes < r->span ? bytes : r->span;
 }
 
 /* Without a watch: look soon if the other side has moved since the last look, otherwise later. */

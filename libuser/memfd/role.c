@@ -31,18 +31,23 @@ static void agree_on_fences(struct shmring *r)
 			 __ATOMIC_SEQ_CST);
 }
 
-/* No ring gets so far, and signed comparisons and SHMRING_NO_WAKE hold below. */
-static bool may_stand_at(uint64_t position)
+/*
+ * Can an honest process have got here? No ring gets to the limit, and signed comparisons and
+ * SHMRING_NO_WAKE hold below. A position moves by whole slots, or by the alignment.
+ */
+static bool may_stand_at(const struct shmring *r, uint64_t position)
 {
-	return position < SHMRING_POSITION_LIMIT && position % SHMRING_ALIGN == 0;
+	return position < SHMRING_POSITION_LIMIT &&
+	       position % (r->stride ? r->stride : r->align) == 0;
 }
 
-/* Where a role's position belongs: as in the module, slots not minded. */
-static uint64_t settled_position(uint64_t own, uint64_t other, bool in_window)
+/* Where a role's position belongs: as in the module. */
+static uint64_t settled_position(const struct shmring *r, uint64_t own, uint64_t other,
+				 bool in_window)
 {
-	if (in_window && may_stand_at(own))
+	if (in_window && may_stand_at(r, own))
 		return own;
-	return may_stand_at(other) ? other : 0;
+	return may_stand_at(r, other) ? other : 0;
 }
 
 /* Both when a role ends and when it is taken: in between, any process can write there. */
@@ -50,8 +55,8 @@ static uint64_t settle_position(struct shmring *r, enum shmring_role role)
 {
 	uint64_t head = __atomic_load_n(&r->producer->head, __ATOMIC_ACQUIRE);
 	uint64_t tail = __atomic_load_n(&r->consumer->tail, __ATOMIC_ACQUIRE);
-	bool in_window = head - tail <= r->capacity, consumes = role == SHMRING_CONSUMER;
-	uint64_t position = settled_position(consumes ? tail : head, consumes ? head : tail,
+	bool in_window = head - tail <= r->span, consumes = role == SHMRING_CONSUMER;
+	uint64_t position = settled_position(r, consumes ? tail : head, consumes ? head : tail,
 					     in_window);
 
 	__atomic_store_n(position_of(r, role), position, __ATOMIC_RELAXED);

@@ -49,7 +49,7 @@ bool shmring_memfd_arm(struct shmring *r, uint64_t bytes)
 {
 	enum shmring_role peer = peer_role(r);
 	uint64_t own = __atomic_load_n(position_of(r, r->role), __ATOMIC_RELAXED);
-	uint64_t at = own + bytes - (r->role == SHMRING_PRODUCER ? r->capacity : 0);
+	uint64_t at = own + bytes - (r->role == SHMRING_PRODUCER ? r->span : 0);
 	uint64_t other, wake_at, wanted = 0;
 
 	__atomic_store_n(&half_of(r, r->role)->wake_at, at, __ATOMIC_SEQ_CST);

@@ -195,7 +195,8 @@ static bool do_create(const struct op *op)
 		.mode = op->c & 8 ? 0600 : 0666,
 		.flags = ((op->c & 0xf0) == 0xf0 ? SHMRING_CREATE_F_PERSIST : 0) |
 			 ((op->c & 0x0c) == 0x0c ? SHMRING_CREATE_F_QUEUE : 0),
-		.reserved = op->d == 0x21,
+		.slots = op->d == 0x21 ? op->c : 0,
+		.align = op->d == 0x22 ? 1u << (op->c & 15) : 0,
 	};
 
 	strcpy((char *)c.name, op->c & 4 ? PICK(names, op->c) : "");

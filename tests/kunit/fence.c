@@ -223,7 +223,7 @@ static void grace_period_keeps_no_ring(struct kunit *test)
 	if (interrupts(test))
 		kunit_skip(test, "this kernel interrupts");
 	mine = atomic_long_read(&current_user()->locked_vm);
-	ring = shmring_alloc(CAPACITY, 0);
+	ring = new_ring(CAPACITY, 0);
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, ring);
 	KUNIT_EXPECT_EQ(test, shmring_register(ring, "kunit-fence", 0600, 0), 0);
 	/*

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Which capacities and slot sizes a ring may have. */
+/* Which capacities, slots and alignments a ring may have. */
 #include "rig.h"
 
 /* The result of shmring_alloc(); a ring that it makes is freed at once. */
 static int try_alloc(u64 capacity, u32 slot_size)
 {
-	struct shmring *ring = shmring_alloc(capacity, slot_size);
+	struct shmring *ring = new_ring(capacity, slot_size);
 
 	if (IS_ERR(ring))
 		return PTR_ERR(ring);
@@ -86,9 +86,74 @@ static void slot_size_within_capacity(struct kunit *test)
 				    "slot_size %u", table[i].slot_size);
 }
 
+static void slots_and_align_checked(struct kunit *test)
+{
+	static const struct {
+		struct shmring_geometry g;
+		int ret;
+	} table[] = {
+		/* Of records. */
+		{ { .align = 8 }, 0 },
+		{ { .align = 64 }, 0 },
+		{ { .align = 4096 }, 0 },
+		{ { .align = 1 }, -EINVAL },
+		{ { .align = 4 }, -EINVAL },
+		{ { .align = 24 }, -EINVAL },
+		{ { .align = 8192 }, -EINVAL },
+		{ { .align = 1u << 31 }, -EINVAL },
+		{ { .align = U32_MAX }, -EINVAL },
+		{ { .slots = 1 }, -EINVAL },
+		/* Of slots. */
+		{ { .slot_size = 4, .align = 1 }, 0 },
+		{ { .slot_size = 4, .align = 3 }, -EINVAL },
+		{ { .slot_size = 4, .align = 4096 }, 0 },
+		{ { .slot_size = 4, .align = 8192 }, -EINVAL },
+		{ { .slot_size = 4, .align = 4, .slots = PAGE_SIZE / 4 }, 0 },
+		{ { .slot_size = 4, .align = 4, .slots = PAGE_SIZE / 4 + 1 }, -EINVAL },
+		{ { .slot_size = 4, .slots = PAGE_SIZE / 8 }, 0 },
+		{ { .slot_size = 4, .slots = PAGE_SIZE / 8 + 1 }, -EINVAL },
+		{ { .slot_size = 20, .align = 4, .slots = PAGE_SIZE / 20 }, 0 },
+		{ { .slot_size = 20, .align = 4, .slots = PAGE_SIZE / 20 + 1 }, -EINVAL },
+		{ { .slot_size = PAGE_SIZE, .slots = 1 }, 0 },
+		{ { .slot_size = PAGE_SIZE, .slots = 2 }, -EINVAL },
+		{ { .slot_size = 4, .slots = 1ull << 61 }, -EINVAL },
+		{ { .slot_size = 4, .slots = U64_MAX }, -EINVAL },
+	};
+	struct shmring_geometry g;
+	struct shmring *ring;
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(table); i++) {
+		g = table[i].g;
+		g.capacity = PAGE_SIZE;
+		ring = shmring_alloc(&g);
+		KUNIT_EXPECT_EQ_MSG(test, PTR_ERR_OR_ZERO(ring), table[i].ret, "row %d", i);
+		if (!IS_ERR(ring))
+			shmring_free(ring);
+	}
+}
+
+static void expect_span(struct kunit *test, struct shmring *ring, u32 step, u64 slots, u64 span)
+{
+	KUNIT_EXPECT_EQ(test, ring->step, step);
+	KUNIT_EXPECT_EQ(test, ring->slots, slots);
+	KUNIT_EXPECT_EQ(test, ring->span, span);
+}
+
+/* What messages may take, and by how much a position moves. */
+static void span_of_slots_and_records(struct kunit *test)
+{
+	expect_span(test, make_of(test, 0, 0, 0), 8, 0, PAGE_SIZE);
+	expect_span(test, make_of(test, 0, 0, 64), 64, 0, PAGE_SIZE);
+	expect_span(test, make_of(test, 20, 0, 0), 24, PAGE_SIZE / 24, PAGE_SIZE / 24 * 24);
+	expect_span(test, make_of(test, 20, 0, 4), 20, PAGE_SIZE / 20, PAGE_SIZE / 20 * 20);
+	expect_span(test, make_of(test, 20, 3, 64), 64, 3, 192);
+	expect_span(test, make_of(test, 5, 7, 1), 5, 7, 35);
+}
+
 static void geometry_remembered(struct kunit *test)
 {
-	struct shmring *ring = shmring_alloc(4 * PAGE_SIZE, 24);
+	struct shmring *ring = new_ring(4 * PAGE_SIZE, 24);
 
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, ring);
 	KUNIT_EXPECT_EQ(test, ring->capacity, 4 * PAGE_SIZE);
@@ -106,7 +171,7 @@ static void id_never_reused(struct kunit *test)
 	int i;
 
 	for (i = 0; i < 4; i++) {
-		ring = shmring_alloc(PAGE_SIZE, 0);
+		ring = new_ring(PAGE_SIZE, 0);
 		KUNIT_ASSERT_NOT_ERR_OR_NULL(test, ring);
 		KUNIT_EXPECT_GT(test, ring->id, last);
 		last = ring->id;
@@ -119,6 +184,8 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(capacity_allowed),
 	KUNIT_CASE(capacity_max_not_refused),
 	KUNIT_CASE(slot_size_within_capacity),
+	KUNIT_CASE(slots_and_align_checked),
+	KUNIT_CASE(span_of_slots_and_records),
 	KUNIT_CASE(geometry_remembered),
 	KUNIT_CASE(id_never_reused),
 	{}

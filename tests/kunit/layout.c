@@ -19,6 +19,7 @@ static void kernel_page_as_in_abi(struct kunit *test)
 	status->abi = 1;
 	status->capacity = 2 * PAGE_SIZE;
 	status->nr_lanes = 1;
+	status->align = 8;
 	lane->consumer.wake_at = SHMRING_NO_WAKE;
 	lane->producer.wake_at = SHMRING_NO_WAKE;
 	/* The value that this kernel begins with: see fence.c. */
@@ -29,11 +30,24 @@ static void kernel_page_as_in_abi(struct kunit *test)
 
 static void slot_size_in_status(struct kunit *test)
 {
-	struct shmring *ring = shmring_alloc(PAGE_SIZE, 40);
+	struct shmring *ring = new_ring(PAGE_SIZE, 40);
 
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, ring);
 	KUNIT_EXPECT_EQ(test, ring->status->slot_size, 40);
+	KUNIT_EXPECT_EQ(test, ring->status->align, 8);
+	KUNIT_EXPECT_EQ(test, ring->status->slots, PAGE_SIZE / 40);
 	shmring_free(ring);
+}
+
+static void slots_and_align_in_status(struct kunit *test)
+{
+	struct shmring *ring = make_of(test, 20, 5, 64);
+
+	KUNIT_EXPECT_EQ(test, ring->status->align, 64);
+	KUNIT_EXPECT_EQ(test, ring->status->slots, 5);
+	ring = make_of(test, 0, 0, 256);
+	KUNIT_EXPECT_EQ(test, ring->status->align, 256);
+	KUNIT_EXPECT_EQ(test, ring->status->slots, 0);
 }
 
 static void fill(struct shmring *ring, int byte)
@@ -52,7 +66,7 @@ static void pages_zero_after_use(struct kunit *test)
 	int round;
 
 	for (round = 0; round < 8; round++) {
-		ring = shmring_alloc(64 * PAGE_SIZE, 0);
+		ring = new_ring(64 * PAGE_SIZE, 0);
 		KUNIT_ASSERT_NOT_ERR_OR_NULL(test, ring);
 		for (i = CONSUMER_PAGE; i < ring->nr_pages; i++)
 			KUNIT_EXPECT_PTR_EQ_MSG(test, NULL,
@@ -186,6 +200,7 @@ static void find_span_bits_add_up(struct kunit *test)
 static struct kunit_case cases[] = {
 	KUNIT_CASE(kernel_page_as_in_abi),
 	KUNIT_CASE(slot_size_in_status),
+	KUNIT_CASE(slots_and_align_in_status),
 	KUNIT_CASE(pages_zero_after_use),
 	KUNIT_CASE(halves_as_in_abi),
 	KUNIT_CASE(positions_in_their_owners_page),

@@ -10,7 +10,7 @@
 /* The caller's reference is in @ring, and is not put at the end of the case. */
 static struct shmring *make_loose(struct kunit *test, const char *name, u32 flags)
 {
-	struct shmring *ring = shmring_alloc(CAPACITY, 0);
+	struct shmring *ring = new_ring(CAPACITY, 0);
 
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, ring);
 	KUNIT_ASSERT_EQ(test, shmring_register(ring, name, 0600, flags), 0);
@@ -54,7 +54,7 @@ static void last_put_frees(struct kunit *test)
 static void put_frees_unregistered(struct kunit *test)
 {
 	const unsigned long before = total_pages(test);
-	struct shmring *ring = shmring_alloc(CAPACITY, 0);
+	struct shmring *ring = new_ring(CAPACITY, 0);
 
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, ring);
 	shmring_put(ring);

@@ -36,7 +36,7 @@ static struct shmring *alloc_as(const struct cred *cred, unsigned long bytes)
 	struct shmring *ring;
 
 	WRITE_ONCE(limit->rlim_cur, bytes);
-	ring = shmring_alloc(CAPACITY, 0);
+	ring = new_ring(CAPACITY, 0);
 	*limit = old;
 	revert_creds(mine);
 	return ring;
@@ -52,7 +52,7 @@ static void remove_file(struct shmring_file *sf)
 static void total_follows_rings(struct kunit *test)
 {
 	const unsigned long before = total_pages(test);
-	struct shmring *ring = shmring_alloc(8 * PAGE_SIZE, 0);
+	struct shmring *ring = new_ring(8 * PAGE_SIZE, 0);
 
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, ring);
 	KUNIT_EXPECT_EQ(test, total_pages(test), before + 3 + 8);
@@ -67,7 +67,7 @@ static void max_pages_reached(struct kunit *test)
 	set_max_pages(test, before + 2 * PAGES);
 	make_ring(test, CAPACITY);
 	make_ring(test, CAPACITY);
-	KUNIT_EXPECT_EQ(test, PTR_ERR_OR_ZERO(shmring_alloc(CAPACITY, 0)), -ENOSPC);
+	KUNIT_EXPECT_EQ(test, PTR_ERR_OR_ZERO(new_ring(CAPACITY, 0)), -ENOSPC);
 	KUNIT_EXPECT_EQ(test, total_pages(test), before + 2 * PAGES);
 }
 
@@ -76,9 +76,9 @@ static void max_pages_below_total(struct kunit *test)
 {
 	make_ring(test, CAPACITY);
 	set_max_pages(test, 0);
-	KUNIT_EXPECT_EQ(test, PTR_ERR_OR_ZERO(shmring_alloc(CAPACITY, 0)), -ENOSPC);
+	KUNIT_EXPECT_EQ(test, PTR_ERR_OR_ZERO(new_ring(CAPACITY, 0)), -ENOSPC);
 	WRITE_ONCE(shmring_max_pages, 1);
-	KUNIT_EXPECT_EQ(test, PTR_ERR_OR_ZERO(shmring_alloc(CAPACITY, 0)), -ENOSPC);
+	KUNIT_EXPECT_EQ(test, PTR_ERR_OR_ZERO(new_ring(CAPACITY, 0)), -ENOSPC);
 }
 
 static void max_pages_without_bound(struct kunit *test)
@@ -175,7 +175,7 @@ static void half_made_leaves_nothing(struct kunit *test)
 
 	allow_signal(SIGKILL);
 	send_sig(SIGKILL, current, 1);
-	ring = shmring_alloc(16 * PAGE_SIZE, 0);
+	ring = new_ring(16 * PAGE_SIZE, 0);
 	flush_signals(current);
 	disallow_signal(SIGKILL);
 
@@ -192,7 +192,7 @@ static void allocations_balance(struct kunit *test)
 	int i, nr = 0;
 
 	for (i = 0; i < ARRAY_SIZE(rings); i++) {
-		rings[i] = shmring_alloc(PAGE_SIZE << (i % 5), 0);
+		rings[i] = new_ring(PAGE_SIZE << (i % 5), 0);
 		KUNIT_EXPECT_EQ(test, PTR_ERR_OR_ZERO(rings[i]), 0);
 	}
 	for (i = 0; i < ARRAY_SIZE(rings); i++) {

@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Head and tail at every place that they can have, or can be claimed to have. */
-#include <linux/align.h>
 #include <linux/container_of.h>
 #include <linux/jiffies.h>
-#include <linux/math.h>
 
 #include "rig.h"
 
@@ -233,7 +231,6 @@ static void check_rewound(struct kunit *test, struct shmring *ring, u64 tail, u6
 {
 	struct shmring_file *producer = attach(test, ring, PRODUCER);
 	struct shmring_file *consumer = attach(test, ring, CONSUMER);
-	u64 step = ring->slot_size ? ALIGN(ring->slot_size, SHMRING_ALIGN) : SHMRING_ALIGN;
 
 	set_positions(ring, tail + used, tail);
 	detach(consumer_first ? consumer : producer);
@@ -243,18 +240,20 @@ static void check_rewound(struct kunit *test, struct shmring *ring, u64 tail, u6
 	KUNIT_EXPECT_EQ(test, head_of(ring) - tail_of(ring), used);
 	KUNIT_EXPECT_EQ(test, ring->lane->producer.end, head_of(ring));
 	KUNIT_EXPECT_EQ(test, tail_of(ring) % CAPACITY, tail % CAPACITY);
-	KUNIT_EXPECT_EQ(test, tail_of(ring) % step, 0);
+	KUNIT_EXPECT_EQ(test, tail_of(ring) % ring->step, 0);
 }
 
 static void rewound_when_both_are_gone(struct kunit *test)
 {
-	const u64 slot = round_down(B62 - CAPACITY, 24) - 24;
+	const u64 slot = (B62 - CAPACITY) / 24 * 24 - 24;
+	const u64 packed = (B62 - CAPACITY) / 20 * 20 - 40;
 	int first;
 
 	for (first = 0; first < 2; first++) {
 		check_rewound(test, make_ring(test, CAPACITY), B62 - 8 - CAPACITY, CAPACITY, first);
 		check_rewound(test, make_ring(test, CAPACITY), B61 + 40, 16, first);
 		check_rewound(test, make_slots(test, 20), slot, 48, first);
+		check_rewound(test, make_of(test, 20, 3, 4), packed, 60, first);
 	}
 }
 
@@ -307,16 +306,17 @@ static int run_both_sides(void *arg)
 {
 	struct sleeper *s = arg;
 	struct shmring *ring = s->sf->ring;
+	const u64 span = ring->span;
 	__u64 *head = shmring_side(ring, PRODUCER)->position;
 	__u64 *tail = shmring_side(ring, CONSUMER)->position;
 	u64 at = 0;
 
 	allow_signal(SIGKILL);
 	while (!signal_pending(current)) {
-		smp_store_release(head, at + CAPACITY);
-		at += CAPACITY;
+		smp_store_release(head, at + span);
+		at += span;
 		smp_store_release(tail, at);
-		if (at % (1000 * CAPACITY) == 0)
+		if (at % (1000 * span) == 0)
 			cond_resched();
 	}
 	s->ret = 0;
@@ -324,9 +324,8 @@ static int run_both_sides(void *arg)
 	return 0;
 }
 
-static void positions_of_one_moment(struct kunit *test)
+static void expect_one_moment(struct kunit *test, struct shmring *ring)
 {
-	struct shmring *ring = make_ring(test, CAPACITY);
 	u64 head, tail, moved = 0, last = 0;
 	unsigned long end = jiffies + 10 * HZ;
 	int i;
@@ -334,15 +333,25 @@ static void positions_of_one_moment(struct kunit *test)
 	start_helper(test, run_both_sides, attach(test, ring, PRODUCER));
 	for (i = 0; i < 1000000 && time_before(jiffies, end); i++) {
 		shmring_positions(ring, &head, &tail);
-		if (head - tail > CAPACITY)
+		if (head - tail > ring->span)
 			break;
 		moved += head != last;
 		last = head;
 		if (i % 1000 == 0)
 			cond_resched();
 	}
-	KUNIT_EXPECT_LE(test, head - tail, CAPACITY);
+	KUNIT_EXPECT_LE(test, head - tail, ring->span);
 	KUNIT_EXPECT_GT(test, moved, 0);
+}
+
+static void positions_of_one_moment(struct kunit *test)
+{
+	expect_one_moment(test, make_ring(test, CAPACITY));
+}
+
+static void slots_of_one_moment(struct kunit *test)
+{
+	expect_one_moment(test, make_of(test, 20, 3, 4));
 }
 
 /* In a ring of slots, positions move by whole slots. */
@@ -360,6 +369,45 @@ static void settle_at_a_slot(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, tail_of(ring), 96);
 }
 
+/* A ring of three slots of 20 bytes is full at 60, far below its capacity. */
+static void span_is_the_limit(struct kunit *test)
+{
+	struct shmring *ring = make_of(test, 20, 3, 4);
+	struct shmring_file *producer = attach(test, ring, PRODUCER);
+	struct shmring_file *consumer = attach(test, ring, CONSUMER);
+
+	set_positions(ring, 1060, 1000);
+	KUNIT_EXPECT_EQ(test, shmring_ready(producer, 1), 0);
+	KUNIT_EXPECT_EQ(test, shmring_ready(consumer, 60), 1);
+	set_positions(ring, 1060, 1020);
+	KUNIT_EXPECT_EQ(test, shmring_ready(producer, 20), 1);
+	KUNIT_EXPECT_EQ(test, shmring_ready(producer, 21), 0);
+	/* A false position: the library has to look at it. */
+	set_positions(ring, 1080, 1000);
+	KUNIT_EXPECT_EQ(test, shmring_ready(producer, 20), 1);
+	/* ... and the next owner finds none. */
+	detach(producer);
+	KUNIT_EXPECT_EQ(test, head_of(ring), 1000);
+	set_positions(ring, 1060, 1000);
+	detach(consumer);
+	KUNIT_EXPECT_EQ(test, tail_of(ring), 1000);
+}
+
+/* With an alignment of 64, no record begins in between. */
+static void settle_at_a_multiple_of_align(struct kunit *test)
+{
+	struct shmring *ring = make_of(test, 0, 0, 64);
+	struct shmring_file *consumer = attach(test, ring, CONSUMER);
+
+	set_positions(ring, 128, 72);
+	detach(consumer);
+	KUNIT_EXPECT_EQ(test, tail_of(ring), 128);
+	consumer = attach(test, ring, CONSUMER);
+	set_positions(ring, 192, 64);
+	detach(consumer);
+	KUNIT_EXPECT_EQ(test, tail_of(ring), 64);
+}
+
 static struct kunit_case cases[] = {
 	KUNIT_CASE(used_for_honest),
 	KUNIT_CASE(used_above_capacity_at_false_positions),
@@ -375,7 +423,10 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(hints_end_with_their_role),
 	KUNIT_CASE(positions_at_rest),
 	KUNIT_CASE(positions_of_one_moment),
+	KUNIT_CASE(slots_of_one_moment),
 	KUNIT_CASE(settle_at_a_slot),
+	KUNIT_CASE(span_is_the_limit),
+	KUNIT_CASE(settle_at_a_multiple_of_align),
 	{}
 };
 

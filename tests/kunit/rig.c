@@ -10,10 +10,15 @@
 KUNIT_DEFINE_ACTION_WRAPPER(put_ring, shmring_put, struct shmring *);
 KUNIT_DEFINE_ACTION_WRAPPER(end_role, detach, struct shmring_file *);
 
-static struct shmring *make(struct kunit *test, u64 capacity, u32 slot_size)
+struct shmring *new_ring(u64 capacity, u32 slot_size)
 {
-	struct shmring *ring = shmring_alloc(capacity, slot_size);
+	const struct shmring_geometry g = { .capacity = capacity, .slot_size = slot_size };
 
+	return shmring_alloc(&g);
+}
+
+static struct shmring *keep(struct kunit *test, struct shmring *ring)
+{
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, ring);
 	KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test, put_ring, ring), 0);
 	return ring;
@@ -21,12 +26,24 @@ static struct shmring *make(struct kunit *test, u64 capacity, u32 slot_size)
 
 struct shmring *make_ring(struct kunit *test, u64 capacity)
 {
-	return make(test, capacity, 0);
+	return keep(test, new_ring(capacity, 0));
 }
 
 struct shmring *make_slots(struct kunit *test, u32 slot_size)
 {
-	return make(test, CAPACITY, slot_size);
+	return keep(test, new_ring(CAPACITY, slot_size));
+}
+
+struct shmring *make_of(struct kunit *test, u32 slot_size, u64 slots, u32 align)
+{
+	const struct shmring_geometry g = {
+		.capacity = CAPACITY,
+		.slots = slots,
+		.slot_size = slot_size,
+		.align = align,
+	};
+
+	return keep(test, shmring_alloc(&g));
 }
 
 struct shmring_file *attach(struct kunit *test, struct shmring *ring, u32 role)
@@ -69,7 +86,7 @@ static bool fits_below(unsigned long limit)
 	struct shmring *ring;
 
 	WRITE_ONCE(shmring_max_pages, limit);
-	ring = shmring_alloc(PAGE_SIZE, 0);
+	ring = new_ring(PAGE_SIZE, 0);
 	WRITE_ONCE(shmring_max_pages, old);
 	if (IS_ERR(ring))
 		return false;

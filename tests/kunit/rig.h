@@ -24,9 +24,13 @@
 
 #define CAPACITY	((u64)PAGE_SIZE)	/* of rings whose capacity does not matter */
 
+/* A ring that the case frees, or an error pointer: of records, or of as many slots as fit. */
+struct shmring *new_ring(u64 capacity, u32 slot_size);
+
 /* A ring and an endpoint; the case asserts that it gets them. */
 struct shmring *make_ring(struct kunit *test, u64 capacity);
 struct shmring *make_slots(struct kunit *test, u32 slot_size);
+struct shmring *make_of(struct kunit *test, u32 slot_size, u64 slots, u32 align);
 struct shmring_file *attach(struct kunit *test, struct shmring *ring, u32 role);
 
 /* What the last close of an endpoint does. */

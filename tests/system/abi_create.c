@@ -45,18 +45,6 @@ static void test_unknown_flags(void)
 	}
 }
 
-static void test_reserved(void)
-{
-	struct shmring_ioc_create c;
-	int bit;
-
-	for (bit = 0; bit < 32; bit++) {
-		c = valid();
-		c.reserved = 1u << bit;
-		refuse(&c, -EINVAL);
-	}
-}
-
 static void test_modes(void)
 {
 	struct shmring_ioc_create c;
@@ -153,6 +141,64 @@ static void test_slot_sizes(void)
 	}
 }
 
+/* Of slots: any power of two up to 4096; of records, not below 8. What is 0 is shown as 8. */
+static void test_alignments(void)
+{
+	struct shmring_ioc_create c;
+	int bit;
+
+	for (bit = 0; bit < 32; bit++) {
+		context("CREATE with an alignment of 2^%d", bit);
+		c = valid();
+		c.align = 1u << bit;
+		if (bit >= 3 && bit <= 12)
+			EXPECT_EQ(accept(&c).align, 1u << bit);
+		else
+			refuse(&c, -EINVAL);
+		c.slot_size = 5;
+		if (bit <= 12)
+			EXPECT_EQ(accept(&c).align, 1u << bit);
+		else
+			refuse(&c, -EINVAL);
+		c.align |= c.align << 1 | 1;
+		refuse(&c, -EINVAL);
+	}
+	c = valid();
+	EXPECT_EQ(accept(&c).align, SHMRING_ALIGN);
+}
+
+static void test_numbers_of_slots(void)
+{
+	const uint64_t page = page_size();
+	const struct {
+		uint64_t slots;
+		uint32_t slot_size, align;
+		uint64_t want;	/* 0: EINVAL */
+	} table[] = {
+		{ 0, 20, 0, page / 24 }, { 0, 20, 4, page / 20 }, { 0, 20, 64, page / 64 },
+		{ 1, 20, 0, 1 }, { 3, 20, 4, 3 }, { page / 24, 20, 0, page / 24 },
+		{ page / 24 + 1, 20, 0, 0 }, { page / 20 + 1, 20, 4, 0 },
+		{ page, 1, 1, page }, { page + 1, 1, 1, 0 }, { 1ull << 32, 4, 4, 0 },
+		{ 1ull << 61, 8, 8, 0 }, { ~0ull, 1, 1, 0 }, { 1, 0, 0, 0 }, { ~0ull, 0, 0, 0 },
+	};
+	struct shmring_ioc_create c;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(table); i++) {
+		context("CREATE with slots, row %zu", i);
+		c = valid();
+		c.slots = table[i].slots;
+		c.slot_size = table[i].slot_size;
+		c.align = table[i].align;
+		if (table[i].want)
+			EXPECT_EQ(accept(&c).slots, table[i].want);
+		else
+			refuse(&c, -EINVAL);
+	}
+	c = valid();
+	EXPECT_EQ(accept(&c).slots, 0);
+}
+
 static void test_persist_needs_a_name(void)
 {
 	struct shmring_ioc_create c = valid();
@@ -193,11 +239,12 @@ int main(void)
 {
 	witness = make_ring(page_size());
 	RUN(test_unknown_flags);
-	RUN(test_reserved);
 	RUN(test_modes);
 	RUN(test_bad_capacities);
 	RUN(test_good_capacities);
 	RUN(test_slot_sizes);
+	RUN(test_alignments);
+	RUN(test_numbers_of_slots);
 	RUN(test_persist_needs_a_name);
 	RUN(test_taken_name);
 	RUN(test_ids_are_not_reused);

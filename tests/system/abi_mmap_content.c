@@ -34,7 +34,7 @@ static void test_fresh_pages(void)
 	struct shmring_lane want = { .consumer.wake_at = SHMRING_NO_WAKE,
 				     .producer.wake_at = SHMRING_NO_WAKE };
 	struct shmring_status status = { .magic = SHMRING_MAGIC, .abi = SHMRING_ABI,
-					 .nr_lanes = 1 };
+					 .nr_lanes = 1, .align = SHMRING_ALIGN };
 	const size_t page = page_size();
 	struct endpoint p, c;
 	int ring, i;
@@ -100,6 +100,8 @@ static void test_kernel_region(void)
 	uint32_t i;
 
 	EXPECT_EQ(c.status->slot_size, 24);
+	EXPECT_EQ(c.status->align, 8);
+	EXPECT_EQ(c.status->slots, 2 * page_size() / 24);
 	EXPECT_EQ(c.status->capacity, 2 * page_size());
 	EXPECT_EQ(c.lane->producer.state, SHMRING_PEER_NONE);
 	EXPECT_EQ(c.lane->producer.epoch, 0);

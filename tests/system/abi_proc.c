@@ -204,6 +204,8 @@ static void test_fdinfo(void)
 	EXPECT(fdinfo_has(narrowed, "rights", "r-"));
 	CHECK(!close(narrowed));
 	EXPECT(fdinfo_has(ring, "rights", "rw"));
+	expect_number(ring, "slots", 0);
+	expect_number(ring, "align", SHMRING_ALIGN);
 	expect_number(ring, "lowat", 0);
 	expect_number(p.fd, "lowat", SHMRING_ALIGN);
 	expect_number(c.fd, "lowat", 1);

@@ -22,7 +22,8 @@ static void expect_in_use(const char *by)
 /* A ring that only its name holds. */
 static void persistent(const char *name)
 {
-	struct shmring_ioc_create c = { page_size(), 0, 0600, SHMRING_CREATE_F_PERSIST, 0, "" };
+	struct shmring_ioc_create c = { .capacity = page_size(), .mode = 0600,
+					.flags = SHMRING_CREATE_F_PERSIST };
 	struct shmring_ioc_name n = { .rights = 0 };
 	int device = open("/dev/shmring", O_RDWR | O_CLOEXEC);
 	int ring;

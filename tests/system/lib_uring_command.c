@@ -31,7 +31,7 @@ static struct io_uring_sqe *prepare(const struct shmring *r, unsigned int op, ui
 	struct io_uring_sqe *sqe = next_sqe(ring);
 
 	__shmring_prep_command(sqe, r, op, op == SHMRING_URING_WAIT_SPACE ?
-			       r->p.head + bytes - r->capacity : r->c.tail + bytes);
+			       r->p.head + bytes - r->span : r->c.tail + bytes);
 	return sqe;
 }
 

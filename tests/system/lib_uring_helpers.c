@@ -66,6 +66,48 @@ static void test_helpers_with_slots(void)
 	close_pair(&pair);
 }
 
+static void send_slot(struct shmring *r)
+{
+	CHECK_EQ(shmring_send(r, "a slot of twenty...", 20, &nowait), 20);
+}
+
+static void take_slot(struct shmring *r)
+{
+	char buf[20];
+
+	CHECK_EQ(shmring_recv(r, buf, sizeof(buf), &nowait), 20);
+}
+
+/* What counts is how many slots the ring is to hold, and not its capacity. */
+static void test_helpers_with_three_slots(void)
+{
+	struct shmring_options opt = { .size = sizeof(opt), .slot_size = 20, .slots = 3, .align = 4,
+				       .role = SHMRING_PRODUCER };
+	struct pair pair;
+	int i;
+
+	CHECK_EQ(shmring_create(&pair.p, NULL, &opt), 0);
+	pair.c = attach(pair.p, SHMRING_CONSUMER);
+	for (i = 0; i < 3; i++)
+		send_slot(pair.p);
+	CHECK_EQ(shmring_prep_wait_space(next_sqe(ring), pair.p, 20), 0);
+	submit(ring);
+	EXPECT(is_pending(ring));
+	take_slot(pair.c);
+	EXPECT(next_result(ring, NULL) >= 0);
+	send_slot(pair.p);
+	for (i = 0; i < 3; i++)
+		take_slot(pair.c);
+	CHECK_EQ(shmring_prep_wait_data(next_sqe(ring), pair.c, page_size()), 0);
+	submit(ring);
+	send_slot(pair.p);
+	send_slot(pair.p);
+	EXPECT(is_pending(ring));
+	send_slot(pair.p);
+	EXPECT(next_result(ring, NULL) >= 0);
+	close_pair(&pair);
+}
+
 /* With no descriptor left it is unknown whether there are commands: a later call finds out. */
 static int without_descriptors(void *arg)
 {
@@ -104,6 +146,7 @@ int main(void)
 	shmring_close(r);
 	RUN(test_helpers);
 	RUN(test_helpers_with_slots);
+	RUN(test_helpers_with_three_slots);
 	close_uring(ring);
 	return finish();
 }

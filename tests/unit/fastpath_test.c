@@ -525,7 +525,7 @@ static void bind_to_what_is_no_ring_is_refused(void **state)
 {
 	struct rig *rig = *state;
 	const struct shmring_status good = *rig->status;
-	struct shmring_status bad[6];
+	struct shmring_status bad[8];
 	struct shmring r;
 	size_t i;
 
@@ -537,6 +537,8 @@ static void bind_to_what_is_no_ring_is_refused(void **state)
 	bad[3].capacity *= 2;
 	bad[4].slot_size = 8;
 	bad[5].nr_lanes = 2;
+	bad[6].align = 64;
+	bad[7].slots = 1;
 	for (i = 0; i < ARRAY_SIZE(bad); i++) {
 		*rig->status = bad[i];
 		assert_int_equal(rig_bind(rig, &r, SHMRING_CONSUMER), -EPROTO);

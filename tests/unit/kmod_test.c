@@ -108,6 +108,7 @@ static void answer_well(void)
 	fake.ring = (struct shmring_ioc_query){
 		.rights = SHMRING_RIGHT_ALL,
 		.capacity = 4 * page,
+		.align = 8,
 		.kernel = { 0, page },
 		.consumer = { page, page },
 		.producer = { 2 * page, page },
@@ -184,6 +185,8 @@ struct claim {
 static const struct claim claims[] = {
 	FIELD(features, 1, 1ull << 63, 1, 1, 1, 1),
 	FIELD(capacity, 0, 8, 3 * 4096, 1ull << 31, 1ull << 63, ~0ull),
+	FIELD(align, 0, 3, 4, 24, 8192, 1u << 31),
+	FIELD(slots, 1, 2, 512, 1ull << 32, 1ull << 62, ~0ull),
 	FIELD(slot_size, 1u << 31, ~0u, 1u << 30, 1u << 29, 1u << 28, 1u << 27),
 	POSITION(kernel), POSITION(consumer), POSITION(producer), POSITION(data),
 	LENGTH(kernel), LENGTH(consumer), LENGTH(producer), LENGTH(data),

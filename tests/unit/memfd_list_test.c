@@ -102,7 +102,7 @@ static void make_empty(void)
 static void make_damaged(void)
 {
 	const struct shmring_status status = { .magic = SHMRING_MAGIC, .abi = SHMRING_ABI,
-					       .capacity = 4096, .nr_lanes = 1 };
+					       .capacity = 4096, .nr_lanes = 1, .align = 8 };
 
 	make_file(&status, sizeof(status));
 	/* Persistent: a file that is not would be removed as the debris of killed holders. */

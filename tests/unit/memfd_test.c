@@ -201,11 +201,28 @@ static uint64_t sum_of(int fd)
 	return sum;
 }
 
+/* A file that is refused must not have been written to. */
+static void try_file(const struct shmring_status *status, off_t size, int want, unsigned int nr)
+{
+	int fd = file_of(status, size), ret;
+	struct shmring *r = NULL;
+	uint64_t sum = sum_of(fd);
+
+	ret = shmring_attach_fd(&r, fd, SHMRING_CONSUMER);
+	if (ret != want)
+		fail_msg("case %u: %d, not %d", nr, ret, want);
+	if (ret && sum_of(fd) != sum)
+		fail_msg("case %u: refused, and written to", nr);
+	shmring_close(r);
+	close(fd);
+}
+
 static void attach_to_what_is_no_ring_is_refused(void **state)
 {
 	const off_t page = (off_t)sysconf(_SC_PAGESIZE);
 	const struct shmring_status good = { .magic = SHMRING_MAGIC, .abi = SHMRING_ABI,
-					     .capacity = (__u64)page, .nr_lanes = 1 };
+					     .capacity = (__u64)page, .nr_lanes = 1,
+					     .align = 8 };
 	struct {
 		struct shmring_status status;
 		off_t size;
@@ -225,9 +242,6 @@ static void attach_to_what_is_no_ring_is_refused(void **state)
 		{ good, 3 * page + (2ll << 30), -EPROTO },
 	};
 	unsigned int fds = nr_fds(), mappings = nr_mappings(), i;
-	struct shmring *r;
-	uint64_t sum;
-	int fd, ret;
 
 	(void)state;
 	cases[4].status.capacity = 3 * (__u64)page;
@@ -237,20 +251,41 @@ static void attach_to_what_is_no_ring_is_refused(void **state)
 	cases[9].status.abi = SHMRING_ABI + 1;
 	cases[10].status.nr_lanes = 2;
 	cases[11].status.capacity = 2ull << 30;
-	for (i = 0; i < ARRAY_SIZE(cases); i++) {
-		r = NULL;
-		fd = file_of(&cases[i].status, cases[i].size);
-		sum = sum_of(fd);
-		ret = shmring_attach_fd(&r, fd, SHMRING_CONSUMER);
-		if (ret != cases[i].want)
-			fail_msg("case %u: %d, not %d", i, ret, cases[i].want);
-		if (ret && sum_of(fd) != sum)
-			fail_msg("case %u: refused, and written to", i);
-		shmring_close(r);
-		close(fd);
-	}
+	for (i = 0; i < ARRAY_SIZE(cases); i++)
+		try_file(&cases[i].status, cases[i].size, cases[i].want, i);
 	assert_int_equal(nr_fds(), fds);
 	assert_int_equal(nr_mappings(), mappings);
+}
+
+static void attach_to_sizes_of_no_ring_is_refused(void **state)
+{
+	const __u64 page = (__u64)sysconf(_SC_PAGESIZE);
+	const struct {
+		__u32 slot_size, align;
+		__u64 slots;
+		int want;
+	} geometries[] = {
+		/* Alignments: of records, and of slots. */
+		{ 0, 0, 0, -EPROTO }, { 0, 3, 0, -EPROTO }, { 0, 4, 0, -EPROTO },
+		{ 0, 24, 0, -EPROTO }, { 0, 8192, 0, -EPROTO }, { 0, 1u << 31, 0, -EPROTO },
+		{ 0, 64, 0, 0 }, { 4, 4, 1, 0 }, { 4, 0, 1, -EPROTO }, { 4, 3, 1, -EPROTO },
+		{ 4, 8192, 1, -EPROTO },
+		/* Numbers of slots. */
+		{ 0, 8, 1, -EPROTO }, { 8, 8, 0, -EPROTO }, { 8, 8, page / 8, 0 },
+		{ 8, 8, page / 8 + 1, -EPROTO }, { 4, 4, 1ull << 62, -EPROTO },
+		{ ~0u, 8, 1, -EPROTO },
+	};
+	struct shmring_status status = { .magic = SHMRING_MAGIC, .abi = SHMRING_ABI,
+					 .capacity = page, .nr_lanes = 1 };
+	unsigned int i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_SIZE(geometries); i++) {
+		status.slot_size = geometries[i].slot_size;
+		status.align = geometries[i].align;
+		status.slots = geometries[i].slots;
+		try_file(&status, 4 * (off_t)page, geometries[i].want, i);
+	}
 }
 
 /*
@@ -322,7 +357,8 @@ static void file_that_a_peer_may_shrink_is_refused(void **state)
 {
 	const off_t page = (off_t)sysconf(_SC_PAGESIZE);
 	const struct shmring_status good = { .magic = SHMRING_MAGIC, .abi = SHMRING_ABI,
-					     .capacity = (__u64)page, .nr_lanes = 1 };
+					     .capacity = (__u64)page, .nr_lanes = 1,
+					     .align = 8 };
 	struct shmring *r;
 	int fd = memfd_create("unit", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 
@@ -365,6 +401,7 @@ int main(void)
 		TEST(signals_do_not_undo_a_large_ring),
 		TEST(anonymous_ring_is_sealed),
 		TEST(attach_to_what_is_no_ring_is_refused),
+		TEST(attach_to_sizes_of_no_ring_is_refused),
 		TEST(name_of_another_kind_of_file_is_left_alone),
 		TEST(device_of_another_kind_is_no_module),
 		TEST(file_that_a_peer_may_shrink_is_refused),

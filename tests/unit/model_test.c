@@ -37,14 +37,14 @@ static uint64_t position(const struct model *m, uint64_t n)
 
 static uint64_t footprint(const struct model *m, size_t len)
 {
-	return (len + (m->rig->slot_size ? 0 : 8) + 7) / 8 * 8;
+	return (len + (m->rig->geometry.slot_size ? 0 : 8) + 7) / 8 * 8;
 }
 
 static unsigned char *place(const struct model *m, uint64_t n)
 {
 	const struct rig *rig = m->rig;
 
-	return rig->data + position(m, n) % rig->capacity + (rig->slot_size ? 0 : 8);
+	return rig->data + position(m, n) % rig->capacity + (rig->geometry.slot_size ? 0 : 8);
 }
 
 /* Mostly short, sometimes as long as the space, sometimes too long. */
@@ -53,8 +53,8 @@ static size_t some_length(struct model *m)
 	static const size_t limits[] = { 1, 40, 40, 40, 400 };
 	uint64_t which = below(m, 6);
 
-	if (m->rig->slot_size)
-		return m->rig->slot_size + !below(m, 50);
+	if (m->rig->geometry.slot_size)
+		return m->rig->geometry.slot_size + !below(m, 50);
 	return below(m, which < 5 ? limits[which] : m->rig->capacity + 16);
 }
 
@@ -65,7 +65,7 @@ static void reserve(struct model *m)
 	uint64_t used = position(m, m->staged) - position(m, m->released);
 	size_t len = some_length(m);
 	bool fits = footprint(m, len) <= m->rig->capacity - used &&
-		    (!m->rig->slot_size || len == m->rig->slot_size);
+		    (!m->rig->geometry.slot_size || len == m->rig->geometry.slot_size);
 
 	assert_ptr_equal(shmring_reserve(&m->rig->p, len), fits ? place(m, m->staged) : NULL);
 	if (fits)
@@ -74,9 +74,9 @@ static void reserve(struct model *m)
 
 static void stage(struct model *m, int (*call)(struct shmring *r, size_t len))
 {
-	size_t len = m->reserved && !m->rig->slot_size ? below(m, m->reserved) : some_length(m);
+	size_t len = m->reserved && !m->rig->geometry.slot_size ? below(m, m->reserved) : some_length(m);
 	bool fits = m->reserved && footprint(m, len) <= m->reserved &&
-		    (!m->rig->slot_size || len == m->rig->slot_size);
+		    (!m->rig->geometry.slot_size || len == m->rig->geometry.slot_size);
 
 	if (fits)
 		write_message(place(m, m->staged), len, m->staged);
@@ -94,7 +94,7 @@ static void stage(struct model *m, int (*call)(struct shmring *r, size_t len))
 /* Slots of a ring with @bytes of them, at most @n; none if it has none. */
 static size_t some_slots(const struct model *m, uint64_t bytes, size_t n)
 {
-	size_t there = m->rig->slot_size ? bytes / footprint(m, m->rig->slot_size) : 0;
+	size_t there = m->rig->geometry.slot_size ? bytes / footprint(m, m->rig->geometry.slot_size) : 0;
 
 	return there < n ? there : n;
 }
@@ -108,12 +108,12 @@ static void reserve_slots(struct model *m)
 	if (!fit)
 		return;
 	assert_int_equal(n, fit);
-	m->reserved = fit * footprint(m, m->rig->slot_size);
+	m->reserved = fit * footprint(m, m->rig->geometry.slot_size);
 }
 
 static void commit_slots(struct model *m)
 {
-	size_t len = m->rig->slot_size, n = below(m, 20);
+	size_t len = m->rig->geometry.slot_size, n = below(m, 20);
 	bool fits = len && n * footprint(m, len) <= m->reserved;
 	unsigned char *at = place(m, m->staged);
 
@@ -168,7 +168,7 @@ static void peek(struct model *m)
 static void peek_slots(struct model *m)
 {
 	size_t n = below(m, 20), asked = n;
-	size_t there = m->rig->slot_size ? m->published - m->taken : 0;
+	size_t there = m->rig->geometry.slot_size ? m->published - m->taken : 0;
 	const unsigned char *from = shmring_peek_slots(&m->rig->c, &n);
 
 	there = there < asked ? there : asked;
@@ -178,7 +178,7 @@ static void peek_slots(struct model *m)
 	assert_int_equal(n, there);
 	for (size_t i = 0; i < n; i++)
 		assert_true(is_message(from + i * shmring_slot_stride(&m->rig->c),
-				       m->rig->slot_size, m->taken + i));
+				       m->rig->geometry.slot_size, m->taken + i));
 	m->peeked = n;
 }
 

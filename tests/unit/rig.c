@@ -53,8 +53,10 @@ static void make_regions(struct rig *rig)
 		.magic = SHMRING_MAGIC,
 		.abi = SHMRING_ABI,
 		.capacity = rig->capacity,
-		.slot_size = (uint32_t)rig->slot_size,
+		.slot_size = rig->geometry.slot_size,
 		.nr_lanes = 1,
+		.align = rig->geometry.align,
+		.slots = rig->geometry.slots,
 	};
 	rig->lane->consumer.wake_at = SHMRING_NO_WAKE;
 	rig->lane->producer.wake_at = SHMRING_NO_WAKE;
@@ -81,8 +83,7 @@ int rig_bind(struct rig *rig, struct shmring *r, enum shmring_role role)
 		.consumer = rig->consumer,
 		.producer = rig->producer,
 		.data = rig->data,
-		.capacity = rig->capacity,
-		.slot_size = (uint32_t)rig->slot_size,
+		.geometry = rig->geometry,
 	};
 	int ret;
 
@@ -96,13 +97,25 @@ int rig_bind(struct rig *rig, struct shmring *r, enum shmring_role role)
 
 struct rig *rig_new(uint64_t start, size_t slot_size)
 {
+	return rig_new_of(start, slot_size, 0, SHMRING_ALIGN);
+}
+
+struct rig *rig_new_of(uint64_t start, size_t slot_size, size_t slots, size_t align)
+{
 	struct rig *rig = aligned_alloc(__alignof__(*rig), sizeof(*rig));
 
 	assert_non_null(rig);
 	memset(rig, 0, sizeof(*rig));
 	rig->start = start;
 	rig->capacity = (size_t)sysconf(_SC_PAGESIZE);
-	rig->slot_size = slot_size;
+	rig->geometry = (struct shmring_geometry){
+		.capacity = rig->capacity,
+		.slots = slots,
+		.slot_size = (uint32_t)slot_size,
+		.align = (uint32_t)align,
+	};
+	if (slot_size && !slots)
+		rig->geometry.slots = rig->capacity / shmring_stride_of(&rig->geometry);
 	map_data(rig);
 	make_regions(rig);
 	rig->priv_p.backend = &plain;

@@ -32,7 +32,7 @@ struct rig {
 	struct shmring_private priv_p, priv_c;
 	uint64_t start;
 	size_t capacity;	/* one page */
-	size_t slot_size;
+	struct shmring_geometry geometry;
 
 	/* What both sides see. */
 	struct shmring_status *status;
@@ -46,7 +46,9 @@ struct rig {
 
 extern const struct shmring_wait nowait;
 
+/* Records, or as many slots as fit; or slots (0: as many as fit) and records of any alignment. */
 struct rig *rig_new(uint64_t start, size_t slot_size);
+struct rig *rig_new_of(uint64_t start, size_t slot_size, size_t slots, size_t align);
 void rig_free(struct rig *rig);
 
 /* Bind an end anew, as after a restart. */

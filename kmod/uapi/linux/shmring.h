@@ -70,13 +70,20 @@
  * head (producer) and tail (consumer) count bytes since the ring was made and
  * stay below SHMRING_POSITION_LIMIT, which is out of reach: a position at or above it
  * is false, and no sum or difference of two positions below it overflows. Empty:
- * head == tail; full: head - tail == capacity. Byte n of the stream is at
- * data[n & (capacity - 1)], and what starts there may run on into the second copy of the
- * data.
+ * head == tail; full: head - tail == span, which is the capacity in a ring of records.
+ * Positions are multiples of align.
  *
- * The stream consists of records, each a shmring_record header and its
- * payload, padded to SHMRING_ALIGN; or, if slot_size is not zero, of slots
- * without a header, slot_size bytes each, padded in the same way.
+ * If slot_size is not zero, the stream consists of slots without a header. Each takes
+ * slot_size bytes rounded up to align, its stride; the span is slots * stride. The slot
+ * at position n starts at data[n & (capacity - 1)].
+ *
+ * Otherwise it consists of records, each a shmring_record header and its payload. The
+ * payload of the record at position n starts at data[(n & (capacity - 1)) + align], its
+ * header in the 8 bytes in front of that. A record takes 8 bytes and its payload, rounded up
+ * to align. So payloads are multiples of align from the start of the data, which is that of
+ * a page; if align is 8, the header is at data[n & (capacity - 1)].
+ *
+ * What starts in the first copy of the data may run on into the second one.
  *
  * Ordering contract
  * -----------------
@@ -151,7 +158,8 @@
 #define SHMRING_MAGIC		0x53484d52u	/* "SHMR" */
 #define SHMRING_ABI		1u
 
-#define SHMRING_ALIGN		8u		/* of every record and slot */
+#define SHMRING_ALIGN		8u		/* the default; and the least, of records */
+#define SHMRING_ALIGN_MAX	4096u
 #define SHMRING_CAPACITY_MAX	0x40000000ull	/* bytes: 1 GiB */
 #define SHMRING_NAME_MAX	64u		/* with the final NUL */
 #define SHMRING_PATIENCE_NS	1000000u	/* of a sleep for mark, before it is for bytes */
@@ -193,8 +201,9 @@ struct shmring_status {
 	__u32 slot_size;	/* bytes; 0: records */
 	__u32 nr_lanes;		/* 1 */
 	__u32 flags;		/* SHMRING_CREATE_F_QUEUE */
-	__u32 reserved0;
-	__aligned_u64 reserved[11];
+	__u32 align;		/* bytes, a power of two: of positions and payloads */
+	__aligned_u64 slots;	/* how many the ring holds; 0: records */
+	__aligned_u64 reserved[10];
 };
 
 /*
@@ -263,9 +272,11 @@ struct shmring_record {
  * whose messages are read by nobody should learn it.
  *
  * EINVAL	capacity is not a power of two of at least a page; slot_size
- *		above the capacity; mode has other bits than 0666; PERSIST
- *		without a name; the name has no final NUL, is "." or "..", or
- *		has a '/' or anything but visible ASCII in it
+ *		above the capacity; align is not a power of two, is above
+ *		SHMRING_ALIGN_MAX or, of records, below SHMRING_ALIGN; more slots than
+ *		the capacity holds, or slots without a slot_size; mode has other bits
+ *		than 0666; PERSIST without a name; the name has no final NUL, is "." or
+ *		"..", or has a '/' or anything but visible ASCII in it
  * EFBIG	capacity is above SHMRING_CAPACITY_MAX
  * EEXIST	the name is taken
  * EDQUOT	RLIMIT_MEMLOCK would be exceeded (CAP_IPC_LOCK is exempt). All rings
@@ -277,10 +288,11 @@ struct shmring_record {
  */
 struct shmring_ioc_create {
 	__aligned_u64 capacity;		/* bytes of data */
+	__aligned_u64 slots;		/* that the ring is to hold; 0: as many as fit */
 	__u32 slot_size;		/* bytes; 0: records */
+	__u32 align;			/* bytes; 0: SHMRING_ALIGN */
 	__u32 mode;			/* permission bits, less the umask */
 	__u32 flags;			/* SHMRING_CREATE_F_* */
-	__u32 reserved;
 	__u8  name[SHMRING_NAME_MAX];	/* "": anonymous */
 };
 
@@ -328,7 +340,7 @@ struct shmring_ioc_name {
  *
  * EBUSY	the role is taken
  * EACCES	this file does not carry the right, or not all of rights
- * EINVAL	no such role; lowat above the capacity, or with ROLE_NONE
+ * EINVAL	no such role; lowat above the span, or with ROLE_NONE
  */
 struct shmring_ioc_attach {
 	__u32 role;		/* SHMRING_ROLE_* */
@@ -346,7 +358,7 @@ struct shmring_region {
 
 /*
  * QUERY: everything about a ring. The caller fills in lane, the kernel the rest. While both
- * sides are honest, head - tail is at most the capacity, even if they are moving.
+ * sides are honest, head - tail is at most the span, even if they are moving.
  */
 struct shmring_ioc_query {
 	__u32 lane;			/* in: 0 */
@@ -357,9 +369,12 @@ struct shmring_ioc_query {
 	__u32 gid;
 	__u32 flags;			/* SHMRING_CREATE_F_* */
 	__u32 slot_size;		/* bytes; 0: records */
+	__u32 align;			/* bytes: of positions and payloads */
+	__u32 reserved;
 	__aligned_u64 features;		/* as in shmring_status */
 	__aligned_u64 id;		/* of the ring; never reused while loaded */
 	__aligned_u64 capacity;		/* bytes */
+	__aligned_u64 slots;		/* how many the ring holds; 0: records */
 	struct shmring_region kernel;
 	struct shmring_region consumer;
 	struct shmring_region producer;
@@ -394,14 +409,14 @@ struct shmring_ioc_query {
  * EBADMSG	the other side's position has gone back
  * EPIPE	WAIT_SPACE: the consumer is gone (never in a ring with QUEUE)
  * ENODATA	WAIT_DATA: the producer is gone and all it committed is taken
- * EINVAL	bytes is 0; bytes or mark above the capacity
+ * EINVAL	bytes is 0; bytes or mark above the span
  * ESHUTDOWN	this endpoint's own role is over
  * ENOTTY	not a consumer's (WAIT_DATA) or producer's (WAIT_SPACE) endpoint
  */
 struct shmring_ioc_wait {
-	__aligned_u64 bytes;	/* 1 ... capacity */
+	__aligned_u64 bytes;	/* 1 ... span */
 	__aligned_u64 mark;	/* 0: bytes for data; for space, half the
-				 * capacity; never less than bytes
+				 * span; never less than bytes
 				 */
 	__aligned_u64 deadline;	/* CLOCK_MONOTONIC, ns; 0: none */
 	__u32 flags;		/* 0 */
@@ -413,12 +428,12 @@ struct shmring_ioc_wait {
  * space, counted from the endpoint's own position in the ring. If the call lowers the
  * number, a poll() that sleeps and an epoll that has the endpoint look again.
  *
- * EINVAL	bytes is 0 or above the capacity
+ * EINVAL	bytes is 0 or above the span
  * ESHUTDOWN	this endpoint's own role is over
  * ENOTTY	not an endpoint
  */
 struct shmring_ioc_lowat {
-	__aligned_u64 bytes;	/* 1 ... capacity */
+	__aligned_u64 bytes;	/* 1 ... span */
 };
 
 /*
@@ -481,12 +496,12 @@ struct shmring_ioc_access {
  *
  * A command waits until the other side is at a position, not for bytes: its own side may go on
  * between the submission and the end of the wait. A consumer that wants so many bytes beyond its
- * tail waits for head at tail + bytes; a producer, for tail at head + bytes - capacity, which may
+ * tail waits for head at tail + bytes; a producer, for tail at head + bytes - span, which may
  * be below zero. A position that is there already completes the command at once.
  *
  * ECANCELED	URING_CANCEL; or io_uring, or the process, goes
  * ENOTTY	no such command, or not for this kind of file
- * EINVAL	a position that needs more bytes than the capacity; or reserved, or a field of
+ * EINVAL	a position that needs more bytes than the span; or reserved, or a field of
  *		the sqe that has no meaning here, is not zero
  * EBUSY	SHMRING_URING_WAITS_MAX waits of this endpoint are under way
  * ENOMEM	no memory

@@ -128,7 +128,8 @@ __SHMRING_INLINE int __shmring_consumer_is_gone(const struct shmring *r)
 
 /*
  * Producer: reserve space for a message of up to @len bytes (slots: exactly
- * slot_size) and return where to write it, aligned as the ring is (8 bytes) and contiguous.
+ * slot_size) and return where to write it, aligned as the ring is (by default to 8 bytes) and
+ * contiguous.
  * NULL: not now; shmring_wait_space() waits, or says what is wrong. Reserving
  * again replaces the reservation.
  */
@@ -432,8 +433,8 @@ __SHMRING_INLINE uint64_t __shmring_measure(struct shmring *r, const unsigned ch
 }
 
 /*
- * Consumer: return the next message, aligned as the ring is (8 bytes) and contiguous, and its
- * length. It stays valid until it is released, but not constant if the producer
+ * Consumer: return the next message, aligned as the ring is (by default to 8 bytes) and
+ * contiguous, and its length. It stays valid until it is released, but not constant if the producer
  * is hostile: copy what you check. NULL: nothing now; shmring_wait_data()
  * waits, or says what is wrong. Peeking again returns the same message.
  */
@@ -656,8 +657,8 @@ __SHMRING_PUBLIC size_t shmring_used(const struct shmring *r)
 	/* Relaxed: a number to show or to judge a load by; it gives no right to any byte. */
 	used = __atomic_load_n(&r->producer->head, __ATOMIC_RELAXED) -
 	       __atomic_load_n(&r->consumer->tail, __ATOMIC_RELAXED);
-	if (used > r->capacity)		/* of two moments, or false */
-		used = used >> 63 ? 0 : r->capacity;
+	if (used > r->span)		/* of two moments, or false */
+		used = used >> 63 ? 0 : r->span;
 	return (size_t)used;
 }
 

@@ -1,12 +1,20 @@
 // SPDX-License-Identifier: MIT
 /* The induction's start: an endpoint after shmring_bind() of ring.c, whatever the memory holds. */
 #include "hostile.h"
+#include "geometry.c"
 #include "ring.c"
 
 static struct {
 	struct shmring_status status;
 	struct shmring_lane lane;
 } page;
+
+/* A page of this size is the smallest ring, which page_size() asks for. */
+long sysconf(int name)
+{
+	(void)name;
+	return CAPACITY;
+}
 
 void __shmring_wake(struct shmring *r)
 {
@@ -21,14 +29,14 @@ static int bind_as(struct shmring *r, enum shmring_role role)
 		.consumer = &consumer,
 		.producer = &producer,
 		.data = data,
-		.capacity = CAPACITY,
 	};
-	uint32_t slot_size;
+	struct shmring_geometry geometry;
 	int ret;
 
 	__CPROVER_havoc_object(&page);
-	assume(slot_size <= CAPACITY);
-	m.slot_size = slot_size;
+	assume(geometry.capacity == CAPACITY && geometry.align <= ALIGN_MAX);
+	assume(shmring_is_geometry(&geometry));
+	m.geometry = geometry;
 	ret = shmring_bind(r, &m);
 	if (!ret)
 		shmring_begin_role(r, role);

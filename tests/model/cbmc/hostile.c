@@ -10,9 +10,26 @@ unsigned char data[2 * CAPACITY];
 /* A role begins below half of this, and nobody moves the other half. */
 #define OUT_OF_REACH	(2 * SHMRING_POSITION_LIMIT)
 
-static _Bool aligned(uint64_t n)
+static _Bool aligned(const struct shmring *r, uint64_t n)
 {
-	return n % SHMRING_ALIGN == 0;
+	return !(n & (r->align - 1));
+}
+
+/* The sizes that shmring_is_geometry() lets pass, and what ring.c makes of them. */
+static void assume_sizes(struct shmring *r)
+{
+	unsigned char slot_size, slots, shift;	/* few bits: fewer cases to search */
+
+	assume(slot_size <= CAPACITY && shift <= 2);
+	r->slot_size = slot_size;
+	r->align = 4u << shift;
+	assume(slot_size || r->align >= SHMRING_ALIGN);
+	r->stride = (r->slot_size + r->align - 1) & ~(r->align - 1);
+	r->pad = (uint32_t)sizeof(struct shmring_record) + r->align - 1;
+	r->round = ~(uint64_t)(r->align - 1);
+	r->payload = data + (r->stride ? 0 : r->align);
+	r->span = r->stride ? (unsigned int)slots * r->stride : CAPACITY;
+	assume(r->span && r->span <= CAPACITY);
 }
 
 static struct shmring any_ring(void)
@@ -29,13 +46,7 @@ static struct shmring any_ring(void)
 	r.data = data;
 	r.capacity = CAPACITY;
 	r.mask = CAPACITY - 1;
-	assume(r.slot_size <= CAPACITY);
-	r.align = SHMRING_ALIGN;
-	r.stride = (r.slot_size + r.align - 1) & ~(r.align - 1);
-	r.pad = sizeof(struct shmring_record) + r.align - 1;
-	r.round = ~(uint64_t)(r.align - 1);
-	r.payload = data + (r.stride ? 0 : r.align);
-	r.span = r.stride ? CAPACITY - CAPACITY % r.stride : CAPACITY;
+	assume_sizes(&r);
 	assume(r.error == 0 || r.error == -EBADMSG);
 	return r;
 }
@@ -49,7 +60,7 @@ static _Bool producer_is_sane(const struct shmring *r)
 	uint64_t space = r->p.limit - r->p.head;
 
 	return space <= r->span && r->p.staged <= r->span - space && r->p.end <= r->p.limit &&
-	       aligned(r->p.staged) && aligned(r->p.end) && aligned(r->p.head) &&
+	       aligned(r, r->p.staged) && aligned(r, r->p.end) && aligned(r, r->p.head) &&
 	       r->c.tail == 0 && r->c.end == 0 && r->c.limit == 0 && r->c.held == 0;
 }
 
@@ -59,7 +70,8 @@ static _Bool consumer_is_sane(const struct shmring *r)
 	uint64_t avail = r->c.limit - r->c.tail;
 
 	return avail <= r->span && r->c.held <= r->span - avail && r->c.end <= r->c.limit &&
-	       aligned(r->c.held) && aligned(avail) && aligned(r->c.end) && aligned(r->c.tail) &&
+	       aligned(r, r->c.held) && aligned(r, avail) && aligned(r, r->c.end) &&
+	       aligned(r, r->c.tail) &&
 	       r->p.head == 0 && r->p.end == 0 && r->p.limit == 0 && r->p.staged == 0;
 }
 
@@ -100,7 +112,7 @@ void check_message(const struct shmring *r, const void *message, size_t len)
 	const unsigned char *start = (const unsigned char *)message - (r->payload - r->data);
 
 	check(__CPROVER_same_object(start, data));
-	check(start >= data && aligned((uint64_t)(start - data)));
+	check(start >= data && aligned(r, (uint64_t)(start - data)));
 	check(start + __shmring_footprint(r, len) <= data + 2 * CAPACITY);
 	check(__CPROVER_r_ok(message, len));
 }

@@ -27,6 +27,7 @@
 #include "backend.h"
 
 #define CAPACITY	64	/* smaller than the kernel's, with all the cases */
+#define ALIGN_MAX	16	/* likewise */
 
 #define assume(x)	__CPROVER_assume(x)
 #define check(x)	__CPROVER_assert(x, #x)

@@ -18,7 +18,7 @@ static int any_wait(struct shmring *r, uint64_t bytes, uint64_t mark, uint64_t d
 
 	(void)mark;
 	(void)deadline;
-	check(bytes && bytes <= r->capacity);
+	check(bytes && bytes <= r->span);
 	assume(ret <= 0 && (++sleeps < 2 || ret));
 	return ret;
 }
