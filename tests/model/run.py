@@ -166,7 +166,7 @@ BREAKS = {
     "stage-beyond-reserved": (HEADER, r" \|\| next > r->p\.end|head != r->p\.end \|\| ", ""),
     "step-too-far": (HEADER, r"tail = r->c\.end;", "tail = r->c.end + 8;"),
     "stale-peek": (HEADER, r"(?ms)(^void __shmring_refuse_data.*?)r->c\.end = r->c\.tail;", r"\1"),
-    "run-unchecked": (RUN, r"need <= \(uint64_t\)\(run->end - run->at\)", "1",
+    "run-unchecked": (RUN, r"need <= \(uint64_t\)\(run->space_end - run->at\)", "1",
                       r"n > avail - sizeof\(struct shmring_record\)", "0"),
     "size-unchecked": (COPY, "len > size", "0"),
     "misaligned": (RING, r" && !\(position & \(r->align - 1\)\)", ""),
@@ -191,8 +191,9 @@ def cbmc(tool, file, function, fault=None):
     want = "broken" if fault else "right"
     folder, start = fresh(f"cbmc-{fault or want}-{function}"), time.monotonic()
     library = broken_library(fault, folder) if fault else TOP / "libuser"
+    slow = ["-DSLOW_PATH"] if file == "slow" else []
     # Prefetches touch nothing; theirs would be a loop to unwind.
-    ended = run(*tool.command("goto-cc"), "-D_GNU_SOURCE", "-D__SHMRING_PREFETCH=0",
+    ended = run(*tool.command("goto-cc"), "-D_GNU_SOURCE", "-D__SHMRING_PREFETCH=0", *slow,
                 *(f"-I{i}" for i in (library / "include", library, TOP / "kmod/uapi")),
                 HERE / "cbmc/hostile.c", HERE / f"cbmc/{file}.c", "-o", folder / "program",
                 log=folder / "log")

@@ -41,7 +41,7 @@ __SHMRING_INLINE void __shmring_run_init(struct shmring *r, struct shmring_run *
 {
 	run->r = r;
 	run->position = position;
-	run->start = space || data ? __shmring_payload(r, position) : NULL;
+	run->start = space || data ? __shmring_payload(r, position) : r->payload;
 	run->at = run->start;
 	run->space_end = space ? run->at + space : run->at;
 	run->data_end = data ? run->at + data : run->at;
@@ -82,7 +82,7 @@ __SHMRING_PUBLIC size_t shmring_run_open(struct shmring *r, struct shmring_run *
 	return (size_t)space;
 }
 
-/* Prefetch the block at @at, up to @end. Returns where to prefetch next; beyond @end: nowhere. */
+/* Prefetch the block at @at, up to @end. Returns where to prefetch next; @end: nowhere. */
 static __attribute__((__noinline__, __unused__))
 unsigned char *__shmring_run_fetch(unsigned char *at, const unsigned char *end)
 {
@@ -90,9 +90,9 @@ unsigned char *__shmring_run_fetch(unsigned char *at, const unsigned char *end)
 	uint64_t left = (uint64_t)(end - at);
 
 	__shmring_prefetch(at, left < __SHMRING_PREFETCH ? left : __SHMRING_PREFETCH);
-	return at + (left < __SHMRING_PREFETCH ? left + 1 : __SHMRING_PREFETCH);
+	return at + (left < __SHMRING_PREFETCH ? left : __SHMRING_PREFETCH);
 #else
-	return (unsigned char *)(uintptr_t)end + 1;
+	return at + (end - at);
 #endif
 }
 

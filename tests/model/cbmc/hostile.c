@@ -20,6 +20,9 @@ static void assume_sizes(struct shmring *r)
 {
 	unsigned char slot_size, slots, shift;	/* few bits: fewer cases to search */
 
+#ifdef SLOW_PATH
+	assume(shift == 1);	/* as hostile.h says: the fast path is checked with all */
+#endif
 	assume(slot_size <= CAPACITY && shift <= 2);
 	r->slot_size = slot_size;
 	r->align = 4u << shift;

@@ -4,7 +4,6 @@
  * after the second time it returns the same for good. A third round would start from a state
  * that the first round has started from, too.
  */
-#define SLOW_PATH
 #include "hostile.h"
 #include "look.c"
 #include "wait.c"
