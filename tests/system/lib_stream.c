@@ -158,14 +158,18 @@ static int send_all(struct shmring *r)
 	return TEST_PASS;
 }
 
-/* Each sleep may cost the other side one wake-up; messages cost none. */
+/*
+ * Each sleep may cost the other side one wake-up; messages cost none. A wake-up that comes when
+ * its sleeper has just found the message itself ends the next sleep too early, which costs
+ * another one: with busy CPUs that is one in twenty.
+ */
 static void report(const char *side, uint64_t sleeps, uint64_t wakes)
 {
 	printf("%s, policy %d, %llu messages: the %s slept %llu times, woken %llu times: "
 	       "%llu per million messages\n", way_names[way], policy,
 	       (unsigned long long)nr_messages, side, (unsigned long long)sleeps,
 	       (unsigned long long)wakes, (unsigned long long)(wakes * 1000000 / nr_messages));
-	EXPECT(wakes <= sleeps + SLACK);
+	EXPECT(wakes <= 2 * sleeps + SLACK);
 }
 
 static void test_stream(void)
