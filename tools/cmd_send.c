@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* shmring send: standard input into a ring, read(2) straight into its memory. */
+#include <stdlib.h>
+
 #include "tool.h"
 
 /* A quarter of the ring: the receiver takes one piece while the next is read. */
@@ -26,32 +28,70 @@ static ssize_t fill(const struct shmring *r, char *buf, size_t size)
 	return (ssize_t)done;
 }
 
-static int copy_in(const struct args *a, struct shmring *r, struct traffic *t)
+/* Publish the @n bytes of a message, which are at @to in the ring, or not in the ring yet. */
+static int publish(struct shmring *r, const char *to, size_t n, bool in_ring)
 {
-	size_t size = piece(r);
+	ssize_t ret;
+
+	if (in_ring)
+		return shmring_commit(r, n);
+	do {
+		ret = shmring_send(r, to, n, NULL);
+	} while (ret == -EINTR);
+	return ret < 0 ? (int)ret : 0;
+}
+
+/* Where to read @size bytes in the ring; NULL: not now, or (@error) no more. */
+static char *space_now(struct shmring *r, size_t size, int *error)
+{
+	const struct shmring_wait now = { .flags = SHMRING_NOWAIT };
+	char *p = shmring_reserve(r, size);
+
+	*error = p ? 0 : shmring_wait_space(r, size, &now);
+	if (!p && !*error)
+		p = shmring_reserve(r, size);
+	if (*error == -EAGAIN)
+		*error = 0;
+	return p;
+}
+
+/*
+ * Input is read into the ring. While the ring is full, it is read into @spare and copied: the
+ * input may be at its end, and then there is nothing to wait for.
+ */
+static int copy_all(const struct args *a, struct shmring *r, char *spare, size_t size,
+		    struct traffic *t)
+{
+	char *p, *to;
 	ssize_t n;
-	void *p;
 	int ret;
 
 	for (;;) {
-		p = shmring_reserve(r, size);
-		if (!p) {
-			ret = shmring_wait_space(r, size, NULL);
-			if (ret && ret != -EINTR)
-				return fail_verb(a, NULL, ret);
-			continue;
-		}
-		n = fill(r, p, size);
+		p = space_now(r, size, &ret);
+		if (ret)
+			return fail_verb(a, NULL, ret);
+		to = p ? p : spare;
+		n = fill(r, to, size);
 		if (n < 0)
 			return fail_verb(a, "standard input", (int)n);
 		if (!n)
 			return EXIT_OK;
-		ret = shmring_commit(r, (size_t)n);
+		ret = publish(r, to, (size_t)n, p);
 		if (ret)	/* only the last slot can be too short */
-			return fail_verb(a, NULL, -EMSGSIZE);
+			return fail_verb(a, NULL, ret == -EINVAL ? -EMSGSIZE : ret);
 		t->bytes += (uint64_t)n;
 		t->messages++;
 	}
+}
+
+static int copy_in(const struct args *a, struct shmring *r, struct traffic *t)
+{
+	size_t size = piece(r);
+	char *spare = malloc(size);
+	int status = spare ? copy_all(a, r, spare, size, t) : fail_verb(a, NULL, -ENOMEM);
+
+	free(spare);
+	return status;
 }
 
 /*

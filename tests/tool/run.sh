@@ -112,6 +112,18 @@ fills_a_slot_from_a_pipe() {
 		run 0 unlink $ring
 }
 
+# Three of 20 bytes, packed: a fourth waits until one is taken.
+holds_exactly_so_many() {
+	head -c 60 "$dir/in" >"$dir/short"
+	run 0 create --slot 20 --align 4 --slots 3 $ring &&
+		run 0 info $ring && says "of 20 bytes, up to 3" && says "^align *4 bytes" &&
+		run 0 send $ring <"$dir/short" && run 0 info $ring && says "^used *60 bytes" &&
+		{ head -c 20 "$dir/in" | timeout 1 "$shmring" send $ring; [ $? -eq 124 ]; } &&
+		run 0 recv $ring && cmp "$dir/short" "$dir/out" && run 0 unlink $ring &&
+		run 1 create --slot 20 --slots 4000 --capacity 64K $ring && complains EINVAL &&
+		run 1 create --align 12 $ring && complains EINVAL
+}
+
 counts_what_it_moved() {
 	printf 12345678 | run 0 send --create --persist --verbose $ring && complains "8 bytes" &&
 		run 0 info $ring && says "^producer *gone" &&
@@ -265,6 +277,7 @@ for backend; do
 	verify "a stream arrives through a small ring, with the sides asleep" stream -C 4K -P block
 	verify "a stream in slots arrives" streams_in_slots
 	verify "a slot is filled from a pipe, however it comes" fills_a_slot_from_a_pipe
+	verify "a ring holds exactly so many messages" holds_exactly_so_many
 	verify "what was moved is counted" counts_what_it_moved
 	verify "a short message waits for its receiver" keeps_a_ring_for_its_receiver
 	verify "a receiver that leaves is an error of its own" hears_of_a_receiver_that_is_gone
