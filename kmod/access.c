@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Changing the mode and the owner of a ring, by the rules of chmod(2) and chown(2). What counts
- * is who calls: a file carries the rights to roles, and the ring is not its holder's.
+ * Changing the mode and the owner of a ring, by the rules of chmod(2) and chown(2). The caller's
+ * user decides, not the file: a file carries rights to roles, and a process that was given it need
+ * not own the ring.
  */
 #include <linux/capability.h>
 #include <linux/cred.h>
@@ -17,7 +18,7 @@ static bool is_owner(const struct shmring *ring)
 	return uid_eq(current_euid(), ring->uid);
 }
 
-/* In the user namespace that the ring's IPC namespace belongs to, wherever the caller is. */
+/* In the user namespace that owns the ring's IPC namespace, not in the caller's. */
 static bool is_capable_for(const struct shmring *ring, int capability)
 {
 	return ns_capable(ring->user_ns, capability);

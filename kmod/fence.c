@@ -202,7 +202,7 @@ bool shmring_fence_peer(struct shmring *ring, struct shmring_side *side,
 	/* A position that cannot be: the caller finds it, too, and does not sleep. */
 	if (position >= SHMRING_POSITION_LIMIT || known_to_fence(side, position))
 		return true;
-	/* One (J) at a time; those who wait here take interrupts. */
+	/* One (J) at a time; a waiter for this lock takes interrupts. */
 	spin_lock(&side->fence_lock);
 	if (!known_to_fence(side, position)) {
 		/* Above what it was, as @position was not below that. */

@@ -230,7 +230,7 @@ void shmring_wake_all(struct shmring_side *side);
 void shmring_set_lowat(struct shmring_file *sf, u64 bytes);
 __poll_t shmring_poll(struct file *file, poll_table *pt);
 
-/* fence.c: who pays for the fence */
+/* fence.c: which side pays for the fence */
 u64 shmring_fence_credit(void);
 void shmring_fence_init(struct shmring *ring, struct shmring_side *side);
 void shmring_set_mm(struct shmring_side *side, struct mm_struct *mm);
@@ -260,7 +260,7 @@ struct shmring *shmring_lookup(const char *name, u32 rights);
 struct shmring *shmring_await(const char *name, u32 rights, ktime_t deadline);
 int shmring_unlink(const char *name);
 
-/* access.c: changing who may use a ring */
+/* access.c: changing the owner and the mode */
 struct shmring_access {
 	u32 valid;			/* SHMRING_ACCESS_* */
 	u32 mode;

@@ -123,7 +123,7 @@ static int list_kmod(visit_fn *fn, void *arg)
 	return ret;
 }
 
-/* Passes over a file that is gone by now, that the caller may not open, or that is no ring. */
+/* Passes over a file that is gone by now, that the caller may not read, or that is no ring. */
 static int visit_file(const char *name, visit_fn *fn, void *arg)
 {
 	struct shmring_info info = SHMRING_INFO_INIT;

@@ -101,7 +101,7 @@ int shmring_bind(struct shmring *r, const struct shmring_mapping *m)
 	return 0;
 }
 
-/* Without the module, a former owner may have left anything there: then nothing moves here. */
+/* Without the module any process may have written it. If it is false, each call is -EBADMSG. */
 static uint64_t first_position(struct shmring *r, const __shmring_word *word)
 {
 	uint64_t position = __atomic_load_n(word, __ATOMIC_RELAXED);

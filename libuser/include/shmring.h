@@ -338,10 +338,9 @@ int shmring_unlink_opt(const char *name, const struct shmring_options *opt);
 /*
  * Change the permission bits of a ring, as fchmod(2) does for a file: which users may attach by
  * name, and see the ring, from now on. The umask has no part in it. Endpoints and descriptors that
- * are there keep their rights. Any object of the ring will do: what counts is that the caller is
- * the ring's owner, or has CAP_FOWNER, and not which rights the object has. memfd: the mode is
- * that of the file; an anonymous ring's says only which users may open its file through
- * /proc/PID/fd.
+ * are there keep their rights. Any object of the ring will do: the caller has to be the owner of
+ * the ring, or to have CAP_FOWNER; the rights of the object do not matter. memfd: the mode is that
+ * of the file; an anonymous ring's says only which users may open its file through /proc/PID/fd.
  *
  * Returns 0 or
  *   -EPERM	the caller is not the owner
@@ -356,8 +355,9 @@ int shmring_chmod(struct shmring *r, unsigned int mode);
  * Change the owner and the group of a ring, as fchown(2) does for a file; (uid_t)-1 and
  * (gid_t)-1 leave them as they are. Only CAP_CHOWN gives a ring to another user; its owner may
  * give it to a group that the owner is in. The user who is charged for the memory stays the same:
- * see shmring(7). memfd: the owner is that of the file; other users can then refuse the
- * descriptor, see shmring_attach_fd().
+ * see shmring(7). memfd: changes the owner of the file. A process of another user than the new
+ * owner then refuses the descriptor of a named ring, unless the new owner is root: see
+ * shmring_attach_fd().
  *
  * Returns 0 or
  *   -EPERM	the caller may not

@@ -455,17 +455,17 @@ struct shmring_ioc_wait_peer {
 /*
  * SET_ACCESS: change the mode, the owner and the group of a ring, as chmod(2) and chown(2)
  * do for a file: the members that @valid names, either all of them or none. The umask has no
- * part in it. What counts is who the caller is, and not which rights the file carries: the
- * holder of a file that was passed on need not be the owner, and the owner may use any file
- * of the ring.
+ * part in it. The caller's user decides, not the rights of the file: a process that was given
+ * the file need not own the ring. The owner may use any file of the ring.
  *
- * Decides OPEN, UNLINK and /proc/shmring from then on. Files that are open keep their rights,
+ * OPEN, UNLINK and /proc/shmring check the new values from then on. Files that are open keep their rights,
  * and the ring stays charged to the same user. A capability counts in the user namespace
  * that owns the ring's IPC namespace.
  *
- * EPERM	mode: the caller is not the owner, and has no CAP_FOWNER; uid: it has no
- *		CAP_CHOWN, except to leave an own ring as it is; gid: it has no CAP_CHOWN,
- *		except for a group of its own, or the present one, of an own ring
+ * EPERM	mode: the caller is neither the owner nor has CAP_FOWNER
+ *		uid: the caller has no CAP_CHOWN, and is not the owner or names another user
+ *		gid: the caller has no CAP_CHOWN, and is not the owner or names a group that is
+ *		neither the ring's nor one of its own
  * EINVAL	valid has unknown bits; reserved is not 0; mode has other bits than 0666; uid or
  *		gid has no meaning in the caller's user namespace
  */
