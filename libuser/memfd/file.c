@@ -10,8 +10,6 @@
 
 #include "memfd.h"
 
-#define NAME_OFFSET	512		/* the file's name, for receivers of a descriptor */
-
 /* A description of our own: locks belong to it. @name: the file's, if it has one. */
 static int reopen(int fd, const char *name)
 {
@@ -103,7 +101,7 @@ static int fill_file(int fd, const char *name, const struct shmring_options *opt
 
 	if (ret)
 		return ret;
-	if (pwrite(fd, name, strlen(name), NAME_OFFSET) < 0)
+	if (pwrite(fd, name, strlen(name), name_offset()) < 0)
 		return -errno;
 	return write_status(fd, opt);
 }
@@ -248,7 +246,7 @@ static void find_name(struct shmring_private *p)
 	struct stat st;
 
 	if (!fstat(p->fd, &st) &&
-	    pread(p->fd, name, sizeof(name), NAME_OFFSET) == sizeof(name) &&
+	    pread(p->fd, name, sizeof(name), name_offset()) == sizeof(name) &&
 	    !shmring_clean_name(p->memfd.name, name))
 		p->memfd.persists = st.st_mode & S_ISVTX;
 }

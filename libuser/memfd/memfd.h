@@ -30,6 +30,20 @@ static inline size_t data_offset(void)
 	return 3 * page_size();
 }
 
+/*
+ * Bytes of this backend alone, at the end of the first page, where no lane lies: the file's name,
+ * for receivers of a descriptor; and one that is written so that the file's watchers are told.
+ */
+static inline off_t name_offset(void)
+{
+	return (off_t)page_size() - 2 * SHMRING_NAME_MAX;
+}
+
+static inline off_t poke_offset(void)
+{
+	return (off_t)page_size() - 1;
+}
+
 static inline __shmring_word *position_of(const struct shmring *r, enum shmring_role role)
 {
 	return role == SHMRING_CONSUMER ? &r->consumer->tail : &r->producer->head;

@@ -8,8 +8,6 @@
 
 #include "memfd.h"
 
-#define POKE_OFFSET	(SHMRING_LANE_OFFSET + sizeof(struct shmring_lane))
-
 /* A 32-bit program's time_t may have 64 bits; then the system call is another one. */
 #ifdef SYS_futex_time64
 #define FUTEX_CALL	(sizeof(time_t) > sizeof(long) ? SYS_futex_time64 : SYS_futex)
@@ -29,7 +27,8 @@ long shmring_memfd_futex(uint32_t *word, int op, uint32_t value, const struct ti
  */
 void shmring_memfd_poke(const struct shmring_private *p)
 {
-	ssize_t ret = pwrite(p->memfd.lock_fd >= 0 ? p->memfd.lock_fd : p->fd, "", 1, POKE_OFFSET);
+	int fd = p->memfd.lock_fd >= 0 ? p->memfd.lock_fd : p->fd;
+	ssize_t ret = pwrite(fd, "", 1, poke_offset());
 
 	(void)ret;
 }
