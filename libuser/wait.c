@@ -219,7 +219,7 @@ static int sleep_once(struct shmring *r, const struct shmring_want *want, uint64
  */
 static int look_at_intervals(struct shmring *r, struct shmring_want *want, uint64_t deadline)
 {
-	const struct timespec pause = { .tv_nsec = PAUSE_NS };
+	const struct timespec pause = { .tv_nsec = PAUSE_NS }, none = { 0 };
 	sigset_t all, before;
 	int ret, paused, looks = 0;
 	SHMRING_NO_CANCEL;
@@ -235,6 +235,9 @@ static int look_at_intervals(struct shmring *r, struct shmring_want *want, uint6
 		if (!ret && deadline && shmring_now() >= deadline)
 			ret = -ETIMEDOUT;
 	} while (!ret && ++looks < LOOKS_MAX);
+	/* A signal that came after the last pause would find no other one. */
+	if (!ret && ppoll(NULL, 0, &none, &before) < 0)
+		ret = -EINTR;
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	return ret;
 }

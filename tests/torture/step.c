@@ -287,6 +287,22 @@ static unsigned int records_of(const struct trial *t)
 	return n;
 }
 
+/*
+ * Records: @base. Slots: a multiple of their size at or below @base; or, if @over is the end of a
+ * slot that is to reach the ring's end, the first one from there where it does.
+ */
+static uint64_t at_slot(const struct trial *t, uint64_t base, uint64_t over)
+{
+	uint64_t stride = t->oracle.stream.start[1];
+
+	if (!t->slot_size)
+		return base;
+	base -= base % stride;
+	while (over && (base + over - stride) % capacity() + stride < capacity())
+		base += stride;
+	return base;
+}
+
 /* Anywhere; for WRAP so that the record of the call runs over the ring's end. */
 static uint64_t choose_base(struct trial *t)
 {
@@ -297,9 +313,11 @@ static uint64_t choose_base(struct trial *t)
 	uint64_t words = (start[n + 1] - start[n]) / SHMRING_ALIGN;
 
 	if (t->state != WRAP)
-		return base + random_u64(&t->seed) % capacity() / SHMRING_ALIGN * SHMRING_ALIGN;
+		return at_slot(t, base + random_u64(&t->seed) % capacity() / SHMRING_ALIGN *
+				  SHMRING_ALIGN, 0);
 	words = words > 1 ? 1 + random_u64(&t->seed) % (words - 1) : 1;
-	return base + capacity() - words * SHMRING_ALIGN - start[n] % capacity();
+	base += capacity() - words * SHMRING_ALIGN - start[n] % capacity();
+	return at_slot(t, base, start[n + 1]);
 }
 
 /* The other side seems to sleep until there is anything new. */

@@ -244,7 +244,7 @@ static void run_can_be_released_after_the_wait_said_why(void **state)
 
 	put(&rig->p, 8, 1);
 	put(&rig->p, 8, 2);
-	((struct shmring_record *)(void *)(rig->data + ((rig->start + 16) & rig->p.mask)))->len = 99;
+	((struct shmring_record *)(void *)__shmring_payload(&rig->c, rig->start + 16))[-1].len = 99;
 	shmring_run_take(&rig->c, &run);
 	take_from_run(&run, 8, 1);
 	assert_null(shmring_run_next(&run, &len));
@@ -282,6 +282,43 @@ static void run_of_one_role_is_empty_in_the_other(void **state)
 	shmring_run_take(&rig->c, &run);
 	assert_null(shmring_run_put(&run, 8));
 	take_from_run(&run, 8, 1);
+	assert_int_equal(shmring_run_publish(&run), -EINVAL);
+	shmring_run_open(&rig->p, &run, 64);
+	put_in_run(&run, 8, 2);
+	assert_int_equal(shmring_run_release(&run), -EINVAL);
+	assert_int_equal(rig->consumer->tail, rig->start);
+}
+
+/* A peek during a run is of no harm, also not once the run is refused. */
+static void peek_during_a_run_that_is_refused_is_over(void **state)
+{
+	struct rig *rig = *state;
+	struct shmring_run run;
+	size_t len;
+
+	put(&rig->p, 8, 1);
+	assert_int_equal(shmring_run_take(&rig->c, &run), 16);
+	assert_non_null(shmring_peek(&rig->c, &len));
+	((struct shmring_record *)(void *)(rig->data + (rig->start & rig->p.mask)))->len = 100000;
+	assert_null(shmring_run_next(&run, &len));
+	assert_int_equal(shmring_run_release(&run), 0);
+	assert_int_equal(shmring_release(&rig->c), -EINVAL);
+	assert_null(shmring_peek(&rig->c, &len));
+}
+
+/* A consumer that gives back a part of a slot leaves no run: a loop must come to its wait. */
+static void space_for_no_message_is_no_run(void **state)
+{
+	struct rig *plain = *state, *rig = rig_new(plain->start, 24);
+	struct shmring_run run;
+
+	shmring_run_open(&rig->p, &run, rig->capacity);
+	while (shmring_run_put(&run, 24))
+		;
+	assert_int_equal(shmring_run_publish(&run), 0);
+	rig->consumer->tail = rig->start + 8;
+	assert_int_equal(shmring_run_open(&rig->p, &run, 24), 0);
+	rig_free(rig);
 }
 
 static void runs_of_the_wrong_side_are_empty(void **state)
@@ -355,6 +392,8 @@ int main(void)
 		cmocka_unit_test(run_can_be_released_after_the_wait_said_why),
 		cmocka_unit_test(run_ends_a_reservation_and_a_peek),
 		cmocka_unit_test(run_of_one_role_is_empty_in_the_other),
+		cmocka_unit_test(peek_during_a_run_that_is_refused_is_over),
+		cmocka_unit_test(space_for_no_message_is_no_run),
 		cmocka_unit_test(runs_of_the_wrong_side_are_empty),
 		cmocka_unit_test(consumer_gone_leaves_no_run),
 		cmocka_unit_test(end_of_a_run_wakes_the_other_side),

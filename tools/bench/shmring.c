@@ -198,7 +198,8 @@ BENCH_INLINE void *put_in_run(struct bench *b, struct run_end *end, int *error)
 	while (!(p = shmring_run_put(&end->run, b->size))) {
 		shmring_run_publish(&end->run);
 		end->nr = 0;
-		if (shmring_run_open(end->r, &end->run, b->size + sizeof(uint64_t)) > b->size)
+		if (shmring_run_open(end->r, &end->run, b->size + 2 * sizeof(uint64_t)) >=
+		    b->size + 2 * sizeof(uint64_t))
 			continue;
 		*error = shmring_wait_space(end->r, b->size, NULL);
 		if (*error && *error != -EINTR)

@@ -76,6 +76,8 @@ __SHMRING_PUBLIC size_t shmring_run_open(struct shmring *r, struct shmring_run *
 		if (bytes > r->p.limit - head)
 			__shmring_find_space(r, bytes);
 		space = r->p.limit - head;
+		if (space < (r->stride ? r->stride : r->align))	/* of a false tail */
+			space = 0;
 	}
 	__shmring_end_reservation(r, head);
 	__shmring_run_init(r, run, head, space, 0);
@@ -131,7 +133,8 @@ __SHMRING_PUBLIC void *shmring_run_put(struct shmring_run *run, size_t len)
  * it sleeps and this is what it waits for. The run is empty then; shmring_run_open() begins
  * another one. If a run is not published, its messages are not sent, and its space stays free.
  *
- * Returns 0, or -EINVAL: the endpoint has moved messages in another way since the run began.
+ * Returns 0, or -EINVAL: the endpoint has moved messages in another way since the run began, or
+ * the run is a consumer's.
  */
 __SHMRING_PUBLIC int shmring_run_publish(struct shmring_run *run)
 {
@@ -139,7 +142,7 @@ __SHMRING_PUBLIC int shmring_run_publish(struct shmring_run *run)
 	uint64_t old = r->p.head, bytes = (uint64_t)(run->at - run->start), head = old + bytes;
 
 	run->start = run->space_end = run->at;
-	if (__shmring_unlikely(bytes && run->position != old))
+	if (__shmring_unlikely(bytes && (run->position != old || r->role != SHMRING_PRODUCER)))
 		return -EINVAL;
 	if (head == old - r->p.staged)
 		return 0;
@@ -176,6 +179,7 @@ void __shmring_run_refuse(struct shmring_run *run)
 	if (run->at == run->data_end)
 		return;
 	run->r->error = -EBADMSG;
+	__shmring_end_peek(run->r, run->r->c.tail);
 	if (run->position == run->r->c.tail)
 		run->r->c.limit = run->position + (uint64_t)(run->at - run->start);
 	run->data_end = run->at;
@@ -224,7 +228,8 @@ __SHMRING_PUBLIC const void *shmring_run_next(struct shmring_run *run, size_t *l
  * were advanced past before, and wake the producer if it sleeps and this is what it waits for.
  * Messages that it has not returned stay in the ring. The run is empty then.
  *
- * Returns 0, or -EINVAL: the endpoint has moved messages in another way since the run began.
+ * Returns 0, or -EINVAL: the endpoint has moved messages in another way since the run began, or
+ * the run is a producer's.
  */
 __SHMRING_PUBLIC int shmring_run_release(struct shmring_run *run)
 {
@@ -232,7 +237,7 @@ __SHMRING_PUBLIC int shmring_run_release(struct shmring_run *run)
 	uint64_t old = r->c.tail, bytes = (uint64_t)(run->at - run->start), tail = old + bytes;
 
 	run->start = run->data_end = run->at;
-	if (__shmring_unlikely(bytes && run->position != old))
+	if (__shmring_unlikely(bytes && (run->position != old || r->role != SHMRING_CONSUMER)))
 		return -EINVAL;
 	r->c.guess = run->guess;
 	if (tail == old - r->c.held)
