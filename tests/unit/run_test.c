@@ -275,6 +275,9 @@ static void run_of_one_role_is_empty_in_the_other(void **state)
 	struct shmring_run run;
 	size_t len;
 
+	shmring_run_open(&rig->p, &run, 64);
+	put_in_run(&run, 8, 3);
+	assert_int_equal(shmring_run_release(&run), -EINVAL);
 	put(&rig->p, 8, 1);
 	shmring_run_open(&rig->p, &run, 64);
 	assert_null(shmring_run_next(&run, &len));
