@@ -458,9 +458,9 @@ struct shmring_ioc_wait_peer {
  * part in it. The caller's user decides, not the rights of the file: a process that was given
  * the file need not own the ring. The owner may use any file of the ring.
  *
- * OPEN, UNLINK and /proc/shmring check the new values from then on. Files that are open keep their rights,
- * and the ring stays charged to the same user. A capability counts in the user namespace
- * that owns the ring's IPC namespace.
+ * OPEN, UNLINK and /proc/shmring check the new values from then on. Files that are open keep
+ * their rights, and the ring stays charged to the same user. A capability counts in the user
+ * namespace that owns the ring's IPC namespace.
  *
  * EPERM	mode: the caller is neither the owner nor has CAP_FOWNER
  *		uid: the caller has no CAP_CHOWN, and is not the owner or names another user
