@@ -196,7 +196,7 @@ struct shmring {
  * needs a name, it stays until shmring_unlink().
  *
  * A producer whose consumer has gone gets -EPIPE until another consumer attaches, as the writer of
- * a pipe does, because a producer whose messages are read by nobody should learn it. With
+ * a pipe does, because a producer should learn that no process reads its messages. With
  * SHMRING_QUEUE it goes on until the ring is full, and then waits, as before the first consumer
  * came: for consumers that come and go, or are started again. No call returns -EPIPE then,
  * consumer_state of shmring_get_info() is SHMRING_PEER_NONE between two consumers, and poll says

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Who may change the mode and the owner of a ring: as chmod(2) and chown(2) have it. */
+/* The rights to change the mode and the owner of a ring, as chmod(2) and chown(2) have them. */
 #include "rig.h"
 
 #define OWNER	1000

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* SET_ACCESS: who may change the mode and the owner of a ring, and what then holds. */
+/* SET_ACCESS: the rights to change the mode and the owner of a ring, and what then holds. */
 #include "refused.h"
 
 #include <fcntl.h>

@@ -269,7 +269,7 @@ struct shmring_record {
  * With QUEUE the producer of a ring without a consumer fills it and then waits, also
  * after a consumer has gone, as it does before the first one has come. Without QUEUE it
  * then gets EPIPE until another consumer comes, as the writer of a pipe does: a producer
- * whose messages are read by nobody should learn it.
+ * should learn that no process reads its messages.
  *
  * EINVAL	capacity is not a power of two of at least a page; slot_size
  *		above the capacity; align is not a power of two, is above

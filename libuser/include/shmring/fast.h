@@ -390,22 +390,22 @@ __SHMRING_INLINE uint64_t __shmring_read_header(const unsigned char *payload)
 }
 
 /*
- * Bytes that a record of @len bytes takes. The place of the next record depends on it, and so on
+ * The bytes @need that a record takes. The place of the next record depends on it, and so on
  * the load of the header. Most records take as much as the one before. So return the guess if it
  * is right: the CPU predicts that branch and does not wait for the load. The empty asm hides from
  * the compiler that both are equal; otherwise it would use @need. (An old trick; Per Vognsen and
  * Francesco Mazzoli describe it as value speculation.)
  */
-__SHMRING_INLINE uint64_t __shmring_guess_footprint(struct shmring *r, uint64_t len)
+__SHMRING_INLINE uint64_t __shmring_speculate(uint64_t need, uint64_t *guess)
 {
-	uint64_t need = (len + r->pad) & r->round, guess = r->c.guess;
+	uint64_t ret = *guess;
 
-	if (__shmring_unlikely(need != guess)) {
-		r->c.guess = need;
+	if (__shmring_unlikely(need != ret)) {
+		*guess = need;
 		return need;
 	}
-	__asm__("" : "+r"(guess));
-	return guess;
+	__asm__("" : "+r"(ret));
+	return ret;
 }
 
 /*
@@ -426,7 +426,7 @@ __SHMRING_INLINE uint64_t __shmring_measure(struct shmring *r, const unsigned ch
 		n = __shmring_read_header(payload);
 		*len = (size_t)n;
 		if (__shmring_likely(n <= avail - sizeof(struct shmring_record)))
-			return __shmring_guess_footprint(r, n);
+			return __shmring_speculate((n + r->pad) & r->round, &r->c.guess);
 	}
 	__shmring_refuse_data(r);
 	return 0;

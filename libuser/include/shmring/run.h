@@ -210,13 +210,7 @@ __SHMRING_PUBLIC const void *shmring_run_next(struct shmring_run *run, size_t *l
 			__shmring_run_refuse(run);
 			return NULL;
 		}
-		/* As in __shmring_guess_footprint(). */
-		need = (n + run->pad) & run->round;
-		if (__shmring_likely(need == run->guess)) {
-			need = run->guess;
-			__asm__("" : "+r"(need));
-		}
-		run->guess = need;
+		need = __shmring_speculate((n + run->pad) & run->round, &run->guess);
 	}
 	run->at = at + need;
 	*len = (size_t)n;
