@@ -105,15 +105,16 @@ ssize_t __shmring_send(struct shmring *r, const void *buf, size_t len,
 		       const struct shmring_wait *w)
 {
 	int ret = shmring_check_wait_of(r, w);
+	uint64_t need;
 	void *to;
 
 	if (ret)
 		return ret;
-	to = __shmring_begin_send(r, len);
+	to = __shmring_begin_send(r, len, &need);
 	if (__shmring_unlikely(!to))
 		return send_slowly(r, buf, len, w);
 	copy(to, buf, len);
-	__shmring_end_send(r, len);
+	__shmring_end_send(r, to, len, need);
 	return (ssize_t)len;
 }
 

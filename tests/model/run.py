@@ -163,7 +163,7 @@ BREAKS = {
     "head-unchecked": (HEADER, r"head - old > r->c\.tail - r->c\.held \+ r->span - old", "0"),
     "tail-unchecked": (HEADER, r"tail - old > r->p\.head - r->p\.staged - old", "0"),
     "slots-uncounted": (HEADER, r"max > avail \|\| max \* stride > avail", "0"),
-    "stage-beyond-reserved": (HEADER, r" \|\| next > r->p\.end|head != r->p\.end \|\| ", ""),
+    "stage-beyond-reserved": (HEADER, r" \|\| (next >|head !=) r->p\.end", ""),
     "step-too-far": (HEADER, r"tail = r->c\.end;", "tail = r->c.end + 8;"),
     "stale-peek": (HEADER, r"(?ms)(^void __shmring_refuse_data.*?)r->c\.end = r->c\.tail;", r"\1"),
     "run-unchecked": (RUN, r"need <= \(uint64_t\)\(run->space_end - run->at\)", "1",

@@ -354,6 +354,8 @@ static void commit_publishes_what_is_staged(void **state)
 {
 	struct rig *rig = *state;
 
+	put(&rig->p, 0, 0);	/* the first one takes the slower path anyway */
+	take(&rig->c, 0, 0);
 	stage(&rig->p, 10, 1);
 	put(&rig->p, 20, 2);
 	take(&rig->c, 10, 1);

@@ -39,10 +39,14 @@ __SHMRING_PUBLIC size_t shmring_slot_stride(const struct shmring *r)
 	return r->stride;
 }
 
-/* Where the payload of the message at @position is. */
+/* Where the payload of the message at @position is. Callers test for NULL: spare them that. */
 __SHMRING_INLINE unsigned char *__shmring_payload(const struct shmring *r, uint64_t position)
 {
-	return r->payload + (position & r->mask);
+	unsigned char *payload = r->payload + (position & r->mask);
+
+	if (!payload)
+		__builtin_unreachable();
+	return payload;
 }
 
 /* ------------------------------------------------------------ prefetching */
@@ -196,14 +200,14 @@ __SHMRING_PUBLIC void shmring_discard(struct shmring *r)
 	r->p.end = r->p.head;
 }
 
-/* Records: the header of the message at @head. */
-__SHMRING_INLINE void __shmring_write_header(struct shmring *r, uint64_t head, size_t len)
+/* Records: the header of the message whose payload is at @payload. */
+__SHMRING_INLINE void __shmring_write_header(struct shmring *r, void *payload, size_t len)
 {
 	struct shmring_record *rec;
 
 	if (r->stride)
 		return;
-	rec = (struct shmring_record *)(void *)__shmring_payload(r, head) - 1;
+	rec = (struct shmring_record *)payload - 1;
 	rec->len = (uint32_t)len;
 	rec->flags = 0;
 }
@@ -226,45 +230,60 @@ __SHMRING_INLINE uint64_t __shmring_finish(struct shmring *r, size_t len)
 
 	if (__shmring_unlikely(!__shmring_is_length(r, len) || next > r->p.end))
 		return 0;
-	__shmring_write_header(r, head, len);
+	__shmring_write_header(r, __shmring_payload(r, head), len);
 	__shmring_end_reservation(r, next);
 	return next;
 }
 
+/* The head has gone from @old to @head: wake the consumer if that is due. */
+__SHMRING_INLINE void __shmring_wake_consumer(struct shmring *r, uint64_t old, uint64_t head)
+{
+	if (__shmring_unlikely(__shmring_due(old, head, &r->lane->consumer.fence_until,
+					     &r->lane->consumer.wake_at)))
+		__shmring_wake(r);
+}
+
+/* The same where messages were staged before @old, or the next block is to be fetched. */
+static __attribute__((__noinline__, __unused__))
+void __shmring_wake_and_fetch(struct shmring *r, uint64_t old, uint64_t head)
+{
+	old -= r->p.staged;
+	r->p.staged = 0;
+	__shmring_wake_consumer(r, old, head);
+	__shmring_fetch_ahead(r, old, head);
+}
+
 /*
- * Publish the messages from @old to @head, and wake the consumer if that is due. p.head is stored
- * last, because the next reservation stores p.end in the same cache line.
+ * Publish the messages from @old to @head, with all that is staged, and wake the consumer if that
+ * is due. p.head is stored last, because the next reservation stores p.end in the same cache
+ * line. If messages are staged, p.fetch_at is 0: so one comparison finds both rare cases.
  */
 __SHMRING_INLINE void __shmring_show(struct shmring *r, uint64_t old, uint64_t head)
 {
 	__atomic_store_n(&r->producer->head, head, __ATOMIC_RELEASE); /* A, matches B */
 	r->p.head = head;
-	if (__shmring_unlikely(__shmring_due(old, head, &r->lane->consumer.fence_until,
-					     &r->lane->consumer.wake_at)))
-		__shmring_wake(r);
 	if (__shmring_unlikely(head >= r->p.fetch_at))
-		__shmring_fetch_ahead(r, old, head);
+		__shmring_wake_and_fetch(r, old, head);
+	else
+		__shmring_wake_consumer(r, old, head);
 }
 
 /* Not inlined: runs once for a batch. */
 static __attribute__((__noinline__, __unused__))
-void __shmring_show_staged(struct shmring *r, uint64_t head)
+void __shmring_show_batch(struct shmring *r, uint64_t head)
 {
-	uint64_t old = r->p.head - r->p.staged;
-
-	r->p.staged = 0;
-	__shmring_show(r, old, head);
+	__shmring_show(r, r->p.head, head);
 }
 
-/* Not inlined, to keep shmring_commit() short: less than was reserved, or with what is staged. */
+/* Not inlined, to keep shmring_commit() short: less than was reserved. */
 static __attribute__((__noinline__, __unused__))
-int __shmring_commit_rest(struct shmring *r, size_t len)
+int __shmring_commit_less(struct shmring *r, size_t len)
 {
 	uint64_t head = __shmring_finish(r, len);
 
 	if (!head)
 		return -EINVAL;
-	__shmring_show_staged(r, head);
+	__shmring_show(r, r->p.head, head);
 	return 0;
 }
 
@@ -281,6 +300,7 @@ __SHMRING_PUBLIC int shmring_stage(struct shmring *r, size_t len)
 		return -EINVAL;
 	r->p.staged += head - r->p.head;
 	r->p.head = head;
+	r->p.fetch_at = 0;	/* see __shmring_show() */
 	return 0;
 }
 
@@ -291,7 +311,7 @@ __SHMRING_PUBLIC int shmring_stage(struct shmring *r, size_t len)
 __SHMRING_PUBLIC void shmring_publish(struct shmring *r)
 {
 	if (r->p.staged)
-		__shmring_show_staged(r, r->p.head);
+		__shmring_show_batch(r, r->p.head);
 }
 
 /*
@@ -302,9 +322,9 @@ __SHMRING_PUBLIC int shmring_commit(struct shmring *r, size_t len)
 {
 	uint64_t old = r->p.head, head = old + __shmring_footprint(r, len);
 
-	if (__shmring_unlikely(!__shmring_is_length(r, len) || head != r->p.end || r->p.staged))
-		return __shmring_commit_rest(r, len);
-	__shmring_write_header(r, old, len);
+	if (__shmring_unlikely(!__shmring_is_length(r, len) || head != r->p.end))
+		return __shmring_commit_less(r, len);
+	__shmring_write_header(r, __shmring_payload(r, old), len);
 	__shmring_show(r, old, head);
 	return 0;
 }
@@ -325,7 +345,7 @@ __SHMRING_PUBLIC int shmring_commit_slots(struct shmring *r, size_t n)
 		return -EINVAL;
 	__shmring_end_reservation(r, head);
 	if (head != r->p.head - r->p.staged)
-		__shmring_show_staged(r, head);
+		__shmring_show_batch(r, head);
 	return 0;
 }
 
@@ -546,29 +566,29 @@ __SHMRING_INLINE void __shmring_end_peek(struct shmring *r, uint64_t tail)
 }
 
 /*
- * Where to copy a message of @len bytes. NULL: the library has to send it, because there is no
- * space, the consumer is gone or has to be checked, or messages are staged.
+ * Where to copy a message of @len bytes, and the bytes @need that it takes. NULL: the library has
+ * to send it, because there is no space, or the consumer is gone or has to be checked.
  */
-__SHMRING_INLINE void *__shmring_begin_send(struct shmring *r, size_t len)
+__SHMRING_INLINE void *__shmring_begin_send(struct shmring *r, size_t len, uint64_t *need)
 {
-	uint64_t head = r->p.head, need = __shmring_footprint(r, len);
+	uint64_t head = r->p.head;
 
+	*need = __shmring_footprint(r, len);
 	if (__shmring_unlikely(!__shmring_is_length(r, len)))
 		return NULL;
-	if (__shmring_unlikely(need > r->p.limit - head) && !__shmring_find_space(r, need))
+	if (__shmring_unlikely(*need > r->p.limit - head) && !__shmring_find_space(r, *need))
 		return NULL;
-	if (__shmring_unlikely(__shmring_consumer_is_gone(r) || head >= r->p.watch_at ||
-			       r->p.staged))
+	if (__shmring_unlikely(__shmring_consumer_is_gone(r) || head >= r->p.watch_at))
 		return NULL;
 	return __shmring_payload(r, head);
 }
 
-/* It has been copied: publish it. */
-__SHMRING_INLINE void __shmring_end_send(struct shmring *r, size_t len)
+/* The message of @len bytes at @at, which takes @need, has been copied: publish it. */
+__SHMRING_INLINE void __shmring_end_send(struct shmring *r, void *at, size_t len, uint64_t need)
 {
-	uint64_t old = r->p.head, head = old + __shmring_footprint(r, len);
+	uint64_t old = r->p.head, head = old + need;
 
-	__shmring_write_header(r, old, len);
+	__shmring_write_header(r, at, len);
 	__shmring_end_reservation(r, head);
 	__shmring_show(r, old, head);
 }
@@ -606,15 +626,16 @@ __SHMRING_INLINE void __shmring_end_recv(struct shmring *r, uint64_t need)
 __SHMRING_PUBLIC ssize_t shmring_send(struct shmring *r, const void *buf, size_t len,
 				      const struct shmring_wait *w)
 {
+	uint64_t need;
 	void *to;
 
 	if (!__builtin_constant_p(len) || w)
 		return __shmring_send(r, buf, len, w);
-	to = __shmring_begin_send(r, len);
+	to = __shmring_begin_send(r, len, &need);
 	if (__shmring_unlikely(!to))
 		return __shmring_send(r, buf, len, w);
 	__builtin_memcpy(to, buf, len);
-	__shmring_end_send(r, len);
+	__shmring_end_send(r, to, len, need);
 	return (ssize_t)len;
 }
 

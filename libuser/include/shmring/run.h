@@ -147,10 +147,7 @@ __SHMRING_PUBLIC int shmring_run_publish(struct shmring_run *run)
 	if (head == old - r->p.staged)
 		return 0;
 	__shmring_end_reservation(r, head);
-	if (__shmring_unlikely(r->p.staged))
-		__shmring_show_staged(r, head);
-	else
-		__shmring_show(r, old, head);
+	__shmring_show(r, old, head);
 	return 0;
 }
 
