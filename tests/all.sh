@@ -58,7 +58,7 @@ cross_tests() {
 
 # boot LOG KERNEL SECONDS [OPTION...] -- COMMAND
 boot() {
-	tests/vm/boot.sh -l "$log/$1.kernel" -k "$2" -t "$3" "${@:4}"
+	tests/vm/boot.py -l "$log/$1.kernel" -k "$2" -t "$3" "${@:4}"
 }
 
 # ---------------------------------------------------------------------- without a guest
@@ -139,7 +139,7 @@ system_uml() {
 }
 
 # boot_system PART KERNEL PROGRAMS [MESSAGES [SECONDS [OPTION...]]]: others get static
-# programs in their initramfs; an OPTION is one of boot.sh
+# programs in their initramfs; an OPTION is one of boot.py
 boot_system() {
 	local limit=${5:-1200}
 

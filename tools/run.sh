@@ -105,7 +105,7 @@ in_guest() {
 	build_module "$KDIR" "$ARCH" "$RELEASE"
 	collect 1
 	say "booting $RELEASE"
-	"$root/tests/vm/boot.sh" -t 900 -k "$kernel" -i "$out:/tmp/job" -- \
+	"$root/tests/vm/boot.py" -t 900 -k "$kernel" -i "$out:/tmp/job" -- \
 		"sh /tmp/job/run.sh job /tmp/job ${BENCH:-}"
 }
 

@@ -23,6 +23,7 @@ HERE = Path(__file__).resolve().parent
 TOP = HERE.parents[1]
 sys.path.insert(0, str(TOP / "tests"))
 from results import Results  # noqa: E402
+from vm.common import variables  # noqa: E402
 
 BUILD = TOP / "build/model"
 LIMIT = 900  # seconds, for a single search
@@ -122,9 +123,8 @@ class Tool:
 
 def memory_model():
     """The kernel's own model, from its newest source; None if there is none."""
-    said = run(TOP / "tests/vm/kernel.sh", "src-7.3").stdout
-    kdir = re.search("^KDIR='(.*)'$", said, re.M)
-    makefile = (Path(kdir[1]) / "Makefile").read_text() if kdir else ""
+    kdir = variables("kernel.sh", "src-7.3").get("KDIR")
+    makefile = Path(kdir, "Makefile").read_text() if kdir else ""
     source = re.search("^include (.*)/Makefile$", makefile, re.M)
     model = Path(source[1], "tools/memory-model") if source else Path("nowhere")
     return model if (model / "linux-kernel.cfg").exists() else None

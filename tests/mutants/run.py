@@ -22,6 +22,7 @@ from pathlib import Path
 TOP = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(TOP / "tests"))
 from results import Results  # noqa: E402
+from vm.common import variables  # noqa: E402
 
 FAULTS = Path(os.environ.get("FAULTS", TOP / "tests/mutants/faults.txt"))
 WORK = Path(os.environ.get("MUTANTS_DIR", TOP / "build/mutants")).resolve()
@@ -122,11 +123,9 @@ def build_system(names, folder="build/tests/system", *settings):
 
 def module(kernel):
     """Builds the module for a kernel, and returns its folder."""
-    said = subprocess.run(["tests/vm/kernel.sh", kernel], cwd=TREE, text=True, check=False,
-                          stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout
-    if not said:
+    is_ = variables("kernel.sh", kernel)
+    if not is_:
         raise CannotBuild(f"no kernel {kernel}")
-    is_ = dict(re.findall("^([A-Z]+)='(.*)'$", said, re.M))
     make("modules", "KUNIT=1", f"KDIR={is_['KDIR']}", f"ARCH={is_['ARCH']}",
          f"BUILD={TREE}/build/{kernel}")
     return f"build/{kernel}/kmod-{is_['RELEASE']}-{is_['ARCH']}"
@@ -134,7 +133,7 @@ def module(kernel):
 
 def guest(kernel, seconds, command, *files, scan=False):
     given = [word for file in files for word in ("-i", f"{file}:/tmp/{Path(file).name}")]
-    expect_good("tests/vm/boot.sh", *([] if scan else ["-n"]), "-t", seconds, "-k", kernel,
+    expect_good("tests/vm/boot.py", *([] if scan else ["-n"]), "-t", seconds, "-k", kernel,
                 "-l", LOG / "kernel", *given, "--", command)
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 TOP = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(TOP / "tests"))
 from results import Results  # noqa: E402
+from vm.common import variables  # noqa: E402
 
 BUILD = TOP / "build/static"
 INCLUDES = ["-Ikmod/uapi", "-Ilibuser/include"]
@@ -47,15 +48,9 @@ LIBRARY = files("libuser/*.c", "libuser/kmod/*.c", "libuser/memfd/*.c")
 # ---------------------------------------------------------------- the module
 
 
-def kernel(name):
-    """What kernel.sh prints."""
-    said = "\n".join(run(TOP / "tests/vm/kernel.sh", name))
-    return dict(re.findall("^([A-Z]+)='(.*)'$", said, re.M))
-
-
 def module(name, *settings):
     """Builds the module anew; warnings, and whether it is there."""
-    where = kernel(name)
+    where = variables("kernel.sh", name)
     if not where:
         return [f"no kernel {name}"]
     folder = BUILD / f"kmod-{where['RELEASE']}-{where['ARCH']}"
@@ -70,7 +65,7 @@ def module(name, *settings):
 
 def checkpatch(sources):
     """The newest kernel's; compat.h is there to ask for the version."""
-    folder = Path(kernel("src-7.3").get("KDIR", "no kernel"))
+    folder = Path(variables("kernel.sh", "src-7.3").get("KDIR", "no kernel"))
     makefile = (folder / "Makefile").read_text(encoding="utf-8")
     source = re.search("^include (.*)/Makefile$", makefile, re.M)[1]
     return run("perl", f"{source}/scripts/checkpatch.pl", "--no-tree", "--strict", "--terse",

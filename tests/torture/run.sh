@@ -44,7 +44,7 @@ in_guest() {
 		done
 	fi
 	settings=$(env | grep -E '^SHMRING_(KILLS|SECONDS|LOADS|SEED|TIME)=' | tr '\n' ' ')
-	include "$name" tests/vm/boot.sh -t "$limit" -k "$name" -l "build/log/torture-$name.kernel" \
+	include "$name" tests/vm/boot.py -t "$limit" -k "$name" -l "build/log/torture-$name.kernel" \
 		"${files[@]}" -- "$settings tests/guest.sh torture $ko/shmring.ko $from $*"
 }
 

@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# The first process of a guest that boot.sh starts: sets the machine up, runs
+# The first process of a guest that boot.py starts: sets the machine up, runs
 # the command, and sends the verdict through a channel of its own:
 #
 #   status N     what the command returned
@@ -69,7 +69,7 @@ keep_awake() {
 	done
 }
 
-# Shortly before boot.sh gives up: what is everybody waiting for?
+# Shortly before boot.py gives up: what is everybody waiting for?
 explain_hang() {
 	left=$(($1 - $(date +%s) - 3))
 	sleep $((left > 0 ? left : 0))

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Shows that boot.sh notices what it is there to notice: runs it on guests
+# Shows that boot.py notices what it is there to notice: runs it on guests
 # that fail in each way, and on one that does not.
 #
 #   selftest.sh [KERNEL]      (default: uml)
@@ -12,9 +12,9 @@ kernel=${1:-uml}
 scratch
 out=$tmp/out
 
-# expect TEXT STATUS COMMAND [OPTION...]: a guest that runs COMMAND makes boot.sh exit so
+# expect TEXT STATUS COMMAND [OPTION...]: a guest that runs COMMAND makes boot.py exit so
 expect() {
-	"$here/boot.sh" -n -k "$kernel" -t 60 "${@:4}" -- "$3" >"$out" 2>&1
+	"$here/boot.py" -n -k "$kernel" -t 60 "${@:4}" -- "$3" >"$out" 2>&1
 	ended "$1" "$2" $?
 }
 
@@ -32,7 +32,7 @@ good_runs() {
 		'echo "shmring: debugging: no warning, no bug" >/dev/kmsg'
 }
 
-# All of what a kernel may print, in one guest: each line must be among those that boot.sh
+# All of what a kernel may print, in one guest: each line must be among those that boot.py
 # shows, and one is enough.
 reports() {
 	local report
