@@ -108,7 +108,7 @@ part_library-s390x() { # the other byte order, in QEMU's user mode
 # ---------------------------------------------------------------------- in guests
 
 part_harness() { # what the guests' harness must catch, it catches
-	kernel uml && tests/vm/selftest.sh uml
+	kernel uml && tests/vm/selftest.py uml
 }
 
 part_kunit() { # inside the module

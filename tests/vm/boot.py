@@ -110,8 +110,8 @@ def uml(asked, kernel, run, out):
 
 # By kbuild's name of a machine: Debian's, if it is not this one; QEMU's; board; CPU; console;
 # the first of two more serial ports. QEMU 7.2 now and then garbles the flags after cmpxchg16b:
-# the guest dies of double faults early in its boot, one time in three. The pointer
-# authentication of arm64's own is slow to emulate.
+# the guest dies of double faults early in its boot, one time in three. The architecture's own
+# pointer authentication is slow to emulate.
 MACHINES = {
     "x86_64": ("", "x86_64", "pc", "max,cx16=off", "ttyS0", 1),
     "arm64": ("arm64", "aarch64", "virt,gic-version=3", "max,pauth-impdef=on", "ttyAMA0", 0),
@@ -174,15 +174,6 @@ def accelerator(name):
     return probed.read_text(encoding="utf-8").strip()
 
 
-def serial_ports(debian, files):
-    """Two of them. The boards for other machines have them on PCI."""
-    if not debian:
-        return [word for file in files for word in ("-serial", f"file:{file}")]
-    return [word for name, file in zip(("out", "channel"), files)
-            for word in ("-chardev", f"file,id={name},path={file}",
-                         "-device", f"pci-serial,chardev={name}")]
-
-
 def qemu(asked, kernel, run, out):
     """How to start a guest in QEMU; its command's output goes to the descriptor."""
     debian, machine, board, cpu, console, first_serial = MACHINES[kernel["ARCH"]]
@@ -193,11 +184,14 @@ def qemu(asked, kernel, run, out):
         refuse(f"busybox or {emulator} is missing; run {HERE}/deps.sh vm {debian}")
     kvm = not debian and accelerator(asked.name) == "kvm"
     make_initramfs(asked, run, busybox, first_serial)
+    # the boards for other machines have one serial port; two more are on PCI
+    device, port = ("-device", "pci-serial,chardev=") if debian else ("-serial", "chardev:")
     return [emulator, "-M", board, "-accel", "kvm" if kvm else "tcg,thread=multi",
             "-cpu", "host" if kvm else asked.cpu or cpu, "-smp", "2", "-m", str(MEMORY),
             "-nodefaults", "-display", "none", "-no-reboot", "-kernel", kernel["IMAGE"],
             "-initrd", run / "initrd", "-serial", "file:/dev/stdout",
-            *serial_ports(debian, (f"/dev/fd/{out}", run / "channel")),
+            "-chardev", f"file,id=out,path=/dev/fd/{out}", device, f"{port}out",
+            "-chardev", f"file,id=channel,path={run}/channel", device, f"{port}channel",
             "-append", " ".join([f"console={console}", "loglevel=6", *asked.arguments])]
 
 
@@ -213,8 +207,8 @@ def end(number, _):
 
 @contextlib.contextmanager
 def session(command, **how):
-    """A process that is killed in the end, with all that it started. No signal ends the
-    program while nobody knows of the process."""
+    """A process that is killed in the end, with all that it started. No signal ends the program
+    between the start and the note of it."""
     signal.pthread_sigmask(signal.SIG_BLOCK, ENDS)
     process = subprocess.Popen(
         command, start_new_session=True,
@@ -229,8 +223,8 @@ def session(command, **how):
 
 
 def is_late(asked, kernel, run):
-    """Runs the guest; whether it had to be killed. Its output gets through pipes: the end of
-    each is when all writers are gone."""
+    """Runs the guest, and returns whether it had to be killed. A cat ends by itself once all
+    that write to it are gone."""
     start = uml if kernel["ARCH"] == "um" else qemu
     with open(run / "console", "wb") as file, \
             subprocess.Popen("cat", stdin=subprocess.PIPE) as out, \
