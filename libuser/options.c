@@ -60,7 +60,7 @@ int shmring_copy_options(struct shmring_options *to, const struct shmring_option
 	if (opt)
 		memcpy(to, opt, shmring_common_size(opt->size, FIRST_OPTIONS, sizeof(*to)));
 	to->size = sizeof(*to);
-	if (shmring_bad_role(to->role) || (unsigned int)to->policy > SHMRING_SPIN ||
+	if (shmring_bad_role(to->role) || (unsigned int)to->policy > SHMRING_EAGER ||
 	    (unsigned int)to->backend > SHMRING_MEMFD)
 		ret = -EINVAL;
 	return ret;

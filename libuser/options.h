@@ -30,7 +30,7 @@ static inline int shmring_check_wait(const struct shmring_wait *w)
 {
 	if (!w)
 		return 0;
-	if ((w->flags & ~SHMRING_NOWAIT) || (unsigned int)w->policy > SHMRING_SPIN)
+	if ((w->flags & ~SHMRING_NOWAIT) || (unsigned int)w->policy > SHMRING_EAGER)
 		return -EINVAL;
 	return w->size && w->size != sizeof(*w) ? shmring_check_size(w, sizeof(*w), sizeof(*w)) : 0;
 }

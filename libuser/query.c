@@ -29,7 +29,7 @@ int shmring_poll_fd(struct shmring *r)
 
 int shmring_set_policy(struct shmring *r, enum shmring_policy policy)
 {
-	if ((unsigned int)policy > SHMRING_SPIN)
+	if ((unsigned int)policy > SHMRING_EAGER)
 		return -EINVAL;
 	r->priv->policy = policy ? policy : SHMRING_ADAPTIVE;
 	return 0;

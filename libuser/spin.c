@@ -9,11 +9,11 @@
 
 #include "spin.h"
 
-#define BUDGET_MIN_NS	1000	/* less is not worth reading the clock for */
 #define COST_MIN_NS	SHMRING_BRIEF_NS
 #define COST_FIRST_NS	25000
 #define COST_MAX_NS	50000
-#define SKIP_MAX	63
+#define SKIP_MAX	1023	/* a spin in vain then adds 2 % to the CPU time of so many sleeps */
+#define BRIEF_MAX	63
 #define YIELD_MAX_NS	50000	/* a yield that took longer let a third task run ... */
 #define YIELD_REST	4095	/* ... for a time slice: so many waits pay for it */
 
@@ -59,25 +59,24 @@ void shmring_spin_init(struct shmring_spin *spin)
 	};
 }
 
-/* Spin less; when not at all any more, do not start again so soon. */
-static void halve_budget(struct shmring_spin *spin)
+/* Do not spin, for twice as many sleeps as the last time. */
+static void stop_to_spin(struct shmring_spin *spin)
 {
-	spin->budget /= 2;
-	if (spin->budget >= BUDGET_MIN_NS)
-		return;
 	spin->budget = 0;
 	spin->skip = 2 * spin->skip + 1 < SKIP_MAX ? 2 * spin->skip + 1 : SKIP_MAX;
 	spin->left = spin->skip;
 }
 
 /*
- * A spin of @ns ended, because it @found something or the budget was used up. Longer
- * than a sleep and a wake-up cost, it was not worth it, whatever it found.
+ * A spin of @ns ended, because it @found something or the budget was used up. If it found that
+ * later than @worth, a sleep would have taken less; how much of what, the policy says. The budget
+ * is longer than @worth: when both sides have slept, a spin must last until the other side is
+ * awake, and only the next one is short.
  */
-void shmring_spin_learn(struct shmring_spin *spin, uint64_t ns, bool found)
+void shmring_spin_learn(struct shmring_spin *spin, uint64_t ns, uint64_t worth, bool found)
 {
-	if (!found || ns > spin->cost) {
-		halve_budget(spin);
+	if (!found || ns > worth) {
+		stop_to_spin(spin);
 		return;
 	}
 	spin->budget = 2 * spin->cost;
@@ -100,7 +99,7 @@ void shmring_brief_learn(struct shmring_spin *spin, bool found)
 {
 	unsigned int skip = found ? spin->brief_skip / 2 : 2 * spin->brief_skip + 2;
 
-	spin->brief_skip = skip < SKIP_MAX ? skip : SKIP_MAX;
+	spin->brief_skip = skip < BRIEF_MAX ? skip : BRIEF_MAX;
 	spin->brief_left = spin->brief_skip;
 }
 
@@ -120,7 +119,7 @@ void shmring_yield_learn(struct shmring_spin *spin, uint64_t ns, bool found)
 
 	if (found && ns < YIELD_MAX_NS)
 		skip = 0;
-	spin->yield_skip = skip < SKIP_MAX ? skip : SKIP_MAX;
+	spin->yield_skip = skip < BRIEF_MAX ? skip : BRIEF_MAX;
 	spin->yield_left = ns < YIELD_MAX_NS ? spin->yield_skip : YIELD_REST;
 }
 

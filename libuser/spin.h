@@ -26,7 +26,7 @@ struct shmring_spin {
 
 uint64_t shmring_now(void);	/* ns, CLOCK_MONOTONIC */
 void shmring_spin_init(struct shmring_spin *spin);
-void shmring_spin_learn(struct shmring_spin *spin, uint64_t ns, bool found);
+void shmring_spin_learn(struct shmring_spin *spin, uint64_t ns, uint64_t worth, bool found);
 bool shmring_brief_rests(struct shmring_spin *spin);
 void shmring_brief_learn(struct shmring_spin *spin, bool found);
 bool shmring_yield_rests(struct shmring_spin *spin);

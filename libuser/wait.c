@@ -161,18 +161,22 @@ static int look_briefly(struct shmring *r, struct shmring_want *want, uint64_t d
 	return ret;
 }
 
-/* Spin for as long as that pays. Learn nothing from a spin that the shared CPU ended. */
-static int spin_within_budget(struct shmring *r, struct shmring_want *want, uint64_t deadline)
+/*
+ * Spin for as long as that pays: in CPU time, or (EAGER) in time. Learn nothing from a spin that
+ * the shared CPU ended.
+ */
+static int spin_within_budget(struct shmring *r, struct shmring_want *want, uint64_t deadline,
+			      bool eager)
 {
 	struct shmring_spin *spin = &r->priv->spin;
-	uint64_t spun;
+	uint64_t spun, worth = eager ? spin->cost : SHMRING_BRIEF_NS;
 	int ret;
 
 	if (!spin->budget)
 		return look_briefly(r, want, deadline);
 	ret = spin_for(r, want, spin->budget, deadline, &spun);
 	if (ret > 0 || (!ret && !r->priv->crowded))
-		shmring_spin_learn(spin, spun, ret);
+		shmring_spin_learn(spin, spun, worth, ret);
 	return ret;
 }
 
@@ -305,7 +309,7 @@ static int wait_for_want(struct shmring *r, struct shmring_want *want, const str
 	} else if (policy == SHMRING_BLOCK) {
 		ret = look_briefly(r, want, deadline);
 	} else {
-		ret = spin_within_budget(r, want, deadline);
+		ret = spin_within_budget(r, want, deadline, policy == SHMRING_EAGER);
 		learn = true;
 	}
 	if (!ret)

@@ -30,7 +30,7 @@ static const struct option_help {
 	{ { "wait", no_argument, NULL, 'w' }, "",
 	  "wait for the ring to be made" },
 	{ { "wait-policy", required_argument, NULL, 'P' }, "POLICY",
-	  "while full or empty: adaptive (default), block or spin" },
+	  "while full or empty: adaptive (default), block, eager or spin" },
 	{ { "space-mark", required_argument, NULL, 'M' }, "SIZE",
 	  "of a full ring, sleep until so much is free (default: half)" },
 	{ { "backend", required_argument, NULL, 'b' }, "BACKEND",
@@ -126,6 +126,8 @@ static int parse_policy(const char *s, enum shmring_policy *policy)
 		*policy = SHMRING_ADAPTIVE;
 	else if (!strcmp(s, "block"))
 		*policy = SHMRING_BLOCK;
+	else if (!strcmp(s, "eager"))
+		*policy = SHMRING_EAGER;
 	else if (!strcmp(s, "spin"))
 		*policy = SHMRING_SPIN;
 	else

@@ -67,9 +67,10 @@ enum shmring_role {
 /* What to do while there is nothing to do. */
 enum shmring_policy {
 	SHMRING_DEFAULT,	/* in a wait: the endpoint's; else adaptive */
-	SHMRING_ADAPTIVE,	/* spin as long as sleeping would cost, then sleep */
+	SHMRING_ADAPTIVE,	/* spin if that takes less CPU than sleeping, then sleep */
 	SHMRING_BLOCK,		/* sleep; if it pays, look for some 4 us before */
 	SHMRING_SPIN,		/* never sleep, never -EINTR: burns a core */
+	SHMRING_EAGER,		/* spin if that takes less time than sleeping, then sleep */
 };
 
 /* Where the ring lives. */

@@ -308,7 +308,7 @@ static void test_counters(void)
 int main(void)
 {
 	need_backend();
-	for (policy = SHMRING_DEFAULT; policy <= SHMRING_SPIN; policy++) {
+	for (policy = SHMRING_DEFAULT; policy <= SHMRING_EAGER; policy++) {
 		printf("policy %d\n", policy);
 		RUN(test_nowait);
 		RUN(test_timeout);

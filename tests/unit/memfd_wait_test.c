@@ -29,7 +29,7 @@ static void wait_of_every_policy_ends_at_its_deadline(void **state)
 	int tries;
 
 	(void)state;
-	for (policy = SHMRING_DEFAULT; policy <= SHMRING_SPIN; policy++) {
+	for (policy = SHMRING_DEFAULT; policy <= SHMRING_EAGER; policy++) {
 		for (tries = 0; tries < 20; tries++)	/* other processes may want the CPU */
 			if (overslept(c, policy) < SHMRING_CHECK_NS / 2)
 				break;

@@ -3,6 +3,7 @@
 #include "rig.h"
 
 #define COST	10000u	/* ns of a sleep, as seen so far */
+#define WORTH	5000u	/* ns that a spin may take */
 
 static struct shmring_spin after_sleeps_of(uint64_t cost)
 {
@@ -34,41 +35,40 @@ static void spin_begins_with_what_a_sleep_may_cost(void **state)
 	assert_int_equal(spin.left, 0);
 }
 
-static void spin_in_vain_is_halved_each_time(void **state)
+static void spin_in_vain_ends_spinning(void **state)
 {
 	struct shmring_spin spin = after_sleeps_of(COST);
 
 	(void)state;
-	shmring_spin_learn(&spin, 2 * COST, false);
-	assert_int_equal(spin.budget, COST);
-	shmring_spin_learn(&spin, COST, false);
-	assert_int_equal(spin.budget, COST / 2);
-	assert_int_equal(spin.skip, 0);
-	assert_int_equal(spin.left, 0);
+	shmring_spin_learn(&spin, 2 * COST, COST, false);
+	assert_int_equal(spin.budget, 0);
+	assert_int_equal(spin.skip, 1);
+	assert_int_equal(spin.left, 1);
 }
 
 /* The spin found data, but a sleep would have been cheaper. */
-static void spin_longer_than_a_sleep_is_in_vain(void **state)
+static void spin_longer_than_is_worth_it_is_in_vain(void **state)
 {
 	struct shmring_spin spin = after_sleeps_of(COST);
 
 	(void)state;
-	shmring_spin_learn(&spin, COST + 1, true);
-	assert_int_equal(spin.budget, COST);
-	shmring_spin_learn(&spin, COST, true);
+	shmring_spin_learn(&spin, WORTH, WORTH, true);
 	assert_int_equal(spin.budget, 2 * COST);
+	assert_int_equal(spin.skip, 0);
+	shmring_spin_learn(&spin, WORTH + 1, WORTH, true);
+	assert_int_equal(spin.budget, 0);
+	assert_int_equal(spin.left, 1);
 }
 
 static void give_up(struct shmring_spin *spin)
 {
-	while (spin->budget)
-		shmring_spin_learn(spin, spin->budget, false);
+	shmring_spin_learn(spin, spin->budget, WORTH, false);
 }
 
-/* After 1, 3, 7 ... 63 sleeps, and then every 63. */
+/* After 1, 3, 7 ... 1023 sleeps, and then every 1023. */
 static void spin_given_up_is_tried_after_more_and_more_sleeps(void **state)
 {
-	static const unsigned int after[] = { 1, 3, 7, 15, 31, 63, 63, 63 };
+	static const unsigned int after[] = { 1, 3, 7, 15, 31, 63, 127, 255, 511, 1023, 1023 };
 	struct shmring_spin spin = after_sleeps_of(COST);
 	unsigned int i, n;
 
@@ -83,7 +83,7 @@ static void spin_given_up_is_tried_after_more_and_more_sleeps(void **state)
 		assert_int_equal(spin.budget, 2 * COST);
 	}
 	/* A spin that pays starts the count again. */
-	shmring_spin_learn(&spin, COST / 2, true);
+	shmring_spin_learn(&spin, WORTH, WORTH, true);
 	give_up(&spin);
 	assert_int_equal(spin.left, 1);
 }
@@ -318,8 +318,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(spin_begins_with_what_a_sleep_may_cost),
-		cmocka_unit_test(spin_in_vain_is_halved_each_time),
-		cmocka_unit_test(spin_longer_than_a_sleep_is_in_vain),
+		cmocka_unit_test(spin_in_vain_ends_spinning),
+		cmocka_unit_test(spin_longer_than_is_worth_it_is_in_vain),
 		cmocka_unit_test(spin_given_up_is_tried_after_more_and_more_sleeps),
 		cmocka_unit_test(brief_look_in_vain_is_tried_after_more_and_more_waits),
 		cmocka_unit_test(brief_look_in_vain_every_other_time_is_hardly_tried),

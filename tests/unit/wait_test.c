@@ -566,6 +566,38 @@ static void spinning_notices_a_death(void **state)
 	assert_int_equal(shmring_wait_space(&rig->p, 8, &wait), -EPIPE);
 }
 
+/* Called each time the clock is read: at first, time passes; then data come. */
+static int data_come_after_a_while(struct rig *rig)
+{
+	uint64_t start = shmring_now();
+
+	rig->priv_c.checked = 0;	/* call again soon */
+	while (++sleep_.nr == 1 && shmring_now() - start < 2 * SHMRING_BRIEF_NS)
+		sleep_.nr--;
+	if (sleep_.nr == 2)
+		put(&rig->p, 8, 1);
+	return 0;
+}
+
+/* A spin that found data after 8 us: spun again? */
+static bool spins_again(void **state, enum shmring_policy policy)
+{
+	struct rig *rig = poll_script(state, data_come_after_a_while, false);
+	const struct shmring_wait wait = { .policy = policy };
+
+	rig->priv_c.spin.looks = 1;
+	rig->priv_c.spin.cost = rig->priv_c.spin.budget = UINT64_MAX / 4;
+	assert_int_equal(shmring_wait_data(&rig->c, &wait), 0);
+	take(&rig->c, 8, 1);
+	return rig->priv_c.spin.budget;
+}
+
+static void spinning_is_worth_it_in_cpu_time_or_in_time(void **state)
+{
+	assert_false(spins_again(state, SHMRING_ADAPTIVE));
+	assert_true(spins_again(state, SHMRING_EAGER));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -598,6 +630,7 @@ int main(void)
 		cmocka_unit_test(spinning_never_sleeps_and_times_out),
 		cmocka_unit_test(wait_goes_by_the_endpoints_policy),
 		cmocka_unit_test(spinning_notices_a_death),
+		cmocka_unit_test(spinning_is_worth_it_in_cpu_time_or_in_time),
 	};
 
 	return run_at_every_start("wait", tests, ARRAY_SIZE(tests));

@@ -170,7 +170,7 @@ class Targets:
             self._relate(8, f'{wait}, 10k messages/s: cores', ('paced', 64, 10000), 'cpu_cores',
                          False, ours(wait), sleeping, 1.05)
             self._relate(8, f'{wait}, 100k messages/s: cores', ('paced', 64, 100000),
-                         'cpu_cores', False, ours(wait), named('futex'), 1)
+                         'cpu_cores', False, ours(wait), sleeping, 1.1)
             self._one_way(wait)
 
     def _one_way(self, wait):
