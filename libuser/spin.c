@@ -17,6 +17,10 @@
 #define YIELD_MAX_NS	50000	/* a yield that took longer let a third task run ... */
 #define YIELD_REST	4095	/* ... for a time slice: so many waits pay for it */
 
+#define PAUSE_NS	24	/* PAUSE on Zen 5; elsewhere, an instruction to relax takes 1 to 60 ns */
+#define RELAX_NS	8	/* at least, between two looks */
+#define RELAXES_MAX	4096	/* of 64 pauses */
+
 #define LOOKS_MIN	32	/* a microsecond or two */
 #define LOOKS_MAX	1024
 #define CLOCK_NS	64	/* that many looks are worth this of a clock */
@@ -33,6 +37,38 @@ uint64_t shmring_now(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &ts);
 	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+static uint64_t time_of_relaxes(unsigned int relaxes)
+{
+	uint64_t start = shmring_now();
+
+	shmring_relax(relaxes);
+	return shmring_now() - start;
+}
+
+/*
+ * How often the CPU relaxes in 64 pauses, so that what is learned in pauses means the same on each
+ * CPU: the shorter of two measurements, as an interrupt may prolong one. Measured once in a
+ * process, which takes some microseconds.
+ */
+static unsigned int relaxes_of_64_pauses(void)
+{
+	static unsigned int known;
+	unsigned int relaxes = __atomic_load_n(&known, __ATOMIC_RELAXED);
+	uint64_t ns, again;
+
+	if (relaxes)
+		return relaxes;
+	ns = time_of_relaxes(128);
+	again = time_of_relaxes(128);
+	if (again < ns)
+		ns = again;
+	relaxes = (unsigned int)(128 * 64 * PAUSE_NS / (ns + 1)) + 1;
+	if (relaxes > RELAXES_MAX)
+		relaxes = RELAXES_MAX;
+	__atomic_store_n(&known, relaxes, __ATOMIC_RELAXED);
+	return relaxes;
 }
 
 /* Where the clock is a system call, read it less often: no look is made meanwhile. */
@@ -53,6 +89,8 @@ void shmring_spin_init(struct shmring_spin *spin)
 		/* A spin would keep the other side off the only CPU. */
 		.alone = alone,
 		.looks = alone ? LOOKS_MIN : looks_per_clock(),
+		.relaxes = relaxes_of_64_pauses() / (64 * PAUSE_NS / RELAX_NS) + 1,
+		.relaxes_of_64 = relaxes_of_64_pauses(),
 		.pauses = 1,
 		.cost = COST_FIRST_NS,
 		.budget = 2 * COST_FIRST_NS,

@@ -11,6 +11,8 @@
 struct shmring_spin {
 	bool alone;		/* there is one CPU: do not spin */
 	unsigned int looks;	/* before the clock is read */
+	unsigned int relaxes;	/* between two looks */
+	unsigned int relaxes_of_64;	/* pauses */
 	unsigned int pauses;	/* before the first look */
 	uint64_t found;		/* bytes that the last first look found */
 	unsigned int same;	/* first looks in a row that found as many */
@@ -23,6 +25,24 @@ struct shmring_spin {
 	unsigned int yield_skip, yield_left;	/* the same, of waits without a yield */
 	bool yield_helps;	/* spinning for ever: the look after the last yield found something */
 };
+
+/* Ask the CPU to relax, so many times. Inline: between two looks, each ns counts. */
+static inline void shmring_relax(unsigned int times)
+{
+	while (times--) {
+#if defined(__x86_64__) || defined(__i386__)
+		__builtin_ia32_pause();
+#elif defined(__aarch64__)
+		/* Most cores do nothing for yield; refilling their pipeline is a pause. */
+		__asm__ __volatile__("isb" ::: "memory");
+#elif defined(__riscv)
+		/* pause, which assemblers know only with Zihintpause: elsewhere a no-op */
+		__asm__ __volatile__(".4byte 0x0100000f" ::: "memory");
+#else
+		__asm__ __volatile__("" ::: "memory");
+#endif
+	}
+}
 
 uint64_t shmring_now(void);	/* ns, CLOCK_MONOTONIC */
 void shmring_spin_init(struct shmring_spin *spin);

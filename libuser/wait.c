@@ -25,19 +25,6 @@ uint64_t shmring_deadline(uint64_t ns)
 	return ns > UINT64_MAX - now ? UINT64_MAX : now + ns;
 }
 
-static inline void cpu_relax(void)
-{
-#if defined(__x86_64__) || defined(__i386__)
-	__builtin_ia32_pause();
-#elif defined(__aarch64__)
-	/* Most cores do nothing for yield; refilling their pipeline is a pause. */
-	__asm__ __volatile__("isb" ::: "memory");
-#elif defined(__riscv)
-	/* pause, which assemblers know only with Zihintpause: elsewhere a no-op */
-	__asm__ __volatile__(".4byte 0x0100000f" ::: "memory");
-#endif
-}
-
 /* --------------------------------------------------------------- spinning */
 
 /* Without the module nothing reports a death: look from time to time whether the peer lives. */
@@ -61,12 +48,6 @@ static bool is_crowded(struct shmring *r)
 	if (r->priv->crowded)
 		shmring_note_cpu(r);
 	return r->priv->spin.alone || r->priv->crowded;
-}
-
-static void pause_times(unsigned int pauses)
-{
-	while (pauses--)
-		cpu_relax();
 }
 
 /*
@@ -98,10 +79,10 @@ static int spin_for(struct shmring *r, struct shmring_want *want, uint64_t budge
 	int ret;
 
 	*spun = 0;
-	pause_times(spin->pauses);
+	shmring_relax(spin->pauses * spin->relaxes_of_64 / 64);
 	while (!(ret = shmring_look(r, want))) {
 		fetch_message_to_come(r);
-		cpu_relax();
+		shmring_relax(spin->relaxes);
 		if (++looks % spin->looks && !yields)
 			continue;
 		if (yielded)

@@ -31,6 +31,8 @@ static void spin_begins_with_what_a_sleep_may_cost(void **state)
 	assert_int_equal(spin.budget, 2 * spin.cost);
 	assert_int_equal(spin.pauses, 1);
 	assert_in_range(spin.looks, 32, 1024);
+	assert_in_range(spin.relaxes, 1, 4096);
+	assert_in_range(spin.relaxes_of_64, 1, 4096);
 	assert_int_equal(spin.skip, 0);
 	assert_int_equal(spin.left, 0);
 }
