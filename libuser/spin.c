@@ -16,6 +16,7 @@
 #define BRIEF_MAX	63
 #define YIELD_MAX_NS	50000	/* a yield that took longer let a third task run ... */
 #define YIELD_REST	4095	/* ... for a time slice: so many waits pay for it */
+#define YIELD_PROBE	16	/* waits of SPIN, of which one does without the yield that helps */
 
 #define PAUSE_NS	24	/* PAUSE on Zen 5; elsewhere, an instruction to relax takes 1 to 60 ns */
 #define RELAX_NS	8	/* at least, between two looks */
@@ -159,6 +160,16 @@ void shmring_yield_learn(struct shmring_spin *spin, uint64_t ns, bool found)
 		skip = 0;
 	spin->yield_skip = skip < BRIEF_MAX ? skip : BRIEF_MAX;
 	spin->yield_left = ns < YIELD_MAX_NS ? spin->yield_skip : YIELD_REST;
+}
+
+/*
+ * Does a spin for ever yield after its first look in vain? If that has helped; but now and then it
+ * looks more often first. Where each side has a CPU of its own, the other side answers during a
+ * yield, too, so that each yield would seem to help.
+ */
+bool shmring_spin_yields(struct shmring_spin *spin)
+{
+	return spin->yield_helps && ++spin->yield_waits % YIELD_PROBE;
 }
 
 /*

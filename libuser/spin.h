@@ -24,6 +24,7 @@ struct shmring_spin {
 	unsigned int brief_skip, brief_left;	/* the same, of waits without a brief look */
 	unsigned int yield_skip, yield_left;	/* the same, of waits without a yield */
 	bool yield_helps;	/* spinning for ever: the look after the last yield found something */
+	unsigned int yield_waits;	/* since it helps */
 };
 
 /* Ask the CPU to relax, so many times. Inline: between two looks, each ns counts. */
@@ -51,6 +52,7 @@ bool shmring_brief_rests(struct shmring_spin *spin);
 void shmring_brief_learn(struct shmring_spin *spin, bool found);
 bool shmring_yield_rests(struct shmring_spin *spin);
 void shmring_yield_learn(struct shmring_spin *spin, uint64_t ns, bool found);
+bool shmring_spin_yields(struct shmring_spin *spin);
 void shmring_sleep_learn(struct shmring_spin *spin, uint64_t ns);
 void shmring_pauses_learn(struct shmring_spin *spin, unsigned int looks, uint64_t bytes,
 			  uint64_t capacity);

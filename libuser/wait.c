@@ -73,7 +73,7 @@ static int spin_for(struct shmring *r, struct shmring_want *want, uint64_t budge
 {
 	struct shmring_spin *spin = &r->priv->spin;
 	bool forever = budget == UINT64_MAX, yielded = false;
-	bool yields = forever && (is_crowded(r) || spin->yield_helps);
+	bool yields = forever && (is_crowded(r) || shmring_spin_yields(spin));
 	uint64_t now, start = 0, yield_at = 0;
 	unsigned int looks = 0;
 	int ret;
@@ -107,8 +107,8 @@ static int spin_for(struct shmring *r, struct shmring_want *want, uint64_t budge
 			yield_at = now + YIELD_NS;
 		}
 	}
-	if (yielded)
-		spin->yield_helps = true;
+	if (forever && looks)
+		spin->yield_helps = yielded;
 	if (ret >= 0)
 		shmring_pauses_learn(spin, looks + 1, shmring_available(r), r->span);
 	return ret;

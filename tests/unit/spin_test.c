@@ -172,6 +172,21 @@ static void yield_to_a_third_task_is_paid_for_by_many_waits(void **state)
 	}
 }
 
+/* ------------------------------------------------------------------- yielding */
+
+static void yield_that_helps_is_left_out_now_and_then(void **state)
+{
+	struct shmring_spin spin = after_sleeps_of(COST);
+	unsigned int i, yields = 0;
+
+	(void)state;
+	assert_false(shmring_spin_yields(&spin));
+	spin.yield_helps = true;
+	for (i = 0; i < 160; i++)
+		yields += shmring_spin_yields(&spin);
+	assert_int_equal(yields, 150);
+}
+
 /* ------------------------------------------------------------------- sleeping */
 
 static void sleep_much_longer_than_its_cost_teaches_nothing(void **state)
@@ -327,6 +342,7 @@ int main(void)
 		cmocka_unit_test(brief_look_in_vain_every_other_time_is_hardly_tried),
 		cmocka_unit_test(yield_that_helps_is_tried_each_time),
 		cmocka_unit_test(yield_to_a_third_task_is_paid_for_by_many_waits),
+		cmocka_unit_test(yield_that_helps_is_left_out_now_and_then),
 		cmocka_unit_test(sleep_much_longer_than_its_cost_teaches_nothing),
 		cmocka_unit_test(sleep_costs_what_the_shortest_took),
 		cmocka_unit_test(sleep_may_get_dearer),
