@@ -124,8 +124,12 @@ holds_exactly_so_many() {
 		run 0 send $ring <"$dir/short" && run 0 info $ring && says "^used *60 bytes" &&
 		{ head -c 20 "$dir/in" | timeout 1 "$shmring" send $ring; was_cut_short $?; } &&
 		run 0 recv $ring && cmp "$dir/short" "$dir/out" && run 0 unlink $ring &&
-		run 1 create --slot 20 --slots 4000 --capacity 64K $ring && complains EINVAL &&
-		run 1 create --align 12 $ring && complains EINVAL
+		run 1 create --slot 20 --slots 4000 --capacity 64K $ring &&
+		complains "--slots 4000 is above 2730: a slot takes 24 of 65536 bytes" &&
+		run 1 create --slots 4000 $ring && complains "--slots 4000 needs --slot" &&
+		run 1 create --slot 70000 $ring && complains "--slot 70000 is above the capacity" &&
+		run 1 create --align 12 $ring && complains "--align 12 is not a power of two" &&
+		run 1 create --align 4 $ring && complains "--align 4 is below 8"
 }
 
 counts_what_it_moved() {
