@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Changing the mode and the owner of a ring, by the rules of chmod(2) and chown(2). The caller's
- * user decides, not the file: a file carries rights to roles, and a process that was given it need
- * not own the ring.
+ * Changing the mode and the owner of a ring, by the rules of chmod(2) and chown(2). These check the
+ * caller's user and not the rights of the file: a process that was given the file need not own the
+ * ring.
  */
 #include <linux/capability.h>
 #include <linux/cred.h>

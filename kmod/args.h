@@ -14,8 +14,8 @@
 #define NR(cmd)		((cmd) & ~IOCSIZE_MASK)
 
 /*
- * Copy in a structure of @size bytes, @first of which the first version had. Shorter
- * than that: -EINVAL; longer than @size, and not zero there: -E2BIG.
+ * Copy in a structure of @size bytes; its first version had @first bytes. The caller's is
+ * shorter than @first: -EINVAL; longer than @size, and not zero there: -E2BIG.
  */
 static inline int copy_grown(void *arg, size_t size, size_t first, unsigned int cmd,
 			     const void __user *uarg)
@@ -32,9 +32,9 @@ static inline int copy_in(void *arg, size_t size, unsigned int cmd, const void _
 }
 
 /*
- * A deadline of user space (0: none) on our clock: the caller's is that of its time
- * namespace. As do_timens_ktime_to_host(), which modules have only of late. Beyond what a
- * clock can show is the same as never: KTIME_MAX.
+ * Convert a deadline (0: none) from the clock of the caller's time namespace, as
+ * do_timens_ktime_to_host() does, which older kernels do not export. A time that no clock
+ * can show is KTIME_MAX, which means never.
  */
 static inline ktime_t to_deadline(u64 ns)
 {

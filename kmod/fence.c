@@ -3,11 +3,11 @@
  * The fence between a publisher's store of its position and its load of the other side's
  * wake_at, and which side pays for it.
  *
- * Sleeping is rare and slow, publishing is neither: so the sleeper pays, by having
- * the publisher's CPUs execute a full barrier (J). But where one side sleeps for
- * every message, a (J) for each costs more than the fence it saves. Hence
- * fence_until, a position: after a (J) the publisher fences (I) for some bytes, in
- * which sleepers need no (J).
+ * Sleeping is rare and slow, publishing is neither. So the sleeper pays: it makes the
+ * publisher's CPUs execute a full barrier (J). But where one side sleeps for every
+ * message, a (J) for each message costs more than the fence it saves. So after a (J)
+ * the publisher fences (I) up to the position fence_until, below which sleepers need
+ * no (J).
  *
  *   publisher				sleeper, after it has armed (D)
  *
@@ -18,37 +18,36 @@
  *   load wake_at	(C) or (G)	    raise fence_confirmed
  *					load position (shmring_ready() does)
  *
- * (J) catches a publisher before its store, which then is followed by loads that
- *     see both fence_until and wake_at; or after it, and then the sleeper's second
- *     load sees the position.
+ * (J) comes before or after the publisher's store. If before, the publisher's loads,
+ *     which follow its store, see both fence_until and wake_at. If after, the sleeper's
+ *     second load sees the position.
  *
- * A sleeper that does without (J) has seen a position h below fence_confirmed. If it
- * misses the publication that starts from h, then that one's (H) was not before
- * the (J) behind fence_confirmed, or its store would have been, too, and been seen. So
- * it sees a fence_until above h, and fences; and those that follow it come after
- * its fence.
+ * A sleeper that skips (J) has loaded a position h below fence_confirmed. Say it misses
+ * the publication that starts from h. The (H) of that publication came after the (J)
+ * that confirmed the fences: otherwise its store, too, would have come before that (J),
+ * and the sleeper would have seen it. So that (H) sees a fence_until above h, and the
+ * publisher fences. All later publications come after that fence.
  *
- * fence_until is what publishers are asked for, fence_confirmed what they are known
- * to do: it follows after the (J), so that no second sleeper relies on a (J) that
- * is still under way.
+ * fence_until is the request to the publisher. fence_confirmed is raised only after the
+ * (J), so that no second sleeper relies on a (J) that is still under way.
  *
  * There are two kinds of (J), the ideas of membarrier(2), which a module cannot call:
  *
  *   an interrupt	to the CPUs that run the publisher. At once.
- *   a grace period	of RCU, by whose end every CPU has left what it ran at its
- *			start. That takes some ticks, in which a sleeper naps and
+ *   a grace period	of RCU: when it ends, every CPU has left what it ran when it
+ *			began. That takes some ticks, in which a sleeper naps and
  *			looks, again and again; so the publisher fences for longer.
- *			A caller that does not look again by itself, as poll, is woken
- *			to do so when the grace period is over. It asks for fences for
- *			good: otherwise it would need a grace period for each credit.
+ *			A caller that does not look again by itself, such as poll, is
+ *			woken when the grace period is over. Such a caller asks for
+ *			fences for good: otherwise each credit takes a grace period.
  *
- * A side cannot use (J) against the other one at will: there is one for each so many
- * bytes that the other side itself has published, at most. A position for that is the
- * idea of virtio's event index. The interrupts go to the CPUs in the mm_cpumask() of
- * the publisher's process. Newer kernels (since about 6.14) leave a CPU in there for a while
- * after the process has left it, so CPUs that run something else are interrupted, too,
- * isolated ones among them. Hence a side has so many interrupts in a second; when it needs
- * more, it asks for fences for good.
+ * A side cannot use (J) against the other one at will: between two (J)s the other side
+ * itself has published a credit of bytes. virtio's event index uses a position in the same
+ * way. The interrupts go to the CPUs in the mm_cpumask() of the publisher's process. Newer
+ * kernels (since about 6.14) leave a CPU in that mask for a while after the process has left
+ * the CPU. So CPUs that run something else are interrupted, too, isolated ones among them.
+ * For that reason a side has MAX_INTERRUPTS in a second; when it needs more, it asks for
+ * fences for good.
  */
 #include <linux/jiffies.h>
 #include <linux/mm_types.h>
@@ -69,18 +68,18 @@
 static struct workqueue_struct *workqueue;
 
 /*
- * Does mm_cpumask() hold every CPU that runs the mm? x86 keeps it so for its own
- * TLB shootdowns, and orders a switch to the mm after the setting of its bit. Others
- * do not (arm64), or have not been tried; User Mode Linux runs user code where its
- * interrupts do not reach. On one CPU the switch from one process to the other is
- * barrier enough.
+ * Does mm_cpumask() hold every CPU that runs the mm? x86 needs that for its own TLB
+ * shootdowns, and sets a CPU's bit before it switches to the mm. Other architectures
+ * do not keep it (arm64), or have not been tried. User Mode Linux runs user code where its
+ * interrupts do not reach. With one CPU the switch from one process to the other is
+ * the barrier.
  */
 static bool can_interrupt(void)
 {
 	return !IS_ENABLED(CONFIG_SMP) || (IS_ENABLED(CONFIG_X86) && !IS_ENABLED(CONFIG_UML));
 }
 
-/* RCU takes user code for a rest where no tick looks at it, or where all is tracked. */
+/* Where user code runs without ticks, or is tracked, RCU takes it for a quiescent state. */
 static bool has_grace_periods(void)
 {
 	return !tick_nohz_full_enabled() && !IS_ENABLED(CONFIG_CONTEXT_TRACKING_USER_FORCE);
@@ -127,8 +126,8 @@ static void full_barrier(void *unused)
 }
 
 /*
- * J: a full barrier on all CPUs that run @peer. A CPU that switches to it, or a process
- * that maps the ring, after we have looked, passes a barrier of its own after our stores.
+ * J: a full barrier on all CPUs that run @peer. A CPU that switches to @peer after the mask
+ * was read executes a barrier of its own, and so does a process that then maps the ring.
  */
 static void interrupt_peer(struct shmring_side *peer)
 {
@@ -152,7 +151,7 @@ static bool known_to_fence(struct shmring_side *side, u64 position)
 	return position < until || until == SHMRING_FENCE_ALWAYS;
 }
 
-/* Is one more interrupt within what a second has? Under fence_lock. */
+/* May @side send one more interrupt in this second? Under fence_lock. */
 static bool may_interrupt(struct shmring_side *side)
 {
 	if (time_after(jiffies, side->window + HZ)) {
@@ -199,13 +198,13 @@ bool shmring_fence_peer(struct shmring *ring, struct shmring_side *side,
 {
 	u64 position = READ_ONCE(*peer->position);
 
-	/* A position that cannot be: the caller finds it, too, and does not sleep. */
+	/* A false position: the caller's own look finds it, too, and the caller does not sleep. */
 	if (position >= SHMRING_POSITION_LIMIT || known_to_fence(side, position))
 		return true;
 	/* One (J) at a time; a waiter for this lock takes interrupts. */
 	spin_lock(&side->fence_lock);
 	if (!known_to_fence(side, position)) {
-		/* Above what it was, as @position was not below that. */
+		/* This raises fence_until: @position was not below the old value. */
 		if (can_interrupt())
 			request_fences(side, peer,
 				       may_interrupt(side) ? end_of_credit(ring, position) :
@@ -219,14 +218,14 @@ bool shmring_fence_peer(struct shmring *ring, struct shmring_side *side,
 }
 EXPORT_SYMBOL_IF_KUNIT(shmring_fence_peer);
 
-/* A grace period has passed since fences were asked for, for good: all waiters look again. */
+/* A grace period after fences were asked for, for good: have all waiters look again. */
 static void trust_fences_and_wake(struct work_struct *work)
 {
 	struct shmring_side *side = container_of(to_rcu_work(work), struct shmring_side,
 						 trust_work);
 	struct shmring *ring = side->ring;
 
-	/* Without files, nobody sleeps, and its pages are gone. */
+	/* A ring without files has no sleepers, and its pages are gone. */
 	if (refcount_inc_not_zero(&ring->ref)) {
 		spin_lock(&side->fence_lock);
 		/* Pairs with the acquire in known_to_fence(). */
@@ -238,7 +237,7 @@ static void trust_fences_and_wake(struct work_struct *work)
 	shmring_put_memory(ring);
 }
 
-/* The first sleepers need no grace period: nobody has published yet. */
+/* The first sleepers need no grace period: nothing has been published yet. */
 void shmring_fence_init(struct shmring *ring, struct shmring_side *side)
 {
 	spin_lock_init(&side->fence_lock);
@@ -268,8 +267,8 @@ void shmring_fence_later(struct shmring *ring, struct shmring_side *side,
 {
 	spin_lock(&side->fence_lock);
 	/*
-	 * Once for a side: it stays so. The work keeps the structure alone: a ring goes with
-	 * its last file, and its name and charge with it, not some ticks later.
+	 * Once for each side, as the request stays. The work holds only the structure: the ring,
+	 * its name and its charge go with the last file, and not some ticks later.
 	 */
 	if (side->half->fence_until != SHMRING_FENCE_ALWAYS) {
 		request_fences(side, peer, SHMRING_FENCE_ALWAYS);
@@ -280,7 +279,7 @@ void shmring_fence_later(struct shmring *ring, struct shmring_side *side,
 }
 EXPORT_SYMBOL_IF_KUNIT(shmring_fence_later);
 
-/* For the work above, where (J) is a grace period. */
+/* The workqueue for trust_fences_and_wake(), where (J) is a grace period. */
 int shmring_fence_start(void)
 {
 	if (can_interrupt())
@@ -289,7 +288,7 @@ int shmring_fence_start(void)
 	return workqueue ? 0 : -ENOMEM;
 }
 
-/* Nobody can poll any more; what was queued before is done when this returns. */
+/* No process can poll any more. Work that was queued before is done when this returns. */
 void shmring_fence_stop(void)
 {
 	if (!workqueue)

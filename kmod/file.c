@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Ring files and endpoints: how they are made and go, and their ioctls. */
+/* Ring files and endpoints: making and releasing them, and their ioctls. */
 #include <linux/anon_inodes.h>
 #include <linux/cred.h>
 #include <linux/err.h>
@@ -33,9 +33,9 @@ void shmring_undo_file(int fd, struct file *file)
 }
 
 /*
- * Make a file and reserve its descriptor, for fd_install() or shmring_undo_file(). Takes
- * over the caller's reference to the ring, also when it fails. The role comes
- * last, so that nobody sees one come and go.
+ * Make a file and reserve its descriptor, for fd_install() or shmring_undo_file(). Consumes
+ * the caller's reference to the ring, even on failure. Takes the role last, so that a
+ * failure begins and ends no role.
  */
 int shmring_prepare_file(struct shmring *ring, u32 role, u32 rights, u64 lowat,
 			 struct file **file)
@@ -100,7 +100,7 @@ static u32 right_of(u32 role)
 	}
 }
 
-/* A byte of data; the space of a slot, or of the smallest record. */
+/* A byte of data, or the space of a slot or of the smallest record. */
 static u64 default_lowat(const struct shmring *ring, u32 role)
 {
 	return role == SHMRING_ROLE_PRODUCER ? ring->step : 1;

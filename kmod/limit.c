@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What rings may take: of a user's RLIMIT_MEMLOCK, and of the module's max_pages.
+ * The limits on the memory of rings: a user's RLIMIT_MEMLOCK, and the module's max_pages.
  *
  * A ring is charged to the user that made it, as long as the ring has its name or that
  * user has a file of it open. After that only others keep the ring, and it is charged to
@@ -22,7 +22,7 @@
 unsigned long shmring_max_pages;
 EXPORT_SYMBOL_IF_KUNIT(shmring_max_pages);
 
-/* As for any number, but rings are made meanwhile. */
+/* As param_set_ulong(), but with a marked store: rings are made meanwhile. */
 static int set_max_pages(const char *val, const struct kernel_param *kp)
 {
 	unsigned long pages;
@@ -90,7 +90,7 @@ static bool charge_user(struct shmring *ring)
 			return false;
 		atomic_long_add(ring->nr_pages, &cred->user->locked_vm);
 	}
-	/* get_cred() stores a zero, as every user of the credentials does: the kernel's race. */
+	/* get_cred() stores a zero, as every user of the credentials does: the kernel's own race. */
 	ring->cred = data_race(get_cred(cred));
 	ring->creator = cred->user;
 	return true;
@@ -154,13 +154,13 @@ void shmring_add_file(struct shmring_file *sf, const struct cred *cred)
 	list_add_tail(&sf->list, &ring->files);
 	if (cred->user == ring->creator)
 		ring->nr_own_files++;
-	/* OPEN may have found it before the creator's last file, or the name, went. */
+	/* OPEN may have found the ring before the creator's last file, or the name, went. */
 	hand_over(ring);
 	spin_unlock(&ring->lock);
 }
 EXPORT_SYMBOL_IF_KUNIT(shmring_add_file);
 
-/* @sf is closed; or has never been counted. Under ring->lock. */
+/* @sf is closed, or was never counted. Under ring->lock. */
 void shmring_remove_file(struct shmring_file *sf)
 {
 	struct shmring *ring = sf->ring;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What an endpoint finds when it looks at the other side. User space writes the positions
- * all the time: each is read once in a look, and everything is decided by that.
+ * What an endpoint finds when it looks at the other side. User space may write the positions
+ * at any time: each is read once in a look, and all decisions use that value.
  */
 #include <linux/container_of.h>
 #include <linux/errno.h>
@@ -16,8 +16,8 @@ bool shmring_waits(const struct shmring_side *side)
 }
 
 /*
- * Does the producer need space that the consumer, at @tail, has not given back? It sleeps
- * for it (its wake_at), or looks for it without sleeping (space_wanted).
+ * Does the producer need space that the consumer, at @tail, has not given back? Then the
+ * producer sleeps for that space (wake_at), or waits without sleeping (space_wanted).
  */
 bool shmring_producer_wants_space(struct shmring *ring, u64 tail)
 {
@@ -40,7 +40,7 @@ u64 shmring_own_position(struct shmring_file *sf)
 /**
  * shmring_look - look at the other side, once
  * @sf: an endpoint
- * @look: what there is; whatever is decided is decided by this reading
+ * @look: filled in; all decisions use this reading
  */
 void shmring_look(struct shmring_file *sf, struct shmring_look *look)
 {
@@ -67,8 +67,8 @@ static bool ready_at_is_of(const struct shmring_side *side, const struct shmring
 
 /*
  * Has the other side's position gone back, behind one for which this side was called
- * ready? An honest one never does. A false one would keep a caller busy, to be called
- * ready by the kernel and find nothing itself, again and again.
+ * ready? An honest side's never does. With a false one, the kernel would call the caller
+ * ready again and again, and the caller would find nothing each time.
  */
 static bool has_peer_gone_back(struct shmring_file *sf, const struct shmring_look *look)
 {
@@ -157,7 +157,7 @@ int shmring_ready(struct shmring_file *sf, u64 bytes)
 }
 EXPORT_SYMBOL_IF_KUNIT(shmring_ready);
 
-/* The same for a caller that has armed: a position it relies on must not go back later. */
+/* The same for a caller that has armed: a position that it relies on must not go back later. */
 int shmring_judge_armed(struct shmring_file *sf, const struct shmring_look *look, u64 bytes)
 {
 	int ret = shmring_judge(sf, look, bytes);

@@ -17,12 +17,12 @@ static int __init shmring_init(void)
 {
 	int ret;
 
-	/* The two sides, and the two mappings of the data, would not see each other's bytes. */
+	/* Two mappings of a page, in one process or in two, would not see each other's bytes. */
 	if (cpu_dcache_is_aliasing()) {
 		pr_err("shmring: the data cache of this machine aliases: no shared memory here\n");
 		return -EOPNOTSUPP;
 	}
-	kernel_param_lock(THIS_MODULE);	/* it can be written already */
+	kernel_param_lock(THIS_MODULE);	/* root can write max_pages already */
 	if (!shmring_max_pages)
 		shmring_max_pages = totalram_pages() / 4;
 	kernel_param_unlock(THIS_MODULE);

@@ -73,7 +73,7 @@ static bool holds_role(const struct vm_area_struct *vma)
 	return vma->vm_flags & VM_MAYWRITE;
 }
 
-/* A second VMA for the same pages: for a moment, while mremap() is refused. */
+/* mremap() makes a second VMA for the same pages for a moment, until it is refused. */
 static void vm_open(struct vm_area_struct *vma)
 {
 	struct shmring_file *sf = vma->vm_private_data;
@@ -115,7 +115,7 @@ static const struct vm_operations_struct shmring_vm_ops = {
 	.mremap = vm_mremap,
 };
 
-/* How many pages are mapped between two looks for SIGKILL and for others to run. */
+/* How many pages are mapped between two checks for SIGKILL, where other tasks may run. */
 #define PAGES_AT_A_TIME		512
 
 static int insert_pages(struct vm_area_struct *vma, unsigned long *addr, struct page **pages,
@@ -136,13 +136,13 @@ static int insert_pages(struct vm_area_struct *vma, unsigned long *addr, struct 
 }
 
 /*
- * Map all pages of @span; there are no faults. As bare frames, whose entries nothing
- * follows to a page: the fast way of get_user_pages() looks at no VMA. The mapping
- * holds the file, the file holds the ring, and the ring its pages.
+ * Map all pages of @span now; there are no faults. The entries are bare frames, which the
+ * kernel does not follow to a struct page: the fast path of get_user_pages() looks at the
+ * entries alone. The mapping holds the file, the file the ring, and the ring its pages.
  *
- * How long that takes depends on the CPU time that the caller is given, so no lock is held
- * but its own mmap_lock. No other thread can find the VMA yet; if this fails, the core
- * unmaps what has been mapped.
+ * The time for this depends on the CPU time that the caller gets, so no lock is held but the
+ * caller's mmap_lock. No other thread can find the VMA yet. If this fails, the kernel's mmap
+ * code unmaps the pages.
  */
 static int insert_span(struct vm_area_struct *vma, struct shmring *ring,
 		       const struct shmring_span *span)
@@ -224,7 +224,7 @@ static int map_own(struct shmring_file *sf, struct vm_area_struct *vma,
 /*
  * Not executable, not grown, not dumped, not copied by fork (nor after MADV_DOFORK,
  * which 6.1 refuses only for VM_IO), and not reached by get_user_pages(): neither
- * /proc/PID/mem nor a long-term pin gets at what belongs to a role.
+ * /proc/PID/mem nor a long-term pin can reach a role's memory.
  */
 int shmring_mmap(struct file *file, struct vm_area_struct *vma)
 {

@@ -56,8 +56,8 @@ bool shmring_in_initial_ns(void)
 }
 
 /*
- * Is the ring of the caller's IPC namespace? Where the id of a dead namespace can be used
- * again, it may be of that dead one, if both have the same owner: root is the same there.
+ * Does the ring belong to the caller's IPC namespace? Where ids of dead namespaces are used
+ * again, the ring may be of a dead namespace with the same owner, and so with the same root.
  */
 bool shmring_in_this_ns(const struct shmring *ring)
 {
@@ -167,8 +167,8 @@ void shmring_unregister(struct shmring *ring)
 }
 
 /*
- * A module is not told when an IPC namespace dies: what would stay in it until
- * it is unlinked could never be unlinked.
+ * A module gets no notice when an IPC namespace ends. A persistent ring in such a
+ * namespace could then never be unlinked.
  */
 static int check_persist(const char *name)
 {
@@ -202,7 +202,7 @@ int shmring_register(struct shmring *ring, const char *name, u32 mode, u32 flags
 	ring->ipc_inum = this_ns()->ns.inum;
 	ring->named = *name;
 	ring->user_ns = get_user_ns(this_ns()->user_ns);
-	/* Nobody has mapped it yet. */
+	/* No process has mapped the ring yet. */
 	ring->status->flags = flags & SHMRING_CREATE_F_QUEUE;
 
 	spin_lock(&shmring_names_lock);
@@ -269,7 +269,7 @@ struct shmring *shmring_await(const char *name, u32 rights, ktime_t deadline)
 	DEFINE_WAIT(wait);
 
 	for (;;) {
-		/* Queued before it looks: shmring_register() wakes after it has added. */
+		/* Queue, then look: shmring_register() adds the ring, then wakes. */
 		prepare_to_wait(waiters, &wait, TASK_INTERRUPTIBLE);
 		ring = shmring_lookup(name, rights);
 		if (ring != ERR_PTR(-ENOENT))

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * poll, which looks once and does not sleep itself: its caller sleeps, and must be woken to
- * call it again. For what is armed, and why no wake-up is lost, see wait.c.
+ * poll looks once and does not sleep. Its caller sleeps, and must be woken to call it again.
+ * wait.c says how a caller is armed, and why no wake-up is lost.
  */
 #include <linux/fs.h>
 #include <linux/poll.h>
@@ -9,8 +9,8 @@
 #include "ring.h"
 
 /*
- * SET_LOWAT. A poller that is queued has armed for the old number: if the new one is lower,
- * it must look again. The store comes before the wake-up's lock, and a poller
+ * SET_LOWAT. A poller that is queued has armed for the old number. If the new one is lower,
+ * the poller must look again. The store comes before the wake-up's lock, and a poller
  * queues, under the same lock, before it reads the number.
  */
 void shmring_set_lowat(struct shmring_file *sf, u64 bytes)
@@ -36,9 +36,9 @@ static __poll_t mask_of(struct shmring_file *sf, const struct shmring_look *look
 }
 
 /*
- * Level-triggered: arm only if not ready; the caller looks again before it sleeps the
- * next time. Edge-triggered, the caller does not look again: it must be woken for whatever
- * comes after what is there now, so always arm, for the next position.
+ * Level-triggered: arm only if not ready, because the caller looks again before it next
+ * sleeps. Edge-triggered: the caller does not look again and must be woken by whatever
+ * comes next, so always arm, for the next position.
  */
 __poll_t shmring_poll(struct file *file, poll_table *pt)
 {

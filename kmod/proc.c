@@ -39,7 +39,7 @@ static bool may_see_ring(const struct shmring *ring)
 	       ns_capable(current->nsproxy->ipc_ns->user_ns, CAP_SYS_ADMIN);
 }
 
-/* By the rights of the process that opened the file: a set-uid program may be made to read it. */
+/* Checks the process that opened the file: a set-uid program may be made to read the file. */
 static bool is_visible(const struct seq_file *m, const struct shmring *ring)
 {
 	const struct cred *reader = override_creds(m->file->f_cred);

@@ -10,7 +10,7 @@
 #include "args.h"
 #include "ring.h"
 
-/* What may change under a lock of its own. */
+/* The members that shmring_names_lock protects. */
 static void query_name_and_access(struct shmring *ring, struct shmring_ioc_query *q)
 {
 	spin_lock(&shmring_names_lock);

@@ -14,8 +14,8 @@
 static atomic64_t shmring_last_id = ATOMIC64_INIT(0);
 
 /*
- * Zeroed, charged to the memory cgroup, and refused rather than bought with the
- * life of some other process.
+ * Zeroed, and charged to the memory cgroup. Without memory this fails; it does not have
+ * the OOM killer end another process.
  */
 static int alloc_pages_of(struct shmring *ring)
 {
@@ -83,7 +83,7 @@ static bool is_align(const struct shmring_geometry *g)
 	       (g->slot_size || g->align >= SHMRING_ALIGN);
 }
 
-/* Fill in what is 0 in @g, and check it all. As CREATE in <linux/shmring.h>. */
+/* Fill in the members of @g that are 0, and check all, as CREATE in <linux/shmring.h> says. */
 static int settle_geometry(struct shmring_geometry *g)
 {
 	u64 most;
@@ -156,14 +156,14 @@ err:
 }
 EXPORT_SYMBOL_IF_KUNIT(shmring_alloc);
 
-/* What is left of a ring, once it is free and no work of it is under way. */
+/* Free the structure, once the ring is freed and no work of it is under way. */
 void shmring_put_memory(struct shmring *ring)
 {
 	if (refcount_dec_and_test(&ring->memory))
 		kfree(ring);
 }
 
-/* Free a ring that nobody can reach; half-made ones too. */
+/* Free a ring that no process can reach, or that is half made. */
 void shmring_free(struct shmring *ring)
 {
 	unsigned long i;
@@ -180,8 +180,8 @@ void shmring_free(struct shmring *ring)
 EXPORT_SYMBOL_IF_KUNIT(shmring_free);
 
 /*
- * Drop a reference. The last one takes the ring out of the set, then frees it. As
- * refcount_dec_and_lock() does it, whose locking sparse cannot follow.
+ * Drop a reference; with the last one, take the ring out of the set and free it. Does
+ * what refcount_dec_and_lock() does, whose locking sparse cannot follow.
  */
 void shmring_put(struct shmring *ring)
 {

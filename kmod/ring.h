@@ -16,10 +16,10 @@
  *   side->fence_lock	that side's fence_until
  *   side->wait.lock	that side's wake_at; and the mm of its owner
  *
- * User memory is never touched under any of ours. All are spinlocks, held for a short
- * time that does not depend on what any process does: a holder of a lock that sleeps
- * can be preempted, and one that then gets hardly any CPU (cpu.max, SCHED_IDLE) would
- * keep the other side from its close, its exit and SIGKILL.
+ * User memory is never touched under any of our locks. All are spinlocks, held for a short
+ * time that does not depend on any process. The holder of a sleeping lock can be preempted;
+ * if it then got hardly any CPU (cpu.max, SCHED_IDLE), the other side could not close, exit
+ * or be killed.
  */
 #ifndef SHMRING_RING_H
 #define SHMRING_RING_H
@@ -56,20 +56,20 @@ struct shmring_side {
 	u64 fence_confirmed;		/* the other side is known to fence when it
 					 * publishes from below this; fence_lock
 					 */
-	unsigned long grace;		/* RCU's, after which it is; fence_lock */
+	unsigned long grace;		/* RCU's cookie of the last (J); fence_lock */
 	struct rcu_work trust_work;	/* wakes pollers after a grace period */
-	unsigned long window;		/* jiffies: in this second ... */
+	unsigned long window;		/* jiffies: the second in which ... */
 	unsigned int nr_interrupts;	/* ... so many were sent to the other side; fence_lock */
 	u64 ready_at;			/* the furthest position of the other side for which
 					 * this side, having armed, was called ready, and
-					 * whose; wait.lock
+					 * the epoch of its holder; wait.lock
 					 */
 	u32 ready_epoch;
 	__u64 *position;		/* head or tail; user space writes it */
-	__u64 *refused;			/* likewise; only shown */
+	__u64 *refused;			/* user space writes it; only shown */
 	struct shmring_file *owner;	/* the endpoint, or NULL; ring->lock */
-	struct pid *pid;		/* of its process, while there is one; ring->lock */
-	struct mm_struct *mm;		/* that maps its own regions, or NULL; wait.lock */
+	struct pid *pid;		/* of the owner's process, or NULL; ring->lock */
+	struct mm_struct *mm;		/* the mm that maps the own regions, or NULL; wait.lock */
 	atomic64_t nr_sleeps;
 	atomic64_t nr_wakes;
 };
@@ -115,7 +115,7 @@ struct shmring {
 	struct hlist_node same_hash;	/* among those with names of one hash */
 	u64 ipc_ns;
 	unsigned int ipc_inum;		/* as in /proc/PID/ns/ipc */
-	struct user_namespace *user_ns;	/* the owner of that one */
+	struct user_namespace *user_ns;	/* the owner of the IPC namespace */
 	kuid_t uid;
 	kgid_t gid;
 	u32 mode;
@@ -128,14 +128,14 @@ struct shmring_file {
 	u32 role;			/* SHMRING_ROLE_* */
 	u32 rights;			/* SHMRING_RIGHT_* */
 	struct list_head list;		/* ring->files; ring->lock */
-	const struct cred *cred;	/* the file's, once it is there; ring->lock */
+	const struct cred *cred;	/* the file's, once it is counted; ring->lock */
 	u64 lowat;			/* poll says ready at this many bytes; READ_ONCE() */
-	unsigned int cancels;		/* of io_uring's waits, so far; wait.lock */
-	atomic_t nr_uring_waits;	/* that have not come to an end */
+	unsigned int cancels;		/* how many URING_CANCEL so far; wait.lock */
+	atomic_t nr_uring_waits;	/* waits of io_uring under way */
 
 	/* Of the role's own regions; under ring->lock. */
-	struct mm_struct *mm;		/* that maps them; only compared */
-	unsigned long mapped;		/* which have been */
+	struct mm_struct *mm;		/* the mm that maps them; only compared */
+	unsigned long mapped;		/* which of them have been mapped */
 	unsigned int nr_vmas;		/* how many mappings there are */
 };
 
@@ -190,7 +190,7 @@ struct shmring_span {
 	unsigned long first;		/* page offset */
 	unsigned long nr;		/* pages */
 	u32 writer;			/* role; NONE: the kernel */
-	unsigned long bits;		/* the regions in it */
+	unsigned long bits;		/* the regions in the span */
 };
 
 void shmring_regions(const struct shmring *ring, struct shmring_ioc_query *q);

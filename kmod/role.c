@@ -11,8 +11,8 @@
 #include "ring.h"
 
 /*
- * Bytes committed and not released. Each word is read once, and is whatever user
- * space wrote. A result above the span is false, or of two moments.
+ * Bytes committed and not released. Each position is read once, and may be anything that
+ * user space wrote. A result above the span is false, or of two moments.
  */
 u64 shmring_used(struct shmring *ring)
 {
@@ -33,9 +33,9 @@ EXPORT_SYMBOL_IF_KUNIT(shmring_used);
  * @tail: filled in
  *
  * Between the loads of tail and head both sides may have gone on, by more than a
- * span. When the producer was at @head, an honest consumer was no more than a
- * span behind it; so a tail that has moved since is taken to have been there.
- * What a side writes that is not honest is shown as it is.
+ * span. When the producer was at @head, an honest consumer was at most a span
+ * behind; so if the tail has moved since, @tail is no lower than that. A false
+ * position that does not move is returned as it is.
  */
 void shmring_positions(struct shmring *ring, u64 *head, u64 *tail)
 {
@@ -63,9 +63,9 @@ static bool may_stand_at(const struct shmring *ring, u64 position)
 }
 
 /*
- * Leave the position of a role that ends inside the window [tail, head], at most
- * a span wide, for the next owner. What an honest process left stays; where
- * neither side's position can be one of an honest process, the second to go finds zero.
+ * Bring the position of a role that ends into the window [tail, head], at most a span
+ * wide, for the next owner. The position of an honest process stays. If no honest process
+ * can have written either position, the second role to end gets zero.
  */
 static u64 settle_position(struct shmring *ring, u32 role)
 {
@@ -111,14 +111,14 @@ pid_t shmring_pid_of(struct shmring *ring, u32 role, struct pid_namespace *ns)
 
 	spin_lock(&ring->lock);
 	pid = shmring_side(ring, role)->pid;
-	/* It may have ended and left its descriptor to another one: its number is free again. */
+	/* If it ended and left its descriptor to another process, its number is free again. */
 	if (pid && pid_has_task(pid, PIDTYPE_TGID))
 		nr = pid_nr_ns(pid, ns);
 	spin_unlock(&ring->lock);
 	return nr;
 }
 
-/* Take the role of @sf. -EBUSY if somebody has it. */
+/* Take the role of @sf. -EBUSY: it is taken. */
 int shmring_role_begin(struct shmring_file *sf)
 {
 	struct shmring *ring = sf->ring;
@@ -134,7 +134,7 @@ int shmring_role_begin(struct shmring_file *sf)
 		WRITE_ONCE(side->half->epoch, side->half->epoch + 1);
 		/* Pairs with the acquires named in shmring_role_end(). */
 		smp_store_release(&side->half->state, SHMRING_PEER_LIVE);
-		/* WAIT_PEER sleeps for this. A poller that saw the end of a role gets an edge. */
+		/* For WAIT_PEER; and an edge for a poller that saw the end of the last role. */
 		shmring_wake_all(shmring_peer(ring, sf->role));
 	}
 	spin_unlock(&ring->lock);
@@ -142,7 +142,7 @@ int shmring_role_begin(struct shmring_file *sf)
 }
 EXPORT_SYMBOL_IF_KUNIT(shmring_role_begin);
 
-/* What a role has said about itself beside its position ends with it. */
+/* Clear the words, beside its position, that a role wrote about itself. */
 static void clear_hints(struct shmring_side *side, u32 role)
 {
 	struct shmring_producer *producer;
@@ -166,9 +166,9 @@ static u32 state_after(const struct shmring *ring, u32 role)
 }
 
 /*
- * End the role of @sf, if it still has it: say where the stream ends, then that
- * it does, then wake both sides. Called with ring->lock held; nobody can write
- * the position any more, as its mapping is gone.
+ * End the role of @sf, if @sf still has it: store where the stream ends, then the
+ * state, then wake both sides. Under ring->lock. No process can write the position
+ * any more, as its mapping is gone.
  */
 void shmring_role_end(struct shmring_file *sf)
 {

@@ -70,7 +70,7 @@ static s64 bytes_between(const struct shmring_file *sf, u64 own, u64 position)
 	return position - (sf->role == SHMRING_ROLE_CONSUMER ? own : own - sf->ring->span);
 }
 
-/* By one look: this side's position may move on between two. */
+/* Uses one look only: this side's position may move on between two. */
 static int is_position_reached(struct shmring_file *sf, u64 position)
 {
 	struct shmring_look look;
@@ -114,7 +114,7 @@ static void queue_wait(struct uring_wait *w, unsigned int issue_flags)
 		complete_wait(w, min(ret, 0), issue_flags);
 }
 
-/* Task work: the entry is off the queue. @dying: the process, or io_uring, goes away. */
+/* Task work: the entry is off the queue. @dying: the process, or its io_uring, is ending. */
 void shmring_uring_woken(struct io_uring_cmd *cmd, unsigned int issue_flags, bool dying)
 {
 	struct uring_wait *w = *wait_of(cmd);

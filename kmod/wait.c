@@ -2,8 +2,8 @@
 /*
  * Sleeping and waking.
  *
- * A sleeper says at which position of the other side it wants to be woken, in
- * the wake_at of its own side, where the other side sees it:
+ * A sleeper stores, in the wake_at of its own side, the position of the other side at
+ * which it wants to be woken. The other side reads that:
  *
  *   publisher (user space)		sleeper (here)
  *
@@ -15,16 +15,16 @@
  *	WAKE				load position, sleep if it is below
  *
  * (A)-(C), and (E)-(G), pair with (D): of a publisher and a sleeper, at least
- *     one sees what the other has stored. If neither did, the sleeper would
- *     sleep on a position that is there, and nobody would wake it. The publisher's
- *     half of that is (I), or (J) in its place: see fence.c.
+ *     one sees what the other has stored. If neither did, the sleeper would sleep
+ *     although its position is reached, and no WAKE would come. The publisher's
+ *     barrier is (I), or (J) in its place: see fence.c.
  *
  * The letters are those of the contract in <linux/shmring.h>; the user side is
  * shmring_publish() and shmring_release() in the library's shmring/fast.h.
  *
- * WAKE resets wake_at under the queue's lock and wakes everybody on the queue:
- * each looks for itself, and says again what it waits for. As every sleeper
- * queues before it stores wake_at, a reset that it does not survive wakes it.
+ * WAKE resets wake_at under the queue's lock and wakes all waiters on the queue: each
+ * looks for itself, and arms again. Every sleeper queues before it stores wake_at, so
+ * a reset that clears its wake_at also wakes it.
  */
 #include <linux/hrtimer.h>
 #include <linux/sched/signal.h>
@@ -45,7 +45,7 @@ static bool set_wake_at(struct shmring_file *sf, u64 at)
 
 	spin_lock_irq(&side->wait.lock);
 	if (at < side->half->wake_at)
-		/* A peer that sees us armed sees what we published: look.c of the library. */
+		/* Release: a peer that sees it sees what this side published (library's look.c). */
 		smp_store_release(&side->half->wake_at, at);
 	spin_unlock_irq(&side->wait.lock);
 	smp_mb(); /* D, matches I */
@@ -53,11 +53,10 @@ static bool set_wake_at(struct shmring_file *sf, u64 at)
 }
 
 /*
- * The caller is at @own. Arm for the position @at, and see to it that the two sides do
- * not wait for each other for ever: a consumer that waits for more than there is must be
- * woken for any data while the producer waits for space; is_data_ready() then calls it
- * ready. Both arm first and look at the other's wake_at after (D), so one of them
- * sees it.
+ * The caller is at @own. Arm for the position @at. The two sides must not wait for each
+ * other for ever: while the producer waits for space, a consumer that waits for more data
+ * than there is must be woken for any data; is_data_ready() then calls it ready. Both arm
+ * first and look at the other's wake_at after (D), so one of them sees it.
  */
 static bool arm_for_position(struct shmring_file *sf, u64 own, u64 at)
 {
@@ -89,8 +88,8 @@ static bool arm_for_bytes(struct shmring_file *sf, u64 bytes)
 }
 
 /*
- * For callers that look once more and return, so that their own caller sleeps. If the WAKE
- * is not certain yet, they are woken once more when it is.
+ * For functions that look once more and return, and whose own caller sleeps. If the WAKE is
+ * not certain yet, that caller is woken once more when it is.
  */
 static void wake_when_fenced(struct shmring_file *sf)
 {
@@ -118,7 +117,7 @@ void shmring_arm_next_surely(struct shmring_file *sf, const struct shmring_look 
 		wake_when_fenced(sf);
 }
 
-/* Nobody is left on the queue: spare the other side a WAKE. */
+/* If the queue is empty, spare the other side a WAKE. */
 void shmring_disarm(struct shmring_side *side)
 {
 	spin_lock_irq(&side->wait.lock);
@@ -193,8 +192,8 @@ int shmring_check_wait(const struct shmring_file *sf, u64 bytes, u64 *mark)
  * shmring_wait - WAIT_DATA and WAIT_SPACE
  * @sf: an endpoint
  * @bytes: return at once if these are there, 1 to the span
- * @mark: else sleep until these are, @bytes to the span, but for @bytes after
- *	SHMRING_PATIENCE_NS
+ * @mark: otherwise sleep until these are there, @bytes to the span; after
+ *	SHMRING_PATIENCE_NS, until @bytes are
  * @deadline: CLOCK_MONOTONIC; KTIME_MAX: none
  *
  * Return: 0, or as in <linux/shmring.h>.
@@ -232,9 +231,9 @@ static int has_peer_come(struct shmring_file *sf, u32 epoch)
  * @sf: an endpoint
  * @deadline: CLOCK_MONOTONIC; KTIME_MAX: none
  *
- * Sleeps on the queue of its own side, which shmring_role_begin() of the other role and
- * the end of its own wake. Nothing is armed: no position is waited for. One that has come
- * and gone before the sleeper runs has another epoch.
+ * Sleeps on the queue of its own side. shmring_role_begin() of the other role and the end
+ * of its own role wake that queue. Nothing is armed, as no position is waited for. If the
+ * other role has begun and ended before the sleeper runs, its epoch has changed.
  *
  * Return: 0, or as in <linux/shmring.h>.
  */
@@ -258,17 +257,17 @@ int shmring_wait_peer(struct shmring_file *sf, ktime_t deadline)
 		in_time = sleep_until(deadline);
 	}
 	finish_wait(&side->wait, &wait);
-	/* Another sleeper may have left before, and left its wake_at to this one. */
+	/* Another sleeper may have left earlier, while this one was queued, and not disarmed. */
 	shmring_disarm(side);
 	return min(ret, 0);
 }
 EXPORT_SYMBOL_IF_KUNIT(shmring_wait_peer);
 
 /*
- * Wake all waiters on @side; if there are none, this is one load. Exclusive waiters, too,
- * are all woken: the reset is for all of them, and a single one may leave without looking.
- * The wake-up has no key: io_uring would take a key for the answer and not call poll, which
- * then would not arm again.
+ * Wake all waiters on @side; if there are none, this is one load. All exclusive waiters are
+ * woken, too: the reset disarms all of them, and a single one may leave without looking. The
+ * wake-up has no key: io_uring would take a key for the result and not call poll, which then
+ * would not arm again.
  */
 void shmring_wake(struct shmring_side *side)
 {

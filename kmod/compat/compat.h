@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the supported kernels (6.1 to 7.3) call differently. Included before
- * every file of the module, which is written for the newest.
+ * Names in which the supported kernels (6.1 to 7.3) differ. Included before
+ * every file of the module; the module is written for the newest kernel.
  */
 #ifndef SHMRING_COMPAT_H
 #define SHMRING_COMPAT_H
@@ -41,8 +41,8 @@ static inline void vm_flags_clear(struct vm_area_struct *vma, vm_flags_t flags)
 #endif
 
 /*
- * 6.9: "Introduce cpu_dcache_is_aliasing() across all architectures". Of those with 64
- * bits, these have such caches; before 6.9, each of their machines is refused.
+ * 6.9: "Introduce cpu_dcache_is_aliasing() across all architectures". These 64-bit
+ * architectures have such caches; before 6.9, all their machines are refused.
  */
 #ifdef SHMRING_HAS_CACHE_ALIASING
 #include <linux/cacheinfo.h>
@@ -62,9 +62,9 @@ static inline void vm_flags_clear(struct vm_area_struct *vma, vm_flags_t flags)
 /*
  * 6.18: "nstree: assign fixed ids to the initial namespaces" gave namespaces an
  * id that is never used again. Before, there is only the inode number, which a
- * later namespace may get: a named ring that outlives its namespace (somebody
- * holds it) may then be found in the later one, if that has the same owner, by those
- * its mode admits.
+ * later namespace may get. So a named ring that outlives its namespace, because a
+ * process holds the ring, may be found in a later namespace of the same owner, by
+ * users that its mode admits.
  */
 static inline u64 shmring_compat_ipc_ns_id(const struct ipc_namespace *ns)
 {

@@ -8,7 +8,7 @@
 
 #include "ring.h"
 
-/* Newer kernels pass what task work is called with in types of its own. */
+/* Newer kernels have types of their own for the arguments of task work. */
 #ifdef SHMRING_HAS_URING_FROM_TW
 static inline void shmring_compat_uring_woken(struct io_tw_req tw_req, io_tw_token_t tw)
 {
@@ -22,7 +22,7 @@ static inline void shmring_compat_uring_woken(struct io_uring_cmd *cmd, unsigned
 }
 #endif
 
-/* Have shmring_uring_woken() called, soon. From a wake function, too. */
+/* Have shmring_uring_woken() called soon. May be used in a wake function. */
 static inline void shmring_compat_uring_in_task(struct io_uring_cmd *cmd)
 {
 #ifdef SHMRING_HAS_URING_IN_WAKE

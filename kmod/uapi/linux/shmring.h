@@ -48,16 +48,16 @@
  *   data	the producer	read-write	read-only	records; the same
  *								pages twice in a row
  *
- * The regions lie in this order without gaps between them today, and producer
- * and data may be mapped as one; take the offsets from QUERY all the same.
+ * Today the regions lie in this order without gaps, and producer and data may be
+ * mapped as one. Programs take the offsets from QUERY all the same.
  *
  * An endpoint's own regions (a producer's producer and data regions, a
  * consumer's consumer region) can be mapped once, all by one process. The role
- * ends when the last of them is unmapped, which exit, exec and SIGKILL do too,
- * or, if they were never mapped, when the endpoint's file is released. Mappings
- * are not inherited across fork: a child that wants an endpoint attaches. They
- * cannot be split, grown, moved, made writable later or executable, and stay
- * valid after close, UNLINK and the death of the other side.
+ * ends when the last of these mappings goes; exit, exec and SIGKILL unmap them, too.
+ * If none was ever mapped, the role ends when the endpoint's file is released.
+ * Mappings are not inherited across fork: a child that wants an endpoint attaches.
+ * Mappings cannot be split, grown, moved, made writable later or executable. They
+ * stay valid after close, UNLINK and the death of the other side.
  *
  * mmap fails with EACCES (not for this role; PROT_EXEC, for which some kernels
  * say EPERM), EINVAL (not a whole region, or not MAP_SHARED), EBUSY (an own
@@ -67,23 +67,23 @@
  * Positions
  * ---------
  *
- * head (producer) and tail (consumer) count bytes since the ring was made and
- * stay below SHMRING_POSITION_LIMIT, which is out of reach: a position at or above it
- * is false, and no sum or difference of two positions below it overflows. Empty:
- * head == tail; full: head - tail == span, which is the capacity in a ring of records.
- * Positions are multiples of align.
+ * head (producer) and tail (consumer) count bytes since the ring was made. No honest
+ * process reaches SHMRING_POSITION_LIMIT: a position at or above it is false. No sum or
+ * difference of two positions below the limit overflows. Empty: head == tail; full:
+ * head - tail == span, which is the capacity in a ring of records. Positions are
+ * multiples of align.
  *
- * If slot_size is not zero, the stream consists of slots without a header. Each takes
- * slot_size bytes rounded up to align, its stride; the span is slots * stride. The slot
+ * If slot_size is not zero, the stream consists of slots without a header. Each slot takes
+ * one stride, which is slot_size rounded up to align; the span is slots * stride. The slot
  * at position n starts at data[n & (capacity - 1)].
  *
- * Otherwise it consists of records, each a shmring_record header and its payload. The
- * payload of the record at position n starts at data[(n & (capacity - 1)) + align], its
+ * Otherwise the stream consists of records, each a shmring_record header and its payload.
+ * The payload of the record at position n starts at data[(n & (capacity - 1)) + align], its
  * header in the 8 bytes in front of that. A record takes 8 bytes and its payload, rounded up
- * to align. So payloads are multiples of align from the start of the data, which is that of
- * a page; if align is 8, the header is at data[n & (capacity - 1)].
+ * to align. So each payload starts at a multiple of align from the start of the data, where a
+ * page starts. If align is 8, the header is at data[n & (capacity - 1)].
  *
- * What starts in the first copy of the data may run on into the second one.
+ * A slot or record that starts in the first copy of the data may end in the second one.
  *
  * Ordering contract
  * -----------------
@@ -119,32 +119,32 @@
  *     consumer may see a position before the record below it.
  * (E) pairs with (F): store-release against load-acquire, for the loads of the
  *     record too. Without it the producer may overwrite what is being read.
- * (A)-(C) pairs with (D), and (E)-(G) pairs with (D): store buffering. A side
- *     that stores its position and then misses the other's wake_at must have
- *     been seen by the sleeper. That takes a full barrier on both sides, and the
- *     publisher has one only if it is due:
+ * (A)-(C) pairs with (D), and (E)-(G) pairs with (D): store buffering. If a
+ *     publisher stores its position and then does not see the sleeper's wake_at, the
+ *     sleeper must see the position. Both need a full barrier for that. The publisher
+ *     executes one only if it is due:
  * (I) a full fence, if the publisher's position before this store is below
  *     fence_until. It pairs with (D).
- * (J) stands in for (I) above fence_until: the sleeper has the publisher's CPUs
- *     execute the barrier, wherever in its program the publisher is just then, by
- *     an interrupt or by waiting for a grace period of RCU.
- *     The sleeper's second load sees what the publisher did before the barrier, and
- *     what the publisher does after the barrier sees the sleeper's stores.
+ * (J) replaces (I) above fence_until: the sleeper makes the publisher's CPUs execute
+ *     the barrier, by an interrupt or by waiting for a grace period of RCU. The
+ *     publisher may be anywhere in its program at that moment. The sleeper's second
+ *     load sees the publisher's stores before the barrier, and the publisher's loads
+ *     after the barrier see the sleeper's stores.
  * (H) comes after (A) or (E) in program order; the compiler must keep it there,
  *     the CPU need not. So a publisher that (J) did not catch before its store
  *     sees the new fence_until.
  * (K) pairs with (D): store buffering. space_wanted is the tail that the producer
- *     waits for while it spins, or when it was refused at once (NOWAIT). A consumer that
- *     sleeps until there is more data than there is, and a producer that wants space,
- *     would otherwise wait for each other. So at least one of them sees the other's word.
+ *     waits for while it spins, or when it was refused at once (NOWAIT). At least one
+ *     of the two sides sees the other's word. Otherwise a consumer that sleeps until there
+ *     is more data than there is, and a producer that wants space, could wait for each other.
  *     If the producer sees that the consumer has armed (its wake_at is not
  *     SHMRING_NO_WAKE) and there is data, the producer calls WAKE. A consumer that sees
- *     space_wanted above its own tail is content with any data. Zero, or a position that
- *     tail has reached: nothing is wanted; so the word needs no reset.
+ *     space_wanted above its own tail returns with any data. Zero, or a position that
+ *     tail has reached, means that no space is wanted; so the word needs no reset.
  *
  * fence_until is a position, like wake_at: after a (J), the publisher fences up to that
  * position, and sleepers need no (J). It is all ones where the kernel cannot do (J), and
- * once a side has used up its (J)s: then a publisher always fences.
+ * once a side has used up its (J)s: a publisher then always fences.
  *
  * The wake-up guarantee: if a side publishes in this way, and calls WAKE if its position is
  * at or above the other side's wake_at, no wake-up of the other side is lost.
@@ -162,7 +162,7 @@
 #define SHMRING_ALIGN_MAX	4096u
 #define SHMRING_CAPACITY_MAX	0x40000000ull	/* bytes: 1 GiB */
 #define SHMRING_NAME_MAX	64u		/* with the final NUL */
-#define SHMRING_PATIENCE_NS	1000000u	/* of a sleep for mark, before it is for bytes */
+#define SHMRING_PATIENCE_NS	1000000u	/* how long a sleep is for mark; then for bytes */
 #define SHMRING_POSITION_LIMIT	0x4000000000000000ull /* head and tail are below this */
 
 /* Roles: what an endpoint is. */
@@ -182,8 +182,8 @@
 #define SHMRING_FENCE_ALWAYS	(~0ull)
 
 /*
- * Whether the role has been there: never yet, now, no more. In a ring with CREATE_F_QUEUE the
- * consumer's is NONE whenever there is no consumer.
+ * The state of a role: not taken yet, taken, ended. In a ring with CREATE_F_QUEUE the
+ * consumer's state is NONE whenever there is no consumer.
  */
 #define SHMRING_PEER_NONE	0u
 #define SHMRING_PEER_LIVE	1u
@@ -207,14 +207,14 @@ struct shmring_status {
 };
 
 /*
- * ... and goes on at SHMRING_LANE_OFFSET with a struct shmring_lane for each lane (one
- * producer's ring; there is one), written by the kernel alone. A half holds what the kernel
- * says of one side, and what the other side reads in its fast path. Each half is alone in its
- * pair of cache lines.
+ * ... and goes on at SHMRING_LANE_OFFSET with a struct shmring_lane for each lane. A lane is
+ * the ring of one producer; today there is one lane. Only the kernel writes a lane. Each half
+ * describes one side, is read by the other side's fast path, and has a pair of cache lines of
+ * its own.
  */
 struct shmring_half {
 	__aligned_u64 wake_at;	/* wake this side once the other side's position >= this */
-	__aligned_u64 fence_until; /* the other side fences on a move from below this */
+	__aligned_u64 fence_until; /* the other side fences if it publishes from below this */
 	__u32 state;		/* SHMRING_PEER_* */
 	__u32 epoch;		/* how often the role has been taken */
 	__u32 futex;		/* without the module: see shmring(7) */
@@ -230,24 +230,24 @@ struct shmring_lane {
 
 #define SHMRING_LANE_OFFSET	128u
 
-/* The producer's region. Only the producer writes it; the kernel, when it dies. */
+/* The producer's region. The producer alone writes it; the kernel, once the producer is gone. */
 struct shmring_producer {
 	__aligned_u64 head;	/* bytes committed since the ring was made */
-	__aligned_u64 space_wanted; /* the tail that it waits for without sleeping */
-	__u32 cpu;		/* where it last waited, plus one; 0: unknown */
+	__aligned_u64 space_wanted; /* the tail that the producer waits for: see (K) */
+	__u32 cpu;		/* the CPU of its last wait, plus one; 0: unknown */
 	__u32 reserved0;
 	__aligned_u64 reserved[12];
-	__aligned_u64 refused;	/* times that it found what no consumer may write */
+	__aligned_u64 refused;	/* times that it found a value that no consumer may write */
 };
 
-/* The consumer's region. Only the consumer writes it; the kernel, when it dies. */
+/* The consumer's region. The consumer alone writes it; the kernel, once the consumer is gone. */
 struct shmring_consumer {
 	__aligned_u64 tail;	/* bytes released since the ring was made */
 	__aligned_u64 reserved1;
-	__u32 cpu;		/* where it last waited, plus one; 0: unknown */
+	__u32 cpu;		/* the CPU of its last wait, plus one; 0: unknown */
 	__u32 reserved0;
 	__aligned_u64 reserved[12];
-	__aligned_u64 refused;	/* times that it found what no producer may write */
+	__aligned_u64 refused;	/* times that it found a value that no producer may write */
 };
 
 /* Before each record's payload. */
@@ -259,17 +259,16 @@ struct shmring_record {
 /*
  * CREATE: make a ring and return a ring file with all rights.
  *
- * The ring is charged to the caller's user until its name is gone and the files
+ * The ring is charged to the caller's user until the name is gone and the files
  * that this user has opened are closed; then to the user of the oldest open file.
  *
- * A ring without PERSIST goes with its last file and mapping, and its name with
- * it. With PERSIST (named rings of the initial IPC namespace only) it stays
- * until UNLINK.
+ * A ring without PERSIST, and its name, go with the last file and mapping. A ring with
+ * PERSIST (named rings of the initial IPC namespace only) stays until UNLINK.
  *
- * With QUEUE the producer of a ring without a consumer fills it and then waits, also
- * after a consumer has gone, as it does before the first one has come. Without QUEUE it
- * then gets EPIPE until another consumer comes, as the writer of a pipe does: a producer
- * should learn that no process reads its messages.
+ * Before the first consumer, the producer fills the ring and then waits. With QUEUE it
+ * does the same after a consumer has gone. Without QUEUE it gets EPIPE from then until
+ * another consumer comes, as the writer of a pipe does, because a producer should learn
+ * that no process reads its messages.
  *
  * EINVAL	capacity is not a power of two of at least a page; slot_size
  *		above the capacity; align is not a power of two, is above
@@ -288,7 +287,7 @@ struct shmring_record {
  */
 struct shmring_ioc_create {
 	__aligned_u64 capacity;		/* bytes of data */
-	__aligned_u64 slots;		/* that the ring is to hold; 0: as many as fit */
+	__aligned_u64 slots;		/* how many the ring is to hold; 0: as many as fit */
 	__u32 slot_size;		/* bytes; 0: records */
 	__u32 align;			/* bytes; 0: SHMRING_ALIGN */
 	__u32 mode;			/* permission bits, less the umask */
@@ -308,7 +307,7 @@ struct shmring_ioc_create {
  * ENOENT	no such name
  * EACCES	the mode does not grant these rights (CAP_IPC_OWNER is exempt)
  * EINVAL	rights is 0; a bad or empty name; a deadline without F_WAIT
- * ETIMEDOUT	F_WAIT: the deadline has passed; success beats it
+ * ETIMEDOUT	F_WAIT: the deadline has passed; success takes precedence
  * EINTR	F_WAIT: a signal handler has run, whatever its SA_RESTART
  *
  * UNLINK (flags, rights and deadline 0): remove the name; the ring goes with its
@@ -334,9 +333,8 @@ struct shmring_ioc_name {
  * ATTACH: take a role and return its endpoint; or, with SHMRING_ROLE_NONE,
  * return a ring file with fewer rights, to be passed on.
  *
- * lowat says when poll() calls the endpoint ready: this many bytes of data
- * (default 1) or of space (default: a slot, or the smallest record). SET_LOWAT changes
- * it.
+ * poll() calls the endpoint ready once there are lowat bytes of data (default: 1), or of
+ * space (default: a slot, or the smallest record). SET_LOWAT changes lowat.
  *
  * EBUSY	the role is taken
  * EACCES	this file does not carry the right, or not all of rights
@@ -344,7 +342,7 @@ struct shmring_ioc_name {
  */
 struct shmring_ioc_attach {
 	__u32 role;		/* SHMRING_ROLE_* */
-	__u32 rights;		/* SHMRING_RIGHT_* of the new file; 0: as this */
+	__u32 rights;		/* SHMRING_RIGHT_* of the new file; 0: those of this one */
 	__aligned_u64 lowat;	/* bytes; 0: the default */
 	__u32 flags;		/* 0 */
 	__u32 reserved;
@@ -358,7 +356,7 @@ struct shmring_region {
 
 /*
  * QUERY: everything about a ring. The caller fills in lane, the kernel the rest. While both
- * sides are honest, head - tail is at most the span, even if they are moving.
+ * sides are honest, head - tail is at most the span, even if both positions move.
  */
 struct shmring_ioc_query {
 	__u32 lane;			/* in: 0 */
@@ -391,20 +389,20 @@ struct shmring_ioc_query {
 	__aligned_u64 space_refused;	/* as the producer counts it: not checked */
 	__u8  name[SHMRING_NAME_MAX];	/* "": anonymous, or unlinked */
 	__u32 producer_pid;		/* process that has the role, in the caller's pid
-					 * namespace; 0: none, or not to be seen from there.
+					 * namespace; 0: none, or none that is visible there.
 					 * The first version ended before it.
 					 */
 	__u32 consumer_pid;
 };
 
 /*
- * WAIT_DATA: return once there are @bytes of data, and earlier if there are
- * some and the producer waits for space (both would wait for ever). WAIT_SPACE:
- * return once @bytes are free. Either returns at once if @bytes are there. Otherwise
- * a sleep is for @mark bytes in its first millisecond (SHMRING_PATIENCE_NS), so that a
- * full ring costs one wake-up and not one a record; from then on for @bytes.
+ * WAIT_DATA: return once there are @bytes of data; or earlier, if there is some data and
+ * the producer waits for space: otherwise both would wait for ever. WAIT_SPACE: return
+ * once @bytes are free. Both calls return at once if @bytes are there. Otherwise they
+ * sleep until @mark bytes are there, so that a full ring costs one wake-up and not one
+ * for each record; after a millisecond (SHMRING_PATIENCE_NS), until @bytes are there.
  *
- * ETIMEDOUT	the deadline has passed; success beats it
+ * ETIMEDOUT	the deadline has passed; success takes precedence
  * EINTR	a signal handler has run, whatever its SA_RESTART (as for poll)
  * EBADMSG	the other side's position has gone back
  * EPIPE	WAIT_SPACE: the consumer is gone (never in a ring with QUEUE)
@@ -415,8 +413,8 @@ struct shmring_ioc_query {
  */
 struct shmring_ioc_wait {
 	__aligned_u64 bytes;	/* 1 ... span */
-	__aligned_u64 mark;	/* 0: bytes for data; for space, half the
-				 * span; never less than bytes
+	__aligned_u64 mark;	/* 0: for data, bytes; for space, half the
+				 * span. Below bytes, it counts as bytes
 				 */
 	__aligned_u64 deadline;	/* CLOCK_MONOTONIC, ns; 0: none */
 	__u32 flags;		/* 0 */
@@ -437,10 +435,10 @@ struct shmring_ioc_lowat {
 };
 
 /*
- * WAIT_PEER: return once the other role is taken (SHMRING_PEER_LIVE): at once if it
- * is, otherwise when it is taken next. The role may be over again when the call returns.
+ * WAIT_PEER: return once the other role is taken (SHMRING_PEER_LIVE), at once if it is
+ * taken already. The role may be over again when the call returns.
  *
- * ETIMEDOUT	the deadline has passed; success beats it
+ * ETIMEDOUT	the deadline has passed; success takes precedence
  * EINTR	a signal handler has run, whatever its SA_RESTART
  * EINVAL	flags or reserved is not 0
  * ESHUTDOWN	this endpoint's own role is over
@@ -454,9 +452,9 @@ struct shmring_ioc_wait_peer {
 
 /*
  * SET_ACCESS: change the mode, the owner and the group of a ring, as chmod(2) and chown(2)
- * do for a file: the members that @valid names, either all of them or none. The umask has no
- * part in it. The caller's user decides, not the rights of the file: a process that was given
- * the file need not own the ring. The owner may use any file of the ring.
+ * do for a file. @valid names the members that change: all of them or, on an error, none. The
+ * umask is not applied. The call checks the caller's user and not the rights of the file: a
+ * process that was given the file need not own the ring. The owner may use any file of the ring.
  *
  * OPEN, UNLINK and /proc/shmring check the new values from then on. Files that are open keep
  * their rights, and the ring stays charged to the same user. A capability counts in the user
@@ -487,19 +485,20 @@ struct shmring_ioc_access {
  * in cmd_op and the argument in cmd), if the kernel can cancel a command when its
  * io_uring or its process goes: since Linux 6.10. Older kernels: EOPNOTSUPP; use poll there.
  *
- * The submitting thread does not sleep. The result comes as the completion's res, and is 0
- * or an error of the ioctl, other than ETIMEDOUT and EINTR. ASYNC_CANCEL and linked
- * timeouts do not reach commands of drivers, so there is a command for that:
+ * The submitting thread does not sleep. The completion's res is 0 or an error of the ioctl,
+ * but never ETIMEDOUT or EINTR. ASYNC_CANCEL and linked timeouts do not reach commands of
+ * drivers. Instead there is
  *
- * URING_CANCEL (no argument): all waits through this endpoint's file that have not
- * come to an end do so now; success beats it.
+ * URING_CANCEL (no argument): end all unfinished waits through this endpoint's file now;
+ * success takes precedence.
  *
- * A command waits until the other side is at a position, not for bytes: its own side may go on
- * between the submission and the end of the wait. A consumer that wants so many bytes beyond its
- * tail waits for head at tail + bytes; a producer, for tail at head + bytes - span, which may
- * be below zero. A position that is there already completes the command at once.
+ * A command waits for a position of the other side and not for a number of bytes, because its
+ * own side may move between the submission and the end of the wait. A consumer that wants
+ * bytes beyond its tail waits for head at tail + bytes; a producer, for tail at
+ * head + bytes - span, which may be below zero. If the other side is there already, the command
+ * completes at once.
  *
- * ECANCELED	URING_CANCEL; or io_uring, or the process, goes
+ * ECANCELED	URING_CANCEL, or the end of the io_uring or of the process
  * ENOTTY	no such command, or not for this kind of file
  * EINVAL	a position that needs more bytes than the span; or reserved, or a field of
  *		the sqe that has no meaning here, is not zero
