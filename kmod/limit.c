@@ -90,7 +90,7 @@ static bool charge_user(struct shmring *ring)
 			return false;
 		atomic_long_add(ring->nr_pages, &cred->user->locked_vm);
 	}
-	/* get_cred() stores a zero, as every user of the credentials does: the kernel's own race. */
+	/* get_cred() stores a zero, as all users of the credentials do: the kernel's own race. */
 	ring->cred = data_race(get_cred(cred));
 	ring->creator = cred->user;
 	return true;

@@ -10,8 +10,8 @@
 
 #define NS_PER_S	1000000000ull
 #define LOOK_AGAIN_NS	NS_PER_S	/* the module may have been loaded */
-#define IN_VAIN_MAX	16		/* sleeps that end with nothing there */
-#define PAUSE_NS	1000000		/* before each one after so many */
+#define IN_VAIN_MAX	16		/* after so many sleeps that ended for nothing, ... */
+#define PAUSE_NS	1000000		/* ... pause before each further one */
 
 struct timespec shmring_timespec(uint64_t ns)
 {
@@ -31,9 +31,9 @@ int shmring_sleep_fd(int fd, uint64_t until)
 }
 
 /*
- * After a look that has found nothing, the @looks before it as well: 0, or why there is
- * no time for another. Another process can end each sleep as it begins: then this pauses,
- * so that the wait does not take a CPU, and a signal finds it asleep.
+ * This look, and the @looks before it, have found nothing: 0, or why there is no time for
+ * another look. Another process can end each sleep as it begins. Then this pauses, so that the
+ * wait does not use up a CPU, and a signal meets a thread that sleeps.
  */
 static int check_time(const struct shmring_wait *w, unsigned int looks)
 {
@@ -44,7 +44,7 @@ static int check_time(const struct shmring_wait *w, unsigned int looks)
 	return looks < IN_VAIN_MAX ? 0 : shmring_sleep_fd(-1, shmring_now() + PAUSE_NS);
 }
 
-/* Waits a second at most: by then the ring may be one of the other backend. */
+/* Waits a second at most: after that the other backend may have to be chosen. */
 static int wait_for_name(const char *name, const struct shmring_options *opt, uint64_t deadline)
 {
 	uint64_t until = shmring_now() + LOOK_AGAIN_NS;
@@ -116,7 +116,7 @@ int shmring_wait_peer(struct shmring *r, const struct shmring_wait *w)
 	if (ret)
 		return ret;
 	epoch = peer_epoch(r);
-	/* One that has come and gone, while this process did not run, was there. */
+	/* The epoch shows a peer that came and went while this process did not run. */
 	while (!ret && !is_peer_live(r) && peer_epoch(r) == epoch) {
 		ret = check_time(w, looks++);
 		if (!ret)

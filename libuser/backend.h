@@ -10,7 +10,7 @@
 
 #include "private.h"
 
-/* Where a ring is made or looked for, and why there. */
+/* The backend in which a ring is made or looked for, and the reason. */
 struct shmring_choice {
 	const struct shmring_backend *backend;
 	const char *reason;	/* as text to print */
@@ -49,7 +49,7 @@ struct shmring_backend {
 	int (*wait_name)(const char *name, enum shmring_role role, uint64_t until);
 	int (*wait_peer)(struct shmring *r, uint64_t deadline);
 
-	/* See whether the other side was killed; NULL: the kernel ends its role. */
+	/* End the role of the other side if its owner was killed. NULL: the kernel does. */
 	void (*check_peer)(struct shmring *r);
 
 	/*
@@ -58,13 +58,13 @@ struct shmring_backend {
 	 */
 	void (*arm_poll)(struct shmring *r, uint64_t bytes);
 
-	/* The consumer has given back what it held. NULL: @bytes of arm_poll() still hold. */
+	/* The consumer has released what it held. NULL: @bytes of arm_poll() are still right. */
 	void (*released)(struct shmring *r);
 	int (*poll_fd)(struct shmring *r);			/* a descriptor */
 	int (*grant)(const struct shmring_private *p, enum shmring_role role);	/* a descriptor */
 	int (*info)(const struct shmring *r, struct shmring_info *info);
 
-	/* Change the mode; the owner and group, of which -1 stays. */
+	/* Change the mode; the owner and the group. -1 leaves an id as it is. */
 	int (*chmod)(const struct shmring_private *p, unsigned int mode);
 	int (*chown)(const struct shmring_private *p, uid_t uid, gid_t gid);
 
@@ -82,16 +82,16 @@ int shmring_backend_of_environment(enum shmring_backend_id *id);
 int shmring_choose_backend(struct shmring_choice *choice, enum shmring_backend_id id);
 bool shmring_is_taken_elsewhere(const struct shmring_choice *choice, const char *name);
 
-/* Can the module be had? 0, -ENODEV (there is none), -EACCES (not by this user), ... */
+/* May the caller use the module? 0, -ENODEV (there is none), -EACCES (not this user), ... */
 int shmring_kmod_probe(void);
 
 /* Does a live ring of the caller's or of root's have this name? */
 bool shmring_memfd_has(const char *name);
 
-/* What there is to know of a named ring, without attaching to it. Does not wait. */
+/* Fill in @info for a named ring, without attaching to it. Does not wait. */
 int shmring_memfd_look(const char *name, struct shmring_info *info);
 
-/* What a ring says of itself, read once and checked; or what a new one is to be. */
+/* The sizes of a ring, read once and checked; or those of a ring to make. */
 struct shmring_geometry {
 	uint64_t capacity;
 	uint64_t slots;		/* 0: records */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* What sizes a ring may have, and what follows from them. */
+/* Which sizes a ring may have, and the stride and span that follow from them. */
 #include "backend.h"
 
 static bool is_power_of_two(uint64_t n)
@@ -19,7 +19,7 @@ uint64_t shmring_span_of(const struct shmring_geometry *g)
 	return g->slot_size ? g->slots * shmring_stride_of(g) : g->capacity;
 }
 
-/* Is @g, which a file or a kernel has said, that of a ring? Otherwise nothing may be mapped. */
+/* Can @g, which comes from a file or a kernel, be that of a ring? If not, nothing is mapped. */
 bool shmring_is_geometry(const struct shmring_geometry *g)
 {
 	if (g->capacity < page_size() || g->capacity > SHMRING_CAPACITY_MAX ||

@@ -21,8 +21,8 @@
 typedef int visit_fn(const struct shmring_info *info, void *arg);
 
 /*
- * In which member the cells below a title belong. Later versions of the module may have more
- * columns, in another order.
+ * The member for the cells below a title. Later versions of the module may have more columns,
+ * in another order.
  */
 #define MEMBER(title, member, base) \
 	{ title, offsetof(struct shmring_info, member), \
@@ -31,14 +31,14 @@ typedef int visit_fn(const struct shmring_info *info, void *arg);
 static const struct column {
 	const char *title;
 	size_t offset, size;
-	int base;		/* of the number; 0: the name */
+	int base;		/* of the number; 0: text */
 } columns[] = {
 	MEMBER("name", name, 0),
 	MEMBER("owner", owner, 10),
 	MEMBER("mode", mode, 8),
 	MEMBER("capacity", capacity, 10),
 	MEMBER("used", used, 10),
-	MEMBER("producers", producer_state, 10),	/* its 1 is SHMRING_PEER_LIVE */
+	MEMBER("producers", producer_state, 10),	/* 1 is SHMRING_PEER_LIVE */
 	MEMBER("consumers", consumer_state, 10),
 	MEMBER("sleeps", sleeps, 10),
 	MEMBER("wakes", wakes, 10),
@@ -123,7 +123,7 @@ static int list_kmod(visit_fn *fn, void *arg)
 	return ret;
 }
 
-/* Passes over a file that is gone by now, that the caller may not read, or that is no ring. */
+/* Skips a file that has been removed, that the caller may not read, or that is no ring. */
 static int visit_file(const char *name, visit_fn *fn, void *arg)
 {
 	struct shmring_info info = SHMRING_INFO_INIT;

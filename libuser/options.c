@@ -8,10 +8,10 @@
 #include "options.h"
 
 #define DEFAULT_CAPACITY	65536
-#define SIZE_MAX_SANE	4096	/* above: not a size, but a struct that was not initialized */
+#define SIZE_MAX_SANE	4096	/* a larger size is that of a struct that was not initialized */
 #define FIRST_OPTIONS	offsetof(struct shmring_options, space_mark)	/* size in version 0.1 */
 
-/* Copy a name without the slash in front; -EINVAL: no ring can be called so. */
+/* Copy a name without the slash in front. -EINVAL: no ring can have this name. */
 int shmring_clean_name(char to[SHMRING_NAME_MAX], const char *name)
 {
 	size_t i, len;

@@ -11,32 +11,32 @@
 #include "memfd/state.h"
 #include "spin.h"
 
-/* Without the module: how often to look for a death; and when asleep for longer. */
+/* Without the module: how often a side looks whether its peer lives; in a long sleep, at most. */
 #define SHMRING_CHECK_NS	50000000
 #define SHMRING_CHECK_MAX_NS	400000000
 
 struct shmring_private {
 	const struct shmring_backend *backend;
 	const char *reason;	/* of the choice of the backend */
-	uint32_t *ours;		/* 1 in the process that attached, which may unmap; 0 in a child */
+	uint32_t *ours;		/* 1 in the process that attached and may unmap; 0 in a child */
 	int fd;			/* the ring's file */
 	int poll_fd;		/* -1: none of its own */
 	void *base;		/* the mapping */
-	size_t size;		/* and its bytes */
+	size_t size;		/* of the mapping, bytes */
 	size_t lowat;		/* bytes; see shmring_set_lowat() */
 	uint64_t linger;	/* ns; see shmring_set_linger() */
 	uint64_t space_mark;	/* bytes; see shmring_set_space_mark() */
 	enum shmring_policy policy;
 	struct shmring_spin spin;
 	uint64_t checked;	/* when the peer was last seen alive, ns */
-	uint64_t watched;	/* when a send last read the clock for that, ns */
+	uint64_t watched;	/* when a send last read the clock to see whether it lives, ns */
 	uint64_t sleeps;	/* times this endpoint slept */
 	uint64_t wakes;		/* wake-up system calls it made */
 	bool crowded;		/* the peer last waited on this CPU: do not spin */
 	bool created;		/* this object has made the ring */
 	bool refused;		/* this endpoint's -EBADMSG has been counted */
 
-	/* Of the backend. */
+	/* The backends'. */
 	struct shmring_kmod kmod;
 	struct shmring_memfd memfd;
 };
@@ -47,8 +47,8 @@ static inline size_t page_size(void)
 }
 
 /*
- * Is this the process that made the object, and not a forked child? The pid cannot say so,
- * as a child in a namespace of its own may have the parent's. This page is wiped in a child.
+ * Is this the process that made the object, and not a forked child? The pid does not show that:
+ * a child in a PID namespace of its own may have the parent's. This page is wiped in a child.
  */
 static inline bool shmring_is_ours(const struct shmring_private *p)
 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Calls on an object: its descriptors, settings and information. */
+/* Calls on an object: descriptors, settings and information. */
 #include <string.h>
 
 #include "backend.h"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* What an error means for a ring, which is not always what strerror() says. */
+/* The texts that say what an error means for a ring. Those of strerror() often do not fit. */
 #include <errno.h>
 #include <string.h>
 

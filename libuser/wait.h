@@ -40,7 +40,7 @@ static inline int shmring_check_wait_of(const struct shmring *r, const struct sh
 
 static inline bool shmring_is_gone(const uint32_t *state)
 {
-	/* Acquire: what the peer did before it went is to be seen. */
+	/* Acquire: the caller sees what the peer did before it went. */
 	return __atomic_load_n(state, __ATOMIC_ACQUIRE) == SHMRING_PEER_GONE;
 }
 
@@ -48,7 +48,7 @@ static inline bool shmring_is_gone(const uint32_t *state)
 static inline int shmring_look_for_data(struct shmring *r, const struct shmring_want *want)
 {
 	bool ended = shmring_is_gone(&r->lane->producer.state);
-	uint64_t avail, wake_at, told;
+	uint64_t avail, wake_at, tail;
 
 	__shmring_refresh_data(r);
 	if (r->error)
@@ -59,9 +59,9 @@ static inline int shmring_look_for_data(struct shmring *r, const struct shmring_
 	if (ended)
 		return avail ? 1 : -ENODATA;
 	wake_at = __atomic_load_n(&r->lane->producer.wake_at, __ATOMIC_ACQUIRE);
-	told = r->c.tail - r->c.held;
-	/* All of the ring is free: the producer waits for nothing, and its line is left to it. */
-	if (r->c.limit == told && told < wake_at)
+	tail = r->c.tail - r->c.held;
+	/* The ring is empty, so the producer waits for nothing: do not read its cache line. */
+	if (r->c.limit == tail && tail < wake_at)
 		return 0;
 	return shmring_look_at_producer(r, wake_at);
 }
@@ -81,7 +81,7 @@ static inline int shmring_look_for_space(struct shmring *r, const struct shmring
 	return ended ? -EPIPE : 0;
 }
 
-/* Inlined: between the other side's store and this side's return is nothing but this. */
+/* Inlined: this is all code between the other side's store and this side's return. */
 static inline int shmring_look(struct shmring *r, const struct shmring_want *want)
 {
 	return r->role == SHMRING_CONSUMER ? shmring_look_for_data(r, want) :

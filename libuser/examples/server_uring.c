@@ -4,7 +4,7 @@
 
 #include "clients.h"
 
-/* Tell of this ring when it has something. */
+/* Have a completion come when this ring has something. */
 static int watch(struct io_uring *uring, struct client *client)
 {
 	struct io_uring_sqe *sqe = io_uring_get_sqe(uring);

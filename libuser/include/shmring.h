@@ -15,10 +15,9 @@
  *     attached it. A forked child inherits the descriptor, not the mapping: it
  *     attaches for itself, and may pass the parent's object to shmring_fd() and
  *     shmring_close() only;
- *   - no function is a cancellation point: a thread that is cancelled with
- *     pthread_cancel(3) while it waits here waits on. Send it a signal, whose
- *     handler ends the wait (-EINTR), or give the wait a deadline. Cancellation of
- *     the asynchronous type must be off;
+ *   - no function is a cancellation point: pthread_cancel(3) does not end a wait.
+ *     A signal whose handler runs in the thread does (-EINTR), and so does a
+ *     deadline. Cancellation of the asynchronous type must be off;
  *   - descriptors that the library opens are close-on-exec and never 0, 1 or 2.
  *
  * Contents: version, types, set-up, slow path, queries; the fast path is in <shmring/fast.h>,
@@ -45,7 +44,7 @@ extern "C" {
 
 /* ---------------------------------------------------------------- version */
 
-/* Of this header; the file VERSION says the same, or the library does not build. */
+/* The version of this header. Unless the file VERSION has the same, the library does not build. */
 #define SHMRING_VERSION_MAJOR	0
 #define SHMRING_VERSION_MINOR	2
 #define SHMRING_VERSION_PATCH	0
@@ -64,7 +63,7 @@ enum shmring_role {
 	SHMRING_CONSUMER = SHMRING_ROLE_CONSUMER,	/* reads them */
 };
 
-/* What to do while there is nothing to do. */
+/* What a call does while it has to wait. */
 enum shmring_policy {
 	SHMRING_DEFAULT,	/* in a wait: the endpoint's; else adaptive */
 	SHMRING_ADAPTIVE,	/* spin if that takes less CPU than sleeping, then sleep */
@@ -118,7 +117,7 @@ struct shmring_options {
 #define SHMRING_QUEUE		SHMRING_CREATE_F_QUEUE	/* no -EPIPE between two consumers */
 #define SHMRING_OPEN_OR_CREATE	(1u << 16)	/* attach to a ring of that name, if there is one */
 
-/* How to wait. All zero, or a null pointer: as the endpoint does, for ever. */
+/* How to wait. All zero, or a null pointer: by the endpoint's policy, without a deadline. */
 struct shmring_wait {
 	size_t size;		/* of this struct */
 	uint64_t deadline;	/* absolute; 0: none */
@@ -132,13 +131,13 @@ struct shmring_wait {
 #define SHMRING_NOWAIT		(1u << 0)	/* -EAGAIN instead of waiting */
 
 /*
- * An endpoint. Public for the sake of the fast path; a program reads and writes
- * none of it. The half of the other role stays zero, so that a call of the
- * wrong side finds nothing there. The layout cannot change, as inlined code in programs
- * depends on it: the reserved words are 0 and for later versions.
+ * An endpoint. Public for the inline fast path alone; a program reads and writes no
+ * member. The members of the other role stay zero, so that a call of the wrong side finds
+ * nothing there. The layout cannot change, as inlined code in programs depends on it. The
+ * reserved words are 0, for later versions.
  */
 struct shmring {
-	/* What each message needs and none changes: one cache line. */
+	/* Each message reads these and none changes them: one cache line. */
 	struct shmring_lane *lane;		/* what the kernel says */
 	struct shmring_producer *producer;	/* head: the producer's word */
 	struct shmring_consumer *consumer;	/* tail: the consumer's word */
@@ -151,13 +150,13 @@ struct shmring {
 	int error;				/* -EBADMSG once the peer wrote a false value */
 
 	/*
-	 * What changes with every message, few words in one cache line: its stores
-	 * wait in one queue with those to the ring, in their order, and each change
-	 * from line to line takes time (docs/performance.md).
+	 * These change with every message: few words, in one cache line. A CPU's stores
+	 * to them and to the ring wait in one queue, in order, and each change from line
+	 * to line takes time (docs/performance.md).
 	 */
 	struct {
 		uint64_t head;		/* where the next message goes */
-		uint64_t end;		/* of the open one; not above head: there is none */
+		uint64_t end;		/* of the open message; not above head: none is open */
 		uint64_t limit;		/* space known to be free ends here */
 		uint64_t staged;	/* bytes before head, not published yet */
 		uint64_t fetch_at;	/* where the next lines are prefetched */
@@ -166,7 +165,7 @@ struct shmring {
 	} p __attribute__((aligned(64)));
 	struct {
 		uint64_t tail;		/* where the next message is */
-		uint64_t end;		/* of the open one; not above tail: there is none */
+		uint64_t end;		/* of the open message; not above tail: none is open */
 		uint64_t limit;		/* data known to be there ends here */
 		uint64_t held;		/* bytes before tail, not released yet */
 		uint64_t guess;		/* records: bytes that the last one took */
@@ -198,22 +197,23 @@ struct shmring {
  *
  * A producer whose consumer has gone gets -EPIPE until another consumer attaches, as the writer of
  * a pipe does, because a producer should learn that no process reads its messages. With
- * SHMRING_QUEUE it goes on until the ring is full, and then waits, as before the first consumer
- * came: for consumers that come and go, or are started again. No call returns -EPIPE then,
- * consumer_state of shmring_get_info() is SHMRING_PEER_NONE between two consumers, and poll says
- * no POLLHUP.
+ * SHMRING_QUEUE the producer goes on until the ring is full and then waits, as it does before the
+ * first consumer. That is for consumers that come and go, or are restarted. In such a ring no call
+ * returns -EPIPE, poll reports no POLLHUP, and between two consumers the consumer_state of
+ * shmring_get_info() is SHMRING_PEER_NONE.
  *
- * With slot_size, the ring can be made to hold exactly opt->slots messages: with one more, the
- * producer waits. If opt->capacity is 0 then, it is the smallest one that holds them.
+ * With slot_size, opt->slots makes the ring hold exactly so many messages: the producer waits
+ * before it adds another one. With an opt->capacity of 0 the ring then has the smallest capacity
+ * that holds them.
  *
- * opt->align says at which multiples messages start in memory: 64, say, for vector code. A slot
- * takes slot_size bytes rounded up to it; with 1, 2 or 4, small slots are packed. A record takes
- * 8 bytes more than its message, rounded up to it, and its align is at least 8.
+ * Messages start in memory at multiples of opt->align: 64, say, for vector code. A slot takes
+ * slot_size bytes rounded up to align; with 1, 2 or 4, small slots are packed. A record takes 8
+ * bytes more than its message, rounded up to align, which is at least 8 then.
  *
  * With SHMRING_OPEN_OR_CREATE, which needs a name too, attach to the ring of that name as
  * shmring_attach_opt() does, whatever its capacity, slot_size, slots, align, mode and other flags
- * are; make the ring only if there is none. Of processes that do so at once, one makes the ring: there, created
- * of shmring_get_info() is 1.
+ * are; make the ring only if there is none. If several processes do so at once, one of them makes
+ * the ring: in that process, shmring_get_info() sets created to 1.
  *
  * Returns 0 or
  *   -EINVAL	bad name, size, mode, flag, role, policy or backend; slot_size, lowat or
@@ -230,10 +230,10 @@ struct shmring {
  *		the user count
  *   -ENOSPC	the module's limit (max_pages) would be exceeded
  *   -ENOMEM	no memory, or no addresses for the ring, which is mapped twice
- *   -EACCES	/dev/shmring is there, and the caller may not open it; memfd is taken only
- *		where it is asked for or there is no /dev/shmring
+ *   -EACCES	/dev/shmring is there, and the caller may not open it. The library takes memfd
+ *		only if it is asked for, or if there is no /dev/shmring
  *   -ENODEV	SHMRING_KMOD or $SHMRING_BACKEND asks for the module, which is not loaded
- *   -EPROTO	the kernel speaks another version of the ABI
+ *   -EPROTO	the kernel has another version of the ABI
  *   -EOPNOTSUPP	SHMRING_PERSIST outside the initial IPC namespace; a kernel without
  *		MADV_WIPEONFORK; memfd: there is no /proc, and the ring has no name
  *   -ETIMEDOUT	memfd: another process has locked the ring's file for a second
@@ -246,8 +246,8 @@ int shmring_create(struct shmring **r, const char *name,
 
 /*
  * Attach to a named ring, as producer, as consumer, or (SHMRING_HANDLE) only to
- * hold it. A consumer goes on where the one before it stopped, and so does a
- * producer.
+ * hold it. A consumer goes on where the last consumer stopped, and a producer where
+ * the last producer stopped.
  *
  * Returns 0 or
  *   -ENOENT	no such name
@@ -338,10 +338,11 @@ int shmring_unlink_opt(const char *name, const struct shmring_options *opt);
 
 /*
  * Change the permission bits of a ring, as fchmod(2) does for a file: which users may attach by
- * name, and see the ring, from now on. The umask has no part in it. Endpoints and descriptors that
- * are there keep their rights. Any object of the ring will do: the caller has to be the owner of
- * the ring, or to have CAP_FOWNER; the rights of the object do not matter. memfd: the mode is that
- * of the file; an anonymous ring's says only which users may open its file through /proc/PID/fd.
+ * name, and see the ring, from now on. The umask is not applied. Existing endpoints and
+ * descriptors keep their rights. @r may be any object of the ring: the caller has to be the owner
+ * of the ring, or to have CAP_FOWNER, and the rights of the object do not matter. memfd: the mode
+ * is that of the file; of an anonymous ring, it only decides which users may open the file through
+ * /proc/PID/fd.
  *
  * Returns 0 or
  *   -EPERM	the caller is not the owner
@@ -354,10 +355,10 @@ int shmring_chmod(struct shmring *r, unsigned int mode);
 
 /*
  * Change the owner and the group of a ring, as fchown(2) does for a file; (uid_t)-1 and
- * (gid_t)-1 leave them as they are. Only CAP_CHOWN gives a ring to another user; its owner may
- * give it to a group that the owner is in. The user who is charged for the memory stays the same:
- * see shmring(7). memfd: changes the owner of the file. A process of another user than the new
- * owner then refuses the descriptor of a named ring, unless the new owner is root: see
+ * (gid_t)-1 leave them as they are. Giving a ring to another user takes CAP_CHOWN; the owner may
+ * give the ring to a group that the owner is in. The memory stays charged to the same user: see
+ * shmring(7). memfd: changes the owner of the file. A process of another user than the new owner
+ * then refuses the descriptor of a named ring, unless the new owner is root: see
  * shmring_attach_fd().
  *
  * Returns 0 or
@@ -370,19 +371,19 @@ int shmring_chmod(struct shmring *r, unsigned int mode);
 int shmring_chown(struct shmring *r, uid_t uid, gid_t gid);
 
 /*
- * Give up the role and free the object. What was committed stays in the ring
- * for the consumer; what was staged and not published, or peeked and not
- * released, counts as never written or read. NULL is ignored. Waits only for a producer
- * with a linger, see shmring_set_linger(); memfd: 20 ms at most for a lock of the file.
+ * Give up the role and free the object. Messages that were committed stay in the ring for
+ * the consumer. Messages that were staged and not published count as never written, those
+ * that were peeked and not released as never read. NULL is ignored. Waits only for a
+ * producer's linger, see shmring_set_linger(); memfd: 20 ms at most for a lock of the file.
  */
 void shmring_close(struct shmring *r);
 
 /*
  * Producer: how long shmring_close() waits, in nanoseconds, until everything that was
  * committed has been taken; 0, the default: not at all. A ring without SHMRING_PERSIST
- * goes with its last holder, and what is in it is lost. shmring_close() publishes first
- * what is staged. The wait ends at once if the consumer is gone, but not with SHMRING_QUEUE; it
- * does not end when a signal handler runs.
+ * goes with its last holder, and its messages are lost. With a linger, shmring_close() first
+ * publishes what is staged. The wait ends at once if the consumer is gone, but not with
+ * SHMRING_QUEUE. It does not end when a signal handler runs.
  *
  * Returns 0, or -EBADF: not a producer.
  */
@@ -399,16 +400,16 @@ int shmring_fd(const struct shmring *r);
  * attach in this role and do nothing else.
  *
  * Returns it or -EINVAL (bad role), -EACCES (the object has no such right),
- * -EOPNOTSUPP (the memfd backend cannot restrict anybody), -EMFILE, -ENFILE.
+ * -EOPNOTSUPP (memfd: a descriptor cannot be restricted), -EMFILE, -ENFILE.
  */
 int shmring_grant(const struct shmring *r, enum shmring_role role);
 
 /*
  * The descriptor to poll: POLLIN when a consumer has data, POLLOUT when a
  * producer has space, POLLHUP when the other side is gone (a consumer of a ring with
- * SHMRING_QUEUE never is). Poll it after a call has said -EAGAIN: it becomes ready when there
- * is what that call lacked, or the bytes of shmring_set_lowat() if those are more. It belongs
- * to the object.
+ * SHMRING_QUEUE never is). Poll it after a call has returned -EAGAIN: it becomes ready when
+ * there are the bytes that the call lacked, or those of shmring_set_lowat() if these are more.
+ * It belongs to the object.
  *
  * With the module it is shmring_fd(), and works with poll, select, epoll in every mode,
  * and io_uring. With memfd it is an epoll descriptor that becomes readable (POLLIN, for
@@ -428,9 +429,9 @@ int shmring_set_policy(struct shmring *r, enum shmring_policy policy);
 
 /*
  * Have shmring_poll_fd() ready at @bytes of data, or of space, and not before, even if the
- * call that said -EAGAIN lacked less; 0: as soon as there is what that call lacked. Takes
- * effect with the next -EAGAIN. A producer that asks for more than its message takes may
- * wait for a consumer that itself waits for that message.
+ * call that returned -EAGAIN lacked less. 0: ready as soon as there are the bytes that the call
+ * lacked. Takes effect with the next -EAGAIN. A producer that asks for more than its message
+ * takes may wait for a consumer that itself waits for that message.
  *
  * Returns 0 or
  *   -EBADF	a handle
@@ -441,9 +442,10 @@ int shmring_set_lowat(struct shmring *r, size_t bytes);
 /*
  * Producer: in its first millisecond a sleep for space goes on until @bytes are free, or the
  * space for the message if that is more; 0, the default: half the ring. With 1, the first
- * release that makes the message fit ends the sleep: for a ring of few large messages, or a
- * producer that must not be late. The price is a wake-up, which the consumer pays, for each
- * message of a full ring. Spinning, the poll descriptor and io_uring know no mark.
+ * release that makes the message fit ends the sleep. That suits a ring of few large messages,
+ * or a producer that must not be late. But the consumer then makes a system call, to wake the
+ * producer, for each message of a full ring. The mark does not apply to spinning, to the poll
+ * descriptor and to io_uring.
  *
  * Returns 0 or
  *   -EBADF	not a producer
@@ -464,8 +466,8 @@ int shmring_set_space_mark(struct shmring *r, size_t bytes);
  *   -EINTR	a signal handler ran
  *   -ENODATA	end of stream: the producer is gone, and everything it committed
  *		has been taken
- *   -EDEADLK	no more will come: everything in the ring has been advanced past and
- *		not released, and it is full, or the producer waits for that space
+ *   -EDEADLK	no more will come: the consumer has advanced past everything in the ring and
+ *		has not released it, and the ring is full or the producer waits for that space
  *   -EBADMSG	the producer wrote what no producer may; the ring cannot be used
  *   -EBADF	not a consumer
  *   -EINVAL	bad size, policy or flag, or min_bytes above the capacity
@@ -514,7 +516,7 @@ int shmring_drain(struct shmring *r, const struct shmring_wait *w);
  * and see shmring_get_info(). @w: as for shmring_attach_wait().
  *
  * Returns 0 or
- *   -EAGAIN	SHMRING_NOWAIT, and nobody has the other role
+ *   -EAGAIN	SHMRING_NOWAIT, and no process has the other role
  *   -ETIMEDOUT	the deadline passed first
  *   -EINTR	a signal handler ran
  *   -EBADF	a handle
@@ -523,7 +525,7 @@ int shmring_drain(struct shmring *r, const struct shmring_wait *w);
  */
 int shmring_wait_peer(struct shmring *r, const struct shmring_wait *w);
 
-/* As shmring_send() and shmring_recv(), which call these where a copy is not a few moves. */
+/* As shmring_send() and shmring_recv(), which call these unless a copy is only a few moves. */
 ssize_t __shmring_send(struct shmring *r, const void *buf, size_t len,
 		       const struct shmring_wait *w);
 ssize_t __shmring_recv(struct shmring *r, void *buf, size_t size, const struct shmring_wait *w);
@@ -534,15 +536,15 @@ uint64_t shmring_deadline(uint64_t ns);
 /* Wake the other side; shmring_publish() and shmring_release() call it. */
 void __shmring_wake(struct shmring *r);
 
-/* Tell the backend that the tail is published again; shmring_release() calls it after a batch. */
+/* For the backend: the tail is published again. shmring_release() calls this after a batch. */
 void __shmring_released(struct shmring *r);
 
 /* ---------------------------------------------------------------- queries */
 
 /*
- * What there is to know about a ring and about this endpoint. Positions and counters are as the
- * two sides have written them: a hostile side can write false ones. A member that a backend or
- * another version does not fill in is 0.
+ * Information about a ring and about this endpoint. The two sides write the positions and counters:
+ * a hostile side can write false ones. A member that a backend or another version does not fill in
+ * is 0.
  */
 struct shmring_info {
 	size_t size;			/* of this struct; set by the caller */

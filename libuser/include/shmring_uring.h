@@ -4,10 +4,10 @@
  * does not, and everything here is inline. With -std=c11 the header of liburing 2.9
  * and newer wants _GNU_SOURCE.
  *
- * A call prepares a submission queue entry; its completion says that it is time to
+ * A call prepares a submission queue entry. When the entry completes, it is time to
  * look: take messages until shmring_peek() finds none, or fill the ring until
- * shmring_reserve() does, then wait again. Completions may come for nothing, so
- * look, and believe what the ring says.
+ * shmring_reserve() finds no space, then wait again. An entry may complete although
+ * there is nothing: only the look decides.
  *
  * With the module and Linux 6.10 or newer a wait is a command of io_uring. Elsewhere it
  * is a poll of shmring_poll_fd(), which waits for the same, or for the bytes of
@@ -30,7 +30,7 @@
 extern "C" {
 #endif
 
-/* Does the kernel know commands for this file? It says ENOTTY to a wrong one if so. */
+/* Does the kernel have commands for this file? Then a wrong command gives ENOTTY. */
 static inline int __shmring_uring_probe(int fd)
 {
 	struct io_uring_cqe *cqe;
@@ -88,8 +88,8 @@ static inline void __shmring_prep_command(struct io_uring_sqe *sqe, const struct
 }
 
 /*
- * After the call that arms the poll descriptor has returned @ret. Other than
- * -EAGAIN: there is something to see, so complete at once.
+ * The call that arms the poll descriptor has returned @ret. Unless that is -EAGAIN,
+ * there is something to see: complete at once.
  */
 static inline int __shmring_prep_poll(struct io_uring_sqe *sqe, int fd, int ret)
 {
@@ -101,11 +101,11 @@ static inline int __shmring_prep_poll(struct io_uring_sqe *sqe, int fd, int ret)
 }
 
 /*
- * Consumer: wait until there are @bytes of data (0: any), or some and the producer
- * waits for space, or it is gone. The completion's shmring_cqe_result() is 0: look;
- * or what shmring_wait_data() would say of it. A consumer that finds nothing and holds
- * what it has advanced past must release before it waits again: with the module the next
- * wait may otherwise complete at once, too.
+ * Consumer: wait until there are @bytes of data (0: any), or until there is some data and
+ * the producer waits for space or is gone. The completion's shmring_cqe_result() is 0: look;
+ * or the error that shmring_wait_data() would return. A consumer that finds nothing, and has
+ * advanced past messages without a release, must release before it waits again: with the
+ * module the next wait may otherwise complete at once, too.
  *
  * Returns 0 or
  *   -EBADF	not a consumer
@@ -127,7 +127,7 @@ static inline int shmring_prep_wait_data(struct io_uring_sqe *sqe, struct shmrin
 	if (!bytes)
 		bytes = 1;
 	if (shmring_uring_native(r)) {
-		/* No more than can be there: slots may leave a rest. */
+		/* At most what can be there: the slots may not fill the capacity. */
 		most = r->span - r->c.held;
 		if (bytes > most)
 			bytes = (size_t)most;
@@ -144,8 +144,8 @@ static inline int shmring_prep_wait_data(struct io_uring_sqe *sqe, struct shmrin
 
 /*
  * Producer: wait until there is space for a message of @len bytes. Publishes what is
- * staged. The completion's shmring_cqe_result() is 0: look; or what
- * shmring_wait_space() would say of it.
+ * staged. The completion's shmring_cqe_result() is 0: look; or the error that
+ * shmring_wait_space() would return.
  *
  * Returns 0 or
  *   -EBADF	not a producer
@@ -182,8 +182,8 @@ static inline int shmring_prep_wait_space(struct io_uring_sqe *sqe, struct shmri
 
 /*
  * A poll that goes on: a completion each time that there is something new, with
- * IORING_CQE_F_MORE while more will come. Take, or fill, until the ring's call with
- * SHMRING_NOWAIT has said -EAGAIN: once before this, and after each completion.
+ * IORING_CQE_F_MORE while more will come. Before this call, and after each completion, take
+ * or fill until the ring's call with SHMRING_NOWAIT has returned -EAGAIN.
  *
  * Without IORING_SETUP_DEFER_TASKRUN the kernel interrupts the program for each
  * completion, and the other side makes a system call for each.
@@ -204,10 +204,10 @@ static inline int shmring_prep_poll_multishot(struct io_uring_sqe *sqe, struct s
 /*
  * End the waits of this endpoint that are under way: they complete with -ECANCELED,
  * or 0 if there was something to see. io_uring_prep_cancel() and linked timeouts do
- * not reach them where they are commands. A deadline is a timeout
- * (IORING_TIMEOUT_ETIME_SUCCESS) that this entry is linked to.
+ * not reach waits that are commands. For a deadline, link this entry to a timeout
+ * (IORING_TIMEOUT_ETIME_SUCCESS).
  *
- * The entry itself completes with whatever: ignore it.
+ * The result of this entry itself has no meaning.
  */
 static inline void shmring_prep_cancel(struct io_uring_sqe *sqe, struct shmring *r)
 {
@@ -218,11 +218,11 @@ static inline void shmring_prep_cancel(struct io_uring_sqe *sqe, struct shmring 
 }
 
 /*
- * What a completion of any of these says.
+ * The result of a completion of any of these.
  *
  * Returns 0: look; or
  *   -ECANCELED	shmring_prep_cancel(), or the program ends
- *   -ENODATA, -EPIPE	as the ring's own calls say it
+ *   -ENODATA, -EPIPE	as the ring's own calls return them
  *   -ESHUTDOWN	the endpoint was closed
  *   -ENOMEM	no memory to wait with: wait some other way
  */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* What the library calls: thin over the ioctls of an endpoint. */
+/* The functions that the library calls: each is little more than an ioctl of an endpoint. */
 #define _GNU_SOURCE 1
 #include <string.h>
 #include <sys/mman.h>
@@ -9,7 +9,7 @@
 
 #define QUERY_TRIES	16
 
-/* A region goes to where its offset says, so that neighbours stay neighbours. */
+/* A region's offset is its place in the mapping, too: adjacent regions stay adjacent. */
 static int map_region(struct shmring_private *p, const struct shmring_region *region, int prot)
 {
 	return shmring_map_at(p, region->offset, region->length, prot, (off_t)region->offset);
@@ -33,7 +33,7 @@ static int map_all(struct shmring_private *p, const struct shmring_ioc_query *q,
 	return ret;
 }
 
-/* ATTACH knows nothing of the mark, and no lowat that the ring cannot hold: the library's may. */
+/* The library takes a mark, and a lowat between span and capacity; ATTACH takes neither. */
 static int check_marks(const struct shmring_private *p, dev_t anonymous, uint64_t *lowat)
 {
 	struct shmring_geometry g;
@@ -55,8 +55,8 @@ static int check_marks(const struct shmring_private *p, dev_t anonymous, uint64_
 }
 
 /*
- * Take the role: p->fd becomes the endpoint's. What comes back is closed only once it is
- * known to be an endpoint, and not some other descriptor of the caller's.
+ * Take the role: p->fd becomes the endpoint's. The new descriptor is closed only once it is
+ * known to be an endpoint: a false driver could return any descriptor of the caller's.
  */
 static int take_role(struct shmring_private *p, enum shmring_role role,
 		     struct shmring_ioc_query *q)
@@ -125,7 +125,7 @@ static int kmod_wait(struct shmring *r, uint64_t bytes, uint64_t mark, uint64_t 
 				 SHMRING_IOC_WAIT_DATA : SHMRING_IOC_WAIT_SPACE, &w);
 }
 
-/* Does not check the caller's rights to the ring: the attach that follows does. */
+/* Does not check the caller's rights to the ring: the attach that follows checks them. */
 static int kmod_wait_name(const char *name, enum shmring_role role, uint64_t until)
 {
 	struct shmring_ioc_name n = {
@@ -143,8 +143,8 @@ static int kmod_wait_name(const char *name, enum shmring_role role, uint64_t unt
 }
 
 /*
- * In slices: the module looks for those who come during its call, which a stop and SIGCONT
- * begin anew; the caller looks for all.
+ * In slices: the module notices a peer that comes during the ioctl, and a stop with SIGCONT
+ * restarts the ioctl. The caller notices every peer, between two slices.
  */
 static int kmod_wait_peer(struct shmring *r, uint64_t deadline)
 {
@@ -173,7 +173,7 @@ static void kmod_arm_poll(struct shmring *r, uint64_t bytes)
 	r->priv->kmod.poll_held = r->c.held;
 }
 
-/* The module counts from the tail, which has gone on. */
+/* The module counts the bytes from the tail, which the release has moved. */
 static void kmod_released(struct shmring *r)
 {
 	const struct shmring_kmod *k = &r->priv->kmod;
@@ -198,8 +198,8 @@ static int kmod_grant(const struct shmring_private *p, enum shmring_role role)
 }
 
 /*
- * The module reads the head and then the tail, while both move. If the tail is where it was
- * in the query before, it was there when the head was read.
+ * The module reads the head and then the tail, while both move. If the tail is the same as
+ * in the query before, it had that value when the head was read.
  */
 static int query_consistently(int fd, struct shmring_ioc_query *q)
 {

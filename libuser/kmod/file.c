@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* The module's device and its ring files: making rings, finding them, and what they are. */
+/* The module's device and its ring files: making rings, finding them, and querying them. */
 #define _GNU_SOURCE 1
 #include <fcntl.h>
 #include <string.h>
@@ -51,7 +51,7 @@ int shmring_kmod_control(unsigned long request, void *arg)
 		return fd;
 	ret = shmring_kmod_call(fd, request, arg);
 	close(fd);
-	/* Some other device by that name. */
+	/* It is some other device of that name. */
 	return ret == -ENOTTY ? -ENODEV : ret;
 }
 
@@ -85,7 +85,7 @@ static int open_with(const char *name, uint32_t rights)
 	return shmring_keep_fd(shmring_kmod_control(SHMRING_IOC_OPEN, &n));
 }
 
-/* A handle gets whatever rights there are to be had. */
+/* A handle gets all rights that the caller may have. */
 int shmring_kmod_open(struct shmring_private *p, const char *name, enum shmring_role role)
 {
 	static const uint32_t rights[] = {

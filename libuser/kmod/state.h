@@ -7,7 +7,7 @@
 
 struct shmring_kmod {
 	uint64_t poll_bytes;	/* of the last SET_LOWAT ... */
-	uint64_t poll_held;	/* ... and how many of them the consumer held */
+	uint64_t poll_held;	/* ... and how many bytes the consumer held then */
 };
 
 #endif /* SHMRING_KMOD_STATE_H */

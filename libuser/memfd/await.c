@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Sleeping until a name is there, or until the other side is. */
+/* Sleeping until a name is there, or until the other side has attached. */
 #define _GNU_SOURCE 1
 #include <linux/futex.h>
 #include <stdio.h>
@@ -24,7 +24,7 @@ static int watch_names(void)
 	return fd;
 }
 
-/* The watch comes before the look, or a file could come between them. */
+/* Watches, then looks: otherwise a file could come between the two. */
 int shmring_memfd_wait_name(const char *name, enum shmring_role role, uint64_t until)
 {
 	struct inotify_event events[64];
@@ -41,7 +41,7 @@ int shmring_memfd_wait_name(const char *name, enum shmring_role role, uint64_t u
 		if (now >= until)
 			break;
 		ret = shmring_sleep_fd(fd, fd < 0 && until - now > NAP_NS ? now + NAP_NS : until);
-		/* Once: other users may make files faster than this can read all events. */
+		/* Read once: other users may make files faster than this can read all events. */
 		n = fd >= 0 ? read(fd, events, sizeof(events)) : 0;
 		(void)n;
 	}

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* What the library calls: attaching, closing, information. */
+/* The functions that the library calls: attaching, closing, information. */
 #define _GNU_SOURCE 1
 #include <fcntl.h>
 #include <string.h>
@@ -23,7 +23,7 @@ static int map_all(struct shmring_private *p, enum shmring_role role, size_t cap
 		ret = shmring_map_at(p, at, capacity, data, (off_t)at);
 	if (!ret)
 		ret = shmring_map_at(p, at + capacity, capacity, data, (off_t)at);
-	/* A core dump has no use for what may be a gigabyte, and twice. */
+	/* Not in core dumps: the data may be a gigabyte, and is mapped twice. */
 	if (!ret && (madvise(p->base, p->size, MADV_DONTFORK) ||
 		     madvise(p->base, p->size, MADV_DONTDUMP)))
 		ret = -ENOMEM;
@@ -46,7 +46,7 @@ static int bind(struct shmring *r, const struct shmring_geometry *geometry)
 	return shmring_bind(r, &m);
 }
 
-/* The role first, then the position where it goes on. */
+/* Takes the role first, then reads the position at which it goes on. */
 static int memfd_attach(struct shmring *r, enum shmring_role role)
 {
 	struct shmring_private *p = r->priv;
@@ -66,7 +66,7 @@ static int memfd_attach(struct shmring *r, enum shmring_role role)
 	return ret;
 }
 
-/* A forked child has the parent's descriptions: it must leave the locks alone. */
+/* A forked child shares the parent's descriptions, so it must not change the locks. */
 static void memfd_close(struct shmring *r)
 {
 	struct shmring_private *p = r->priv;
@@ -89,7 +89,7 @@ static int memfd_grant(const struct shmring_private *p, enum shmring_role role)
 	return -EOPNOTSUPP;
 }
 
-/* What a handle, which maps nothing, reads of a ring; the first two lie side by side in it. */
+/* A handle maps nothing, and reads these. The first two are adjacent in the ring, too. */
 struct snapshot {
 	struct shmring_status status;
 	struct shmring_lane lane;
@@ -123,7 +123,7 @@ static int read_snapshot(int fd, struct snapshot *s)
 	return ret;
 }
 
-/* One side, as the snapshot has it. */
+/* One side of a snapshot. */
 struct side {
 	enum shmring_role role;
 	struct shmring_half half;
@@ -146,7 +146,7 @@ static struct side consumer_of(const struct snapshot *s)
 	return side;
 }
 
-/* An owner may have been killed before the other side has noticed. @flags: of the ring. */
+/* The owner may have been killed, and no side have noticed. @flags: of the ring. */
 static uint32_t state_of(const struct shmring *r, const struct side *side, uint32_t flags)
 {
 	if (side->half.state != SHMRING_PEER_LIVE || side->role == r->role ||
@@ -227,7 +227,7 @@ int shmring_memfd_look(const char *name, struct shmring_info *info)
 	p.fd = shmring_memfd_find_to_read(path);
 	if (p.fd < 0)
 		return p.fd;
-	shmring_memfd_know_oneself(&p);
+	shmring_memfd_identify(&p);
 	info->backend = SHMRING_MEMFD;
 	ret = memfd_info(&r, info);
 	close(p.fd);

@@ -10,7 +10,7 @@
 
 #include "memfd.h"
 
-/* A description of our own: locks belong to it. @name: the file's, if it has one. */
+/* Open the file again: locks belong to the description. @name: the file's path, if it has one. */
 static int reopen(int fd, const char *name)
 {
 	struct stat ours, opened;
@@ -28,19 +28,19 @@ static int reopen(int fd, const char *name)
 		close(copy);
 		copy = -ENOENT;
 	}
-	return copy == -EPROTO ? -ENOENT : copy;	/* the name is a link's by now */
+	return copy == -EPROTO ? -ENOENT : copy;	/* the name is now that of a link */
 }
 
 /*
- * Count this process among the holders of the ring; waits while another one removes its
+ * Count this process among the holders of the ring. Waits while another process removes the
  * name. A process that may not open the file again (it got the descriptor from another user,
- * or has changed its user since) takes no lock, and is found by its pid alone.
+ * or has changed its user since) takes no lock; others find it by its pid alone.
  */
 static int become_holder(struct shmring_private *p, const char *name)
 {
 	int fd = reopen(p->fd, name);
 
-	shmring_memfd_know_oneself(p);
+	shmring_memfd_identify(p);
 	if ((fd == -EACCES || fd == -EPERM) && p->memfd.pid_ns && p->memfd.started)
 		return 0;
 	if (fd < 0)
@@ -73,9 +73,9 @@ static int write_status(int fd, const struct shmring_options *opt)
 }
 
 /*
- * Allocate all pages now, so that none is missing (SIGBUS) later. A signal, and work that
- * io_uring has for this thread, undo what the interrupted call has allocated. So allocate in
- * steps, halved at each interruption: however fast signals come, some step gets done.
+ * Allocate all pages now: a page that is missing later would raise SIGBUS. A signal, or task
+ * work of io_uring, interrupts the call and undoes its allocation. So allocate in steps, and
+ * halve the step at each interruption: however fast signals come, some step succeeds.
  */
 static int allocate_pages(int fd, off_t size)
 {
@@ -120,8 +120,8 @@ static int create_anonymous(struct shmring_private *p, const struct shmring_opti
 }
 
 /*
- * A file without a name; or, as it takes /proc to open that again and to give it one, with
- * a name of its own. @self is a path to it.
+ * Make a file without a name. To open such a file again, and to name it, takes /proc; without
+ * /proc, make a file with a temporary name. @self gets a path to the file.
  */
 static int open_new(char self[PATH_SIZE], bool *temporary, unsigned int mode)
 {
@@ -152,7 +152,7 @@ static int create_named(struct shmring_private *p, const char *name,
 	if (p->fd < 0)
 		return p->fd;
 	ret = fill_file(p->fd, name, opt);
-	/* The sticky bit says: keep the name. */
+	/* The sticky bit marks a ring that persists. */
 	if (!ret && persist && (fstat(p->fd, &st) || fchmod(p->fd, st.st_mode | S_ISVTX)))
 		ret = -errno;
 	if (!ret)
@@ -195,7 +195,7 @@ int shmring_memfd_open(struct shmring_private *p, const char *name, enum shmring
 	struct stat st;
 	int ret;
 
-	(void)role;	/* the right to read and write the file is the right to any role */
+	(void)role;	/* a process that may read and write the file may take any role */
 	shmring_memfd_path(path, name);
 	p->fd = shmring_memfd_find(SETUP_PATIENCE, path);
 	if (p->fd < 0)
@@ -214,7 +214,7 @@ int shmring_memfd_open(struct shmring_private *p, const char *name, enum shmring
 	return 0;
 }
 
-/* What the size of the file and its first page say, if they agree. The page is read once. */
+/* The sizes in the first page, if the size of the file agrees. The page is read once. */
 int shmring_memfd_geometry(const struct shmring_private *p, struct shmring_geometry *g)
 {
 	struct shmring_status status;
@@ -239,7 +239,7 @@ int shmring_memfd_geometry(const struct shmring_private *p, struct shmring_geome
 	return 0;
 }
 
-/* The name that the file was given: this holder may be the last and have to remove it. */
+/* Read the file's name: this holder may be the last one, which removes the name. */
 static void find_name(struct shmring_private *p)
 {
 	char name[SHMRING_NAME_MAX];
@@ -252,8 +252,8 @@ static void find_name(struct shmring_private *p)
 }
 
 /*
- * Could a peer take pages away from what is mapped, which is a SIGBUS? Not of a sealed memfd.
- * A named ring's file cannot be sealed, and its owner, if not root, has to be this user.
+ * Could a peer shrink the file, so that an access to the mapping raises SIGBUS? A sealed memfd
+ * cannot shrink. A named ring's file cannot be sealed; its owner has to be root or this user.
  */
 static bool may_peer_shrink(int fd)
 {
@@ -268,7 +268,7 @@ static bool may_peer_shrink(int fd)
 	       (st.st_uid && st.st_uid != geteuid());
 }
 
-/* -EINVAL: not a ring of ours. */
+/* -EINVAL: not a ring of this backend. */
 int shmring_memfd_adopt(struct shmring_private *p, int fd)
 {
 	struct shmring_geometry geometry;
@@ -291,7 +291,7 @@ int shmring_memfd_adopt(struct shmring_private *p, int fd)
 	return ret;
 }
 
-/* The sticky bit, which says that the name is to be kept, stays. */
+/* Keeps the sticky bit, which marks a ring that persists. */
 int shmring_memfd_chmod(const struct shmring_private *p, unsigned int mode)
 {
 	struct stat st;

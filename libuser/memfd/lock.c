@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 /*
- * Which processes have a ring or a role: file locks show it, as a lock goes with the
- * process that holds it.
+ * File locks show which processes have a ring or a role: a lock goes with the process that
+ * holds it.
  *
- * They are open file description locks, on a description of their own that is
- * never handed on. A forked child inherits it all the same, so the pid is looked up, too,
- * where that is possible. The next owner of a role locks another byte, so a child of the
- * former owner is not taken for it.
+ * They are open file description locks, on a description of their own that is never passed
+ * on. A forked child inherits that description all the same, so the pid is looked up, too,
+ * where that is possible. The next owner of a role locks another byte, so that a child of
+ * the former owner is not taken for the next owner.
  *
  * No call waits for a lock in the kernel: any user who may open the file can hold any of its
  * bytes for ever, and a debugger that runs one thread at a time would never run the holder.
@@ -67,9 +67,9 @@ int shmring_memfd_lock_within(uint64_t patience, int fd, off_t byte, short type)
 }
 
 /*
- * A process without a description of its own takes a lock of the process, for so short a
- * time that no close of the file, which would end it, comes in between. A lock of the
- * description that was passed to it would stay if the process is killed.
+ * A process without a description of its own takes a lock of the process, which ends if the
+ * process closes the file; but it is held for a short time, without a close. A lock of the
+ * description that was passed to the process would stay if the process is killed.
  */
 int shmring_memfd_lock_change(uint64_t patience, const struct shmring_private *p)
 {
@@ -94,12 +94,12 @@ off_t shmring_memfd_role_byte(enum shmring_role role, uint32_t epoch)
 /* ------------------------------------------------------------------ processes */
 
 /*
- * When a process was started, in clock ticks since boot: field 22 of its stat, where the
- * second one, its name, may have blanks and parentheses in it. 0: that is not to be seen.
- * @dir: the process's folder; @pid: also of that process, as /proc may be another namespace's.
+ * When a process was started, in clock ticks since boot: field 22 of its stat file. Field 2,
+ * its name, may have blanks and parentheses. 0: the time cannot be read. @dir: the folder of the
+ * process; @pid: its pid there, to check, as /proc may be that of another namespace.
  *
- * Its first thread's file says the same as its own. A program that QEMU's user mode runs
- * reads an invented start time in its own stat, and other processes read the kernel's.
+ * Reads the stat file of the first thread, which has the same time. A program that QEMU's user
+ * mode runs reads an invented time in its own stat file, and other processes read the kernel's.
  */
 static uint64_t start_time(const char *dir, pid_t pid)
 {
@@ -123,7 +123,7 @@ static uint64_t start_time(const char *dir, pid_t pid)
 }
 
 /* Start times can be compared only within the first time namespace. */
-static bool tells_time_of_boot(void)
+static bool has_boot_times(void)
 {
 	const ino_t first = 0xeffffffa;
 	struct stat st;
@@ -131,12 +131,12 @@ static bool tells_time_of_boot(void)
 	return stat("/proc/self/ns/time", &st) ? errno == ENOENT : st.st_ino == first;
 }
 
-void shmring_memfd_know_oneself(struct shmring_private *p)
+void shmring_memfd_identify(struct shmring_private *p)
 {
 	struct stat st;
 
 	p->memfd.pid_ns = stat("/proc/self/ns/pid", &st) ? 0 : st.st_ino;
-	p->memfd.started = tells_time_of_boot() ? start_time("/proc/self", getpid()) : 0;
+	p->memfd.started = has_boot_times() ? start_time("/proc/self", getpid()) : 0;
 }
 
 /* A zombie counts as dead: its pidfd is readable. So does a process whose pid is used again. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Rings without the module: a memfd, or for a name a file in /dev/shm, of the same
- * layout. Every process that has it may write it. File locks:
+ * Rings without the module: a memfd or, if the ring has a name, a file in /dev/shm, of
+ * the same layout. Every process that has the file may write it. File locks:
  *
  *   byte 0	each holder (shared)	byte 1	a change of the roles
  *   byte 2	the removal of the name
@@ -31,8 +31,8 @@ static inline size_t data_offset(void)
 }
 
 /*
- * Bytes of this backend alone, at the end of the first page, where no lane lies: the file's name,
- * for receivers of a descriptor; and one that is written so that the file's watchers are told.
+ * Bytes of this backend alone, at the end of the first page, where no lane lies: the ring's name,
+ * for receivers of a descriptor; and a byte that is written to wake inotify watches of the file.
  */
 static inline off_t name_offset(void)
 {
@@ -52,11 +52,11 @@ static inline __shmring_word *position_of(const struct shmring *r, enum shmring_
 /* Which process has a role: in its page, beside the position. */
 struct owner {
 	__shmring_word pid;
-	__shmring_word pid_ns;		/* where pid means something; 0: nowhere */
+	__shmring_word pid_ns;		/* the PID namespace of pid; 0: unknown */
 	__shmring_word started;		/* ticks since boot; 0: unknown */
-	__shmring_word unlocked;	/* not 0: it has no lock that says so */
-	__shmring_word sleeps;		/* of all that have had the role */
-	__shmring_word wakes;		/* of the other side, by them */
+	__shmring_word unlocked;	/* not 0: no file lock shows this owner */
+	__shmring_word sleeps;		/* of all owners so far */
+	__shmring_word wakes;		/* wake-ups of the other side by all owners so far */
 };
 
 _Static_assert(sizeof(struct owner) <= sizeof(((struct shmring_producer *)0)->reserved), "room");
@@ -74,7 +74,7 @@ static inline uint32_t state_after(uint32_t flags, enum shmring_role role)
 								     SHMRING_PEER_GONE;
 }
 
-/* Only the owner counts. */
+/* Only the owner of a role writes its counters. */
 static inline void count(__shmring_word *n)
 {
 	__atomic_store_n(n, __atomic_load_n(n, __ATOMIC_RELAXED) + 1, __ATOMIC_RELAXED);
@@ -86,13 +86,13 @@ static inline int kept_fd(int fd)
 	return fd < 0 ? -errno : shmring_keep_fd(fd);
 }
 
-/* How long a lock of another process is waited for, ns: in set-up, and when closing. */
+/* How long to wait for a lock that another process holds, ns: in set-up, and when closing. */
 #define SETUP_PATIENCE	1000000000ull
 #define CLOSE_PATIENCE	20000000ull
 
 /*
- * lock.c: @byte of the file, F_OFD_SETLK and so on; GETLK: how another process holds it, 0 if
- * none does. -EBUSY: it is taken; -ETIMEDOUT: for so long.
+ * lock.c: @byte of the file, F_OFD_SETLK and so on. GETLK returns how another process holds the
+ * lock; 0: none does. -EBUSY: it is taken; -ETIMEDOUT: it was taken for all of @patience.
  */
 enum { HELD_SHARED = 1, HELD_EXCLUSIVE };
 
@@ -102,7 +102,7 @@ int shmring_memfd_lock_change(uint64_t patience, const struct shmring_private *p
 void shmring_memfd_unlock_change(const struct shmring_private *p);
 off_t shmring_memfd_role_byte(enum shmring_role role, uint32_t epoch);
 void shmring_memfd_nap(void);	/* before the next try */
-void shmring_memfd_know_oneself(struct shmring_private *p);
+void shmring_memfd_identify(struct shmring_private *p);
 bool shmring_memfd_alive(const struct shmring_private *p, enum shmring_role role, uint32_t epoch,
 			 const struct owner *owner);
 
@@ -115,7 +115,7 @@ void shmring_memfd_wake(struct shmring *r);
 /* role.c */
 bool shmring_memfd_is_live(const struct shmring *r, enum shmring_role role);
 void shmring_memfd_check_peer(struct shmring *r);
-bool shmring_memfd_end_dead_peer(struct shmring *r);	/* false: it is dead, and has its role */
+bool shmring_memfd_end_dead_peer(struct shmring *r);	/* false: dead, and still has its role */
 int shmring_memfd_take_role(struct shmring *r, enum shmring_role role);
 void shmring_memfd_give_up_role(struct shmring *r);
 

@@ -16,8 +16,8 @@ void shmring_memfd_path(char path[PATH_SIZE], const char *name)
 }
 
 /*
- * Open what has the name. Follows no symbolic link, and does not wait for the other end of a
- * FIFO. -EPROTO: a link, a folder, a socket, or a file with a lease, none of which is a ring.
+ * Open the file of that name. Follows no symbolic link, and does not wait for the other end of
+ * a FIFO. -EPROTO: a link, a folder, a socket, or a file with a lease, none of which is a ring.
  */
 static int open_path_for(int access, const char *path)
 {
@@ -91,7 +91,7 @@ static int remove_name_of(uint64_t patience, int fd, const char *path)
 	return ret;
 }
 
-/* If another process is removing the name, wait for it. Is the name gone? */
+/* Wait while another process removes the name. Is the name gone? */
 static bool has_lost_its_name(uint64_t patience, int fd, const char *path)
 {
 	if (shmring_memfd_lock(fd, LOCK_HOLDERS, F_RDLCK, F_OFD_GETLK) > 0)
@@ -165,7 +165,7 @@ int shmring_memfd_find(uint64_t patience, const char *path)
 		ret = -EPROTO;
 	} else if (is_debris(fd)) {
 		ret = remove_name_of(patience, fd, path);
-		/* What cannot be removed cannot be made anew either. */
+		/* A file that cannot be removed keeps its name taken. */
 		ret = !ret || ret == -ENOENT || is_being_closed(patience, fd, path) ? -ENOENT :
 										      -EACCES;
 	}
@@ -201,7 +201,7 @@ int shmring_memfd_unlink(const char *name)
 	fd = shmring_memfd_open_path(path);
 	if (fd >= 0 && is_ring(fd))
 		ret = remove_name_of(SETUP_PATIENCE, fd, path);
-	else	/* The caller may perhaps not open the file, but remove its name. */
+	else	/* A caller that may not open the file may still be allowed to remove the name. */
 		ret = !unlink(path) ? 0 : errno == EISDIR ? -EPERM : -errno;
 	if (fd >= 0)
 		close(fd);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
  * A descriptor for event loops: an epoll descriptor of an inotify watch of the ring's file and
- * of a timer. The timer has the loop look again after a process has closed the file, and now
- * and then where the file cannot be watched.
+ * of a timer. The timer makes the loop look again after a process has closed the file, and
+ * from time to time if the file cannot be watched.
  */
 #define _GNU_SOURCE 1
 #include <stdio.h>
@@ -15,9 +15,9 @@
 
 #define TIMER_MIN_NS	1000000ull
 #define TIMER_MAX_NS	64000000ull
-#define LOOK_MIN_NS	200000ull	/* from a close to the first look; from each look ... */
-#define LOOK_FACTOR	5		/* ... to the next one so many times as long ... */
-#define LOOK_MAX_NS	625000000ull	/* ... and so long to the last one: 0.8 s in all */
+#define LOOK_MIN_NS	200000ull	/* from a close to the first look */
+#define LOOK_FACTOR	5		/* by which the time to each further look grows */
+#define LOOK_MAX_NS	625000000ull	/* the time to the last look; all take 0.8 s */
 
 /* Read all events of @fd. Returns whether a process has closed the file. */
 static bool drain_events(int fd)
@@ -39,10 +39,10 @@ static bool is_peer_gone(const struct shmring *r)
 }
 
 /*
- * Have the descriptor become readable once there are @bytes; after the peer has gone, once another
- * process takes its role, so that a loop that goes on polling after the end of the stream sleeps.
- * A producer without a peer does not arm: its space is there, and of no use. False: the peer is
- * dead, and its role could not be ended.
+ * Make the descriptor readable once there are @bytes. After the peer has gone: once another
+ * process takes its role, so that a loop that goes on polling after the end of the stream
+ * sleeps. A producer without a peer does not arm, as space is of no use to it. False: the peer
+ * is dead, and its role could not be ended.
  */
 static bool arm_watch(struct shmring *r, uint64_t bytes)
 {
@@ -52,8 +52,8 @@ static bool arm_watch(struct shmring *r, uint64_t bytes)
 	gone = is_peer_gone(r);
 	if (!(gone && r->role == SHMRING_PRODUCER) && shmring_memfd_arm(r, bytes)) {
 		/*
-		 * The bytes are there: poll must not sleep. Clear wake_at, by which a consumer
-		 * would think that the producer waits.
+		 * The bytes are there: poll must not sleep. Clear wake_at, or the consumer would
+		 * take it that the producer waits.
 		 */
 		shmring_memfd_poke(r->priv);
 		__atomic_store_n(&half_of(r, r->role)->wake_at, SHMRING_NO_WAKE, __ATOMIC_RELAXED);
@@ -80,9 +80,9 @@ static bool look_is_due(const struct shmring_private *p)
 }
 
 /*
- * The kernel reports a close before it releases the locks: a process that has closed may
- * still look alive, and no further event will come. So look again a few times, ever later. Look
- * also as long as the role of a dead peer cannot be ended: nothing reports when it can.
+ * The kernel reports a close before it releases the locks: the process may still look alive,
+ * and no further event will come. So look again a few times, at growing intervals. Also look
+ * while the role of a dead peer cannot be ended: no event reports when it can.
  * Returns the ns to the next look; 0: none.
  */
 static uint64_t next_look(const struct shmring *r, bool closed, bool due, bool done)
@@ -150,8 +150,8 @@ void shmring_memfd_arm_poll(struct shmring *r, uint64_t bytes)
 }
 
 /*
- * An inotify descriptor needs nothing from the other side but the file that both
- * have: a waker writes to the file, and a process that dies closes it.
+ * An inotify descriptor needs only the file that both sides have: a waker writes to the
+ * file, and a process that dies closes it.
  */
 static int watch_file(int ring)
 {

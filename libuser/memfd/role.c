@@ -9,8 +9,8 @@
 #include "memfd.h"
 
 /*
- * Register for membarrier(2), so that a sleeper can make the CPUs of this process execute
- * a barrier, and the reverse. Lasts until exec.
+ * Register for membarrier(2), so that a sleeper of the other side can make the CPUs of this
+ * process execute a barrier. Lasts until exec.
  */
 static bool accept_barriers(void)
 {
@@ -18,8 +18,8 @@ static bool accept_barriers(void)
 }
 
 /*
- * If not, both sides have to fence. A peer that is just publishing may not have seen
- * it yet; for that one time a sleep can last until its slice of SHMRING_CHECK_NS ends.
+ * Without membarrier(2), both sides have to fence. A peer that is publishing at this moment may
+ * not see that yet. Then one sleep can last until its slice of SHMRING_CHECK_NS ends.
  */
 static void agree_on_fences(struct shmring *r)
 {
@@ -41,7 +41,7 @@ static bool may_stand_at(const struct shmring *r, uint64_t position)
 	       position % (r->stride ? r->stride : r->align) == 0;
 }
 
-/* Where a role's position belongs: as in the module. */
+/* The position that a role leaves, by the module's rules. */
 static uint64_t settled_position(const struct shmring *r, uint64_t own, uint64_t other,
 				 bool in_window)
 {
@@ -50,7 +50,7 @@ static uint64_t settled_position(const struct shmring *r, uint64_t own, uint64_t
 	return may_stand_at(r, other) ? other : 0;
 }
 
-/* Both when a role ends and when it is taken: in between, any process can write there. */
+/* Called when a role ends and when it is taken: in between, any process can write the word. */
 static uint64_t settle_position(struct shmring *r, enum shmring_role role)
 {
 	uint64_t head = __atomic_load_n(&r->producer->head, __ATOMIC_ACQUIRE);
@@ -64,8 +64,8 @@ static uint64_t settle_position(struct shmring *r, enum shmring_role role)
 }
 
 /*
- * End a role: leave its position within the window, say where the stream ends,
- * then that it does, then wake everybody. Under LOCK_CHANGE.
+ * End a role: bring its position into the window, store where the stream ends, then the
+ * state, then wake both sides. Under LOCK_CHANGE.
  */
 static void end_role(struct shmring *r, enum shmring_role role)
 {
@@ -163,7 +163,7 @@ static int take_role(struct shmring *r, enum shmring_role role)
 	agree_on_fences(r);
 	__atomic_store_n(&half->epoch, epoch, __ATOMIC_RELAXED);
 	__atomic_store_n(&half->state, SHMRING_PEER_LIVE, __ATOMIC_SEQ_CST);
-	/* The other side may poll for somebody to come. */
+	/* The other side may poll for this role to be taken. */
 	shmring_memfd_wake_role(r, role == SHMRING_CONSUMER ? SHMRING_PRODUCER :
 							      SHMRING_CONSUMER);
 	return 0;
@@ -181,9 +181,9 @@ int shmring_memfd_take_role(struct shmring *r, enum shmring_role role)
 }
 
 /*
- * Another process keeps LOCK_CHANGE: let the owner look dead, so that the peer or the next
- * owner ends the role. The role's own lock shows that, if `unlocked` does not say that there is
- * none; it would stay with a forked child. The process itself lives on.
+ * Another process keeps LOCK_CHANGE: make the owner look dead, so that the peer or the next
+ * owner ends the role. Clear `unlocked`, so that they look for the lock of the role, and give
+ * up that lock, which would stay with a forked child. The process itself lives on.
  */
 static void appear_dead(struct shmring *r)
 {

@@ -9,20 +9,20 @@
 #include "shmring.h"
 
 struct shmring_memfd {
-	char name[SHMRING_NAME_MAX];	/* of the file in /dev/shm */
+	char name[SHMRING_NAME_MAX];	/* of the ring; "": anonymous */
 	bool persists;		/* the name stays when the last holder goes */
-	uint32_t flags;		/* of the ring, as its status had them at the attach */
-	int lock_fd;		/* a description for the locks; -1: none may be had */
-	uint64_t pid_ns;	/* where this process's pid means something; 0: nowhere */
-	uint64_t started;	/* when this process was, ticks since boot; 0: unknown */
+	uint32_t flags;		/* of the ring; read from its status once, at the attach */
+	int lock_fd;		/* has the file locks; -1: this process may not open the file */
+	uint64_t pid_ns;	/* PID namespace of this process; 0: unknown */
+	uint64_t started;	/* start time of this process, ticks since boot; 0: unknown */
 	uint64_t fence_confirmed;	/* the peer is known to fence below this position */
 
-	/* The poll descriptor: an epoll descriptor of these two. */
-	int watch_fd;		/* the file's events; 0: none */
+	/* The poll descriptor is an epoll descriptor of these two. */
+	int watch_fd;		/* inotify, of the file; 0: the file cannot be watched */
 	int timer_fd;		/* 0: none */
-	uint64_t timer_ns;	/* no watch_fd: for how long the timer was set last ... */
-	uint64_t timer_seen;	/* ... after a look that found the peer there */
-	uint64_t look_ns;	/* watch_fd: for how long the timer is set; 0: it is not */
+	uint64_t timer_ns;	/* without a watch_fd: for how long the timer was set last */
+	uint64_t timer_seen;	/* without a watch_fd: the peer's position at that time */
+	uint64_t look_ns;	/* with a watch_fd: for how long the timer is set; 0: it is not */
 };
 
 #endif /* SHMRING_MEMFD_STATE_H */

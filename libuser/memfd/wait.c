@@ -14,8 +14,8 @@
 #define FENCE_CREDIT	65536		/* as the module's */
 
 /*
- * See to the barrier between the peer's publications and this side, which has just armed.
- * The module's fence.c has the protocol and the argument.
+ * Make sure of the barrier between the peer's publications and this side, which has just
+ * armed. The module's fence.c has the protocol and its proof.
  */
 static void fence_peer(struct shmring *r)
 {
@@ -26,11 +26,11 @@ static void fence_peer(struct shmring *r)
 
 	if (position < r->priv->memfd.fence_confirmed || seen == SHMRING_FENCE_ALWAYS)
 		return;
-	/* Not over a FENCE_ALWAYS that comes just now. */
+	/* Do not overwrite a FENCE_ALWAYS that was stored meanwhile. */
 	if (!__atomic_compare_exchange_n(fence_until, &seen, until, false, __ATOMIC_SEQ_CST,
 					 __ATOMIC_SEQ_CST))
 		return;
-	/* J, matches A-C and E-G: on all CPUs that run a process which accepts it. */
+	/* J, matches A-C and E-G: on all CPUs that run a process which has registered. */
 	if (!syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL_EXPEDITED, 0, 0))
 		r->priv->memfd.fence_confirmed = until;
 	else	/* as in agree_on_fences() */
@@ -39,11 +39,11 @@ static void fence_peer(struct shmring *r)
 
 /*
  * Store in wake_at the position at which there are @bytes. True: look again, because they
- * are there already, or because a consumer that waits for more than there is has met a
- * producer that waits for space. Both store their wake_at before they look at the other's,
- * so one of them sees it. A producer that waits without sleeping stores space_wanted and
- * fences (K). A wake_at that is not ahead does not count: "no" is -1, and the producer has
- * seen what it waits for, see shmring_look_at_producer().
+ * are there already, or because a consumer waits for more data than there is while the
+ * producer waits for space. Both store their wake_at before they look at the other's, so one
+ * of them sees it. A producer that waits without sleeping stores space_wanted and fences (K).
+ * A wake_at that is not ahead does not count: NO_WAKE is -1 as a signed number, or the
+ * producer has seen the space that it waits for: see shmring_look_at_producer().
  */
 bool shmring_memfd_arm(struct shmring *r, uint64_t bytes)
 {
@@ -68,7 +68,7 @@ bool shmring_memfd_arm(struct shmring *r, uint64_t bytes)
 	return (int64_t)(other - at) >= 0;
 }
 
-/* Sleep until the word changes, or for a slice: then see whether the peer lives. */
+/* Sleep until the word changes, or for a slice, after which to see whether the peer lives. */
 static int sleep_slice(struct shmring *r, uint32_t seen, uint64_t slice, uint64_t deadline)
 {
 	uint64_t end = shmring_now() + slice;
@@ -94,8 +94,8 @@ static int sleep_slice(struct shmring *r, uint32_t seen, uint64_t slice, uint64_
 }
 
 /*
- * Sleep for @mark in the first millisecond, then for @bytes: a peer that itself waits for
- * this side may never give more.
+ * Sleep for @mark in the first millisecond, then for @bytes: a peer that waits for this side
+ * may never publish more.
  */
 int shmring_memfd_wait(struct shmring *r, uint64_t bytes, uint64_t mark, uint64_t deadline)
 {
@@ -111,7 +111,7 @@ int shmring_memfd_wait(struct shmring *r, uint64_t bytes, uint64_t mark, uint64_
 		if (ret)
 			break;
 		mark = bytes;
-		/* Idle for longer: look less often. */
+		/* The longer the sleep, the longer its slices. */
 		if (slice < SHMRING_CHECK_NS)
 			slice = SHMRING_CHECK_NS;
 		else if (slice < SHMRING_CHECK_MAX_NS)

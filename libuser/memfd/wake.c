@@ -21,9 +21,9 @@ long shmring_memfd_futex(uint32_t *word, int op, uint32_t value, const struct ti
 }
 
 /*
- * A side that polls watches the file: write to it, at an offset that is not read. Not
- * through the memfd's first description: inotify reports no writes there (seen on 6.18). A
- * process without a second one has a named file.
+ * A side that polls watches the file: write to the file, at an offset that is not read. Not
+ * through the memfd's first description, for which inotify reports no writes (seen on 6.18).
+ * A process without a second description has a named file.
  */
 void shmring_memfd_poke(const struct shmring_private *p)
 {
