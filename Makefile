@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 #
-# What people type; kbuild reads Kbuild. Everything built lands under build/,
-# kernels for the tests in the user's cache folder.
+# The targets that people type; kbuild reads Kbuild. All that is built goes under build/,
+# kernels for the tests go into the user's cache folder.
 
 KDIR	?= /lib/modules/$(shell uname -r)/build
 PARTS	?= all
@@ -69,8 +69,8 @@ lib:		## libshmring, static and shared
 tools: lib	## the command and the benchmark
 	@$(MAKE) --no-print-directory -C tools O=$(BUILD)/tools LIBO=$(BUILD)/libuser
 
-# kbuild leaves its objects beside the sources: let it do so in a copy. Type data
-# for BPF needs pahole, which headers do not bring along: do without, then.
+# kbuild leaves its objects beside the sources: build a copy. Type data for BPF needs
+# pahole, which the kernel's headers do not include: without pahole, leave the data out.
 nobtf	= $(if $(shell command -v pahole),,CONFIG_DEBUG_INFO_BTF_MODULES=)
 modules:	## the module, for the running kernel (KDIR=..., ARCH=..., W=1, KUNIT=1: its tests too)
 	@test -n "$(release)" || { echo "$(KDIR): no kernel headers there: apt install linux-headers-$$(uname -r), or say KDIR=..." >&2; exit 1; }
@@ -79,7 +79,7 @@ modules:	## the module, for the running kernel (KDIR=..., ARCH=..., W=1, KUNIT=1
 	@$(MAKE) --no-print-directory -C $(KDIR) M=$(kbuild) $(if $(ARCH),ARCH=$(ARCH)) $(nobtf) $(if $(W),W=$(W)) $(if $(C),C=$(C)) modules
 	@cp -u $(kbuild)/kmod/shmring.ko $(kbuild)/
 
-# Where systemd's tools and udev look for what a package brings.
+# Where systemd's tools and udev look for the files of packages.
 UDEVDIR ?= /usr/lib/udev/rules.d
 SYSUSERSDIR ?= /usr/lib/sysusers.d
 MODULESLOADDIR ?= /usr/lib/modules-load.d
@@ -107,7 +107,7 @@ modules_uninstall:	## all that modules_install put there
 	$(if $(DESTDIR),$(uninstall_folders))
 	$(depmod)
 
-# What is built is installed; what is not is built.
+# Installs what is built, and builds what is missing.
 each	= @$(MAKE) --no-print-directory -C libuser O=$(BUILD)/libuser DESTDIR=$(DESTDIR) $(1) && \
 	$(MAKE) --no-print-directory -C tools O=$(BUILD)/tools LIBO=$(BUILD)/libuser DESTDIR=$(DESTDIR) $(1)
 

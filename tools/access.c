@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* What chmod and chown share: a first operand that says what to change, and rings. */
+/* The common part of chmod and chown: a first operand that says what to change, then rings. */
 #include "tool.h"
 
 /* Call @change for each ring; their names follow the first operand. */

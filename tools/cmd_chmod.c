@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* shmring chmod: the permission bits of rings that are there. */
+/* shmring chmod: the permission bits of existing rings. */
 #include "tool.h"
 
 static int set_mode(struct shmring *r, const void *mode)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* shmring chown: the owner and the group of rings that are there. */
+/* shmring chown: the owner and the group of existing rings. */
 #include <stdlib.h>
 
 #include "tool.h"

@@ -95,8 +95,8 @@ static int copy_in(const struct args *a, struct shmring *r, struct traffic *t)
 }
 
 /*
- * Has no receiver been there? With --queue the state alone does not say so; but where all that was
- * sent has been taken, one has.
+ * Has there been no receiver yet? With --queue the state alone does not show that; but if all data
+ * have been taken, there was one.
  */
 static bool lacks_receiver(const struct shmring_info *info)
 {

@@ -181,7 +181,7 @@ job() { # job DIR [BENCH-OPTION]...
 	dir=$1
 	shift
 	export SHMRING_BACKEND="${SHMRING_BACKEND:-kmod}"
-	# GNU's would keep Ctrl-C from what it runs; busybox's neither does nor asks
+	# GNU's would keep Ctrl-C from its command; busybox's does not, and has no such option
 	timeout=timeout
 	! timeout --foreground 1 true 2>/dev/null || timeout="timeout --foreground"
 	[ "$SHMRING_BACKEND" = memfd ] || load

@@ -27,7 +27,7 @@ struct args {
 	char **names;			/* ends with NULL */
 	struct shmring_options opt;
 	bool create;			/* make the ring if it is not there */
-	bool wait;			/* for somebody else to make it */
+	bool wait;			/* until another process has made the ring */
 	bool verbose;			/* say at the end what was moved */
 };
 
