@@ -13,7 +13,7 @@
  */
 int shmring_check_size(const void *s, size_t first, size_t known);
 
-/* How many bytes both the library and a caller whose struct has this @size know. */
+/* How many bytes are members both in the library's struct and in a caller's of this @size. */
 static inline size_t shmring_common_size(size_t size, size_t first, size_t known)
 {
 	if (!size)

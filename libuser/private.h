@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The state of an endpoint that only the slow path needs, and which half of the lane is whose. */
+/* The state of an endpoint that only the slow path needs, and the half of a lane for each role. */
 #ifndef SHMRING_PRIVATE_H
 #define SHMRING_PRIVATE_H
 

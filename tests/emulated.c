@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * What an emulator of system calls lacks, and some tests need: a line each, by the names for
- * which emulated.txt has a reason. On a kernel it prints nothing.
+ * Prints the features that some tests need and an emulator of system calls lacks, one a line, by
+ * the names for which emulated.txt has a reason. On a kernel it prints nothing.
  */
 #include <errno.h>
 #include <fcntl.h>

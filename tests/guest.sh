@@ -51,8 +51,8 @@ mixed() {
 	stream "$1/examples" "$1/native" && stream "$1/native" "$1/examples"
 }
 
-# stream FROM TO: folders. Until the name is there, the consumer has nothing to say; and
-# the producer does not end before somebody has taken what it sends.
+# stream FROM TO: folders. The consumer fails until the name is there, so it is tried again.
+# The producer ends only after a consumer has taken its messages.
 stream() {
 	seq 200000 | "$1/producer" "/mixed.$$" &
 	until "$2/consumer" "/mixed.$$" >"$tmp/out" || [ -s "$tmp/out" ]; do
@@ -111,7 +111,7 @@ torture() {
 # fuzz MODULE DIR SECONDS SEED: the corpus, then new programs
 fuzz() {
 	echo "Linux $(uname -r), $3 s, seed $4"
-	# So that the program that is under way is the culprit.
+	# If the kernel crashes, the last program in the file is the cause.
 	echo 1 >/proc/sys/kernel/panic_on_warn
 	check "insmod" insmod "$1" max_pages=2000
 	check "the corpus" "$2/fuzz" -r -l "$2/last" "$here"/fuzz/corpus/*.txt
@@ -121,7 +121,7 @@ fuzz() {
 	check "rmmod" rmmod shmring
 }
 
-# The module gives back everything, or is not to be unloaded.
+# The module can be unloaded only if nothing is left of it.
 all_freed() {
 	[ -e /proc/allocinfo ] &&
 		! awk '/\[shmring\]/ && $1 { print; found = 1 } END { exit !found }' /proc/allocinfo

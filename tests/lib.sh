@@ -1,6 +1,6 @@
 # shellcheck shell=sh
 # SPDX-License-Identifier: MIT
-# What the scripts of the suite share, those in guests too: messages, a folder that is
+# Shared by the scripts of the suite, those in guests too: messages, a folder that is
 # removed in the end, and the only place that counts tests. Sourced.
 #
 # A script runs its tests with check, skip and include, and ends with verdict.
@@ -25,7 +25,7 @@ usage() {
 	exit 2
 }
 
-# at_exit: what a script does in any case at its end, before $tmp goes; it may define its own
+# at_exit: runs at the end of a script in any case, before $tmp goes; a script may define its own
 at_exit() { :; }
 
 # scratch: $tmp is a folder that is gone when the script ends
@@ -39,7 +39,7 @@ scratch() {
 
 indent() { sed 's/^/    /'; }
 
-# quietly COMMAND...: shows what it says only if it fails; leaves that in $tmp/log
+# quietly COMMAND...: shows its output only if it fails; leaves the output in $tmp/log
 quietly() {
 	"$@" >"$tmp/log" 2>&1 || {
 		tail -n 40 "$tmp/log" | indent
@@ -79,8 +79,8 @@ totals_of() {
 	sed -nE 's/^([0-9]+) passed, ([0-9]+) failed(, ([0-9]+) skipped)?\r?$/\1 \2 \4/p' "$1" | tail -n 1
 }
 
-# include NAME COMMAND...: adds what a command counts that ends with a verdict of its own.
-# No verdict, nothing run, or a bad end that no failed test explains: then NAME failed.
+# include NAME COMMAND...: adds the counts of a command that ends with a verdict of its own.
+# NAME fails without a verdict, without a test, or on a bad end that no failed test explains.
 include() {
 	included=$1
 	shift

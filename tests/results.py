@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the suite's Python programs count with and say; lib.sh does it for the shell."""
+"""Counts and prints results for the suite's Python programs; lib.sh does it for the shell."""
 import sys
 
 

@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# Runs test programs, each in a session of its own, and says how they ended.
+# Runs test programs, each in a session of its own, and prints how they ended.
 #
 #   runtests.sh [-t SECONDS] [-p PREFIX] [-e EMULATOR] [-x FILE] DIR|PROGRAM...
 #
@@ -10,9 +10,9 @@
 #   -x  a file with a line for each test that cannot pass here: its name, a tab, and why
 #
 # Of a DIR, every executable file is run, in the order of the names. A program passes with
-# exit status 0 and is skipped with 77, when its last line of output says why. Everything
-# else fails, a hang too. Of a program that says how each of its cases ended (TAP, with the
-# plan "1..N"), each case is a test.
+# exit status 0. It is skipped with 77; its last line of output then says why. Any other end
+# fails, a hang too. If a program prints how each of its cases ended (TAP, with the plan
+# "1..N"), each case is a test.
 # shellcheck disable=SC2154 # the counters are lib.sh's
 set -u
 # shellcheck source=tests/lib.sh

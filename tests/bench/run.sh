@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# Does the benchmark measure what it says? Its broken contenders are found broken, all
-# others deliver every byte, and the report is made of what it wrote. No figure counts.
+# Does the benchmark measure what it says? It must find its broken contenders broken, all
+# others must deliver every byte, and the report must be made of its CSV. No figure is judged.
 #
 #   run.sh BENCH
 # shellcheck disable=SC1091,SC2154 # what lib.sh sets

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Is what the documents say so? Man pages render without warnings, name what exists and all
-of it, have each error that the headers give, and examples that compile; README.md has the
-examples that are tested elsewhere.
+"""Do the documents agree with the code? Man pages render without warnings, name all that exists
+and nothing else, have each error that the headers give, and examples that compile; README.md has
+the examples that are tested elsewhere.
 
   check.py    (CC: the compiler; LIB: a directory with libshmring, which runs programs too)
 
@@ -60,7 +60,7 @@ def can_compile(text):
 
 
 def as_program(text, where):
-    """A fragment may take the headers as given."""
+    """Adds the headers to a fragment, and leaves a program as it is."""
     if re.search(r"^int main", text, re.M):
         return text
     return "".join(f"#include <{h}.h>\n" for h in INCLUDED.split()) + f'#line 1 "{where}"\n' + text
@@ -164,7 +164,7 @@ def command():
 # ------------------------------------------------------------- all documents
 
 def identifiers():
-    """Names of ours in the text, that are no file's: the sources have to have them."""
+    """Names of shmring in the text, other than names of files: the sources must have them."""
     places = "kmod/*.[ch] kmod/*/*.[ch] kmod/uapi/linux/*.h libuser/*.[ch] libuser/*/*.[ch] " \
         "libuser/include/shmring/*.h tests/vm/*.sh"
     sources = [file for place in places.split() for file in ROOT.glob(place)]

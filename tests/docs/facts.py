@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""Is what the documents say of numbers, paths, packages and tests so? Each function yields
-what is not."""
+"""Are the numbers, paths, packages and tests in the documents right? Each function yields
+those that are not."""
 import os
 import re
 import subprocess
@@ -61,7 +61,7 @@ def wrong_facts(facts=FACTS.read_text(encoding="utf-8")):
 
 
 def wrong_packages():
-    """What pkg-config is asked for has to be installed."""
+    """The packages that pkg-config is asked for must be in the lists to install."""
     for document in [*MAN.glob("*.[1-9]"), *DOCUMENTS]:
         text = without_fonts(document.read_text(encoding="utf-8"))
         text = re.sub(r"^\.[A-Z] ", "", text, flags=re.M)
@@ -87,8 +87,8 @@ def wrong_proc_lines():
 
 
 def wrong_threats(text=THREATS.read_text(encoding="utf-8")):
-    """A test that is not there or that nothing calls, a file that is not there, a row that
-    names neither."""
+    """Yields each test that is missing or that no code calls, each missing file, and each row
+    that names neither."""
     named = r"`((?:system|kunit|unit)/[a-z_0-9]+):([a-z_0-9]+)`"
     path = r"`(tests/[a-z_0-9./]+)`"
     for name, function in sorted(set(re.findall(named, text))):

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The structs that a caller fills in, and each inline function: check.py compiles this as C and
- * as C++. In C, the initializers of version 0.1 still work.
+ * Uses the structs that a caller fills in, and each inline function: check.py compiles this as C
+ * and as C++. In C, the initializers of version 0.1 still work.
  */
 #include <shmring.h>
 

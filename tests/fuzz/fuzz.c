@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: MIT
 /*
- * Fuzzes /dev/shmring: random programs of system calls, run by several threads, of
- * which those are kept that reach new code of the module, and varied.
+ * Fuzzes /dev/shmring: random programs of system calls, run by several threads. Programs
+ * that reach new code of the module are kept and varied.
  *
  *   fuzz [-t SECONDS] [-n CALLS] [-s SEED] [-l FILE] [-k FILE] [CORPUS]
  *   fuzz -r [-l FILE] CORPUS
  *
  *   -t  for how long (default 60)
  *   -n  until so many calls have been made
- *   -s  the first seed; that of a program is in front of it in FILE
- *   -l  where to leave each program before it is run: the last one there is whatever
- *       took the kernel down
- *   -k  where to leave the programs that together reached everything
- *   -r  only run what is in CORPUS, a program a line, each many times
+ *   -s  the first seed; in FILE, each program has its seed in front
+ *   -l  where to leave each program before it is run: if the kernel crashes, the last
+ *       program there is the cause
+ *   -k  where to leave the programs that together reached all code
+ *   -r  only run the programs in CORPUS, one a line, each many times
  *
  * Ends with status 1 if a thread hangs, if a ring is there after its last file, or if
- * the lock checker has stopped. Everything else is for the kernel log to say.
+ * the lock checker has stopped. All other faults show in the kernel log.
  */
 #include "fuzz.h"
 

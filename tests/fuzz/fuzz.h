@@ -25,7 +25,7 @@ struct program {
 	struct op ops[MAX_OPS];
 };
 
-/* program.c: where programs come from, and how they look as a line of text */
+/* program.c: making and varying programs, and writing them as a line of text */
 struct program random_program(uint64_t *seed);
 struct program mutated(const struct program *p, const struct program *other, uint64_t *seed);
 void print_program(FILE *to, const struct program *p);

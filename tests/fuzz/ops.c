@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
  * The operations. Descriptors and mappings are in slots that all threads share; a slot is
- * emptied in one atomic step, so that each is closed once. The results of calls do not matter.
- * What matters is the kernel's log, and that nothing is left at the end.
+ * emptied in one atomic step, so that each is closed once. The results of calls do not matter:
+ * only the kernel's log does, and that nothing is left at the end.
  */
 #include "fuzz.h"
 
@@ -245,7 +245,7 @@ static bool do_query(const struct op *op)
 	return !call(op, SHMRING_IOC_QUERY, &q, sizeof(q));
 }
 
-/* Some let other users in, or none. All are root here. */
+/* Some modes let other users in, or none. All processes here are root's. */
 static bool do_set_access(const struct op *op)
 {
 	struct shmring_ioc_access a = {
@@ -637,7 +637,7 @@ static void open_ring(void)
 	self.pending = 0;
 }
 
-/* The io_uring goes with all that waits in it. */
+/* End the io_uring, with all that waits in it. */
 static bool do_uring_exit(const struct op *op)
 {
 	if (op->a % 16)

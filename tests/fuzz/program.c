@@ -54,7 +54,7 @@ static void delete(struct program *p, unsigned int at)
 	memmove(&p->ops[at], &p->ops[at + 1], (p->nr - at) * sizeof(p->ops[0]));
 }
 
-/* What comes before one place, and then what comes in @other after another place. */
+/* The part before a place, followed by the part of @other after another place. */
 static void splice(struct program *p, const struct program *other, uint64_t *seed)
 {
 	unsigned int keep = 1 + one_of(seed, p->nr), from = one_of(seed, other->nr);

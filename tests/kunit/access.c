@@ -80,7 +80,7 @@ static void owner_sets_mode_and_own_groups(struct kunit *test)
 	check(test, ring, 0666, OWNER, TEAM);
 }
 
-/* The present group stays the owner's to name, also after the owner has left it. */
+/* The owner may name the present group even after leaving that group. */
 static void owner_keeps_a_foreign_group(struct kunit *test)
 {
 	struct cred *owner = make_cred(test, OWNER, OTHER, OTHER);

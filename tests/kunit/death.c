@@ -24,7 +24,7 @@ static void check_states(struct kunit *test, u32 role, u32 other)
 		KUNIT_EXPECT_EQ(test, state_of(ring, role), SHMRING_PEER_LIVE);
 		KUNIT_EXPECT_EQ(test, epoch_of(ring, role), epoch);
 		KUNIT_EXPECT_EQ(test, shmring_ready(sf, CAPACITY), role == PRODUCER);
-		/* As if mapped. No code may look at the mm once it has gone. */
+		/* As if mapped. No code may look at the mm once the role is over. */
 		shmring_side(ring, role)->mm = current->active_mm;
 		detach(sf);
 		KUNIT_EXPECT_PTR_EQ(test, shmring_side(ring, role)->mm, NULL);
@@ -62,7 +62,7 @@ static void begin_taken(struct kunit *test)
 }
 
 /*
- * The role has been given to another file: the end of the one that came too late must not touch
+ * Another file has the role: the end of a file that came too late for the role must not touch
  * it.
  */
 static void end_by_a_file_without_the_role(struct kunit *test)
@@ -138,7 +138,7 @@ static struct shmring *make_queue(struct kunit *test)
 	return ring;
 }
 
-/* A ring with QUEUE has no consumer yet, again and again. The producer goes as ever. */
+/* With QUEUE, a ring that has lost its consumer has "no consumer yet". A producer is "gone". */
 static void queue_never_loses_its_consumer(struct kunit *test)
 {
 	struct shmring *ring = make_queue(test);
@@ -157,7 +157,7 @@ static void queue_never_loses_its_consumer(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, state_of(ring, PRODUCER), SHMRING_PEER_GONE);
 }
 
-/* The end of a consumer wakes; what it leaves settled may be space. */
+/* The end of a consumer wakes the producer: the settled tail may give it space. */
 static void queue_producer_sleeps_on(struct kunit *test)
 {
 	struct shmring *ring = make_queue(test);
@@ -174,7 +174,7 @@ static void queue_producer_sleeps_on(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, sleeps(s));
 	KUNIT_EXPECT_EQ(test, wake_at(ring, PRODUCER), 8);
 	consumer = attach(test, ring, CONSUMER);
-	set_positions(ring, CAPACITY, 4);	/* nowhere that it could have got to */
+	set_positions(ring, CAPACITY, 4);	/* a position that no honest side reaches */
 	detach(consumer);
 	KUNIT_EXPECT_EQ(test, tail_of(ring), CAPACITY);
 	KUNIT_EXPECT_EQ(test, result_of(test, s), 0);

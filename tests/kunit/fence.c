@@ -274,13 +274,13 @@ static void never_goes_down(struct kunit *test)
 /* A false position asks for no fences: the caller finds it false and returns. */
 static void false_positions_ask_for_nothing(struct kunit *test)
 {
-	static const u64 lies[] = { SHMRING_POSITION_LIMIT, 1ull << 63, U64_MAX - 100, U64_MAX };
+	static const u64 fake[] = { SHMRING_POSITION_LIMIT, 1ull << 63, U64_MAX - 100, U64_MAX };
 	struct shmring *ring = make_free_ring(test, CAPACITY);
 	struct shmring_side *side = shmring_side(ring, CONSUMER);
 	int i;
 
-	for (i = 0; i < ARRAY_SIZE(lies); i++) {
-		set_positions(ring, lies[i], lies[i]);
+	for (i = 0; i < ARRAY_SIZE(fake); i++) {
+		set_positions(ring, fake[i], fake[i]);
 		KUNIT_EXPECT_TRUE(test, consumer_looks(ring));
 		KUNIT_EXPECT_EQ(test, side->half->fence_until, 0);
 	}

@@ -140,7 +140,7 @@ static void expect_span(struct kunit *test, struct shmring *ring, u32 step, u64 
 	KUNIT_EXPECT_EQ(test, ring->span, span);
 }
 
-/* What messages may take, and by how much a position moves. */
+/* The span, and the step by which positions move. */
 static void span_of_slots_and_records(struct kunit *test)
 {
 	expect_span(test, make_of(test, 0, 0, 0), 8, 0, PAGE_SIZE);

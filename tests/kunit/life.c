@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* How long a ring lives, and what keeps it and the module. */
+/* How long a ring lives, and which references keep the ring and the module. */
 #include <linux/module.h>
 #include <linux/string.h>
 

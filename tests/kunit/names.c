@@ -12,7 +12,7 @@
 
 #define NAME	"kunit-names"
 
-/* Become another user, or with @cred NULL root, which may do anything. */
+/* Become another user; with @cred NULL root, which may do anything. */
 static const struct cred *become(const struct cred *cred)
 {
 	return cred ? override_creds(cred) : NULL;
@@ -205,7 +205,7 @@ static u32 rights_by(u32 bits)
 	return rights[bits & 7];
 }
 
-/* Every mode, as a user sees it whose bits are those at @shift. */
+/* Every mode, for a user whose bits are those at @shift. */
 static void check_modes(struct kunit *test, const struct cred *who, int shift)
 {
 	struct shmring *ring = make_named(test, NAME, 0666);

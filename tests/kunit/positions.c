@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Head and tail at every place that they can have, or can be claimed to have. */
+/* Head and tail at every true and every false position. */
 #include <linux/container_of.h>
 #include <linux/jiffies.h>
 
@@ -23,7 +23,7 @@ static const u64 fills[] = { 0, 8, CAPACITY / 2, CAPACITY - 8, CAPACITY };
 static const struct {
 	u64 head;
 	u64 tail;
-} lies[] = {
+} fake[] = {
 	{ 0, 8 },			/* released before it was committed */
 	{ SOME, SOME + 1 },
 	{ 0, U64_MAX - CAPACITY },
@@ -55,10 +55,10 @@ static void used_above_capacity_at_false_positions(struct kunit *test)
 	struct shmring *ring = make_ring(test, CAPACITY);
 	int i;
 
-	for (i = 0; i < ARRAY_SIZE(lies); i++) {
-		set_positions(ring, lies[i].head, lies[i].tail);
+	for (i = 0; i < ARRAY_SIZE(fake); i++) {
+		set_positions(ring, fake[i].head, fake[i].tail);
 		KUNIT_EXPECT_GT_MSG(test, shmring_used(ring), CAPACITY, "head %#llx tail %#llx",
-				    lies[i].head, lies[i].tail);
+				    fake[i].head, fake[i].tail);
 	}
 }
 
@@ -110,10 +110,10 @@ static void ready_at_false_positions(struct kunit *test)
 	struct shmring_file *consumer = attach(test, ring, CONSUMER);
 	int i;
 
-	for (i = 0; i < ARRAY_SIZE(lies); i++) {
-		set_positions(ring, lies[i].head, lies[i].tail);
-		KUNIT_EXPECT_EQ_MSG(test, shmring_ready(producer, CAPACITY), 1, "lie %d", i);
-		KUNIT_EXPECT_EQ_MSG(test, shmring_ready(consumer, CAPACITY), 1, "lie %d", i);
+	for (i = 0; i < ARRAY_SIZE(fake); i++) {
+		set_positions(ring, fake[i].head, fake[i].tail);
+		KUNIT_EXPECT_EQ_MSG(test, shmring_ready(producer, CAPACITY), 1, "position %d", i);
+		KUNIT_EXPECT_EQ_MSG(test, shmring_ready(consumer, CAPACITY), 1, "position %d", i);
 	}
 }
 
@@ -166,22 +166,22 @@ static void settle_replaces_false_positions(struct kunit *test, u32 role)
 {
 	int i;
 
-	for (i = 0; i < ARRAY_SIZE(lies); i++) {
-		u64 other = role == PRODUCER ? lies[i].tail : lies[i].head;
+	for (i = 0; i < ARRAY_SIZE(fake); i++) {
+		u64 other = role == PRODUCER ? fake[i].tail : fake[i].head;
 		struct shmring *ring = make_ring(test, CAPACITY);
 		struct shmring_file *sf = attach(test, ring, role);
 		u64 own;
 
 		attach(test, ring, other_than(role));
-		set_positions(ring, lies[i].head, lies[i].tail);
+		set_positions(ring, fake[i].head, fake[i].tail);
 		detach(sf);
 		own = role == PRODUCER ? head_of(ring) : tail_of(ring);
-		KUNIT_EXPECT_EQ_MSG(test, own, is_nowhere(other) ? 0 : other, "lie %d", i);
+		KUNIT_EXPECT_EQ_MSG(test, own, is_nowhere(other) ? 0 : other, "position %d", i);
 		if (role == PRODUCER) {
-			KUNIT_EXPECT_EQ(test, tail_of(ring), lies[i].tail);
+			KUNIT_EXPECT_EQ(test, tail_of(ring), fake[i].tail);
 			KUNIT_EXPECT_EQ(test, ring->lane->producer.end, own);
 		} else {
-			KUNIT_EXPECT_EQ(test, head_of(ring), lies[i].head);
+			KUNIT_EXPECT_EQ(test, head_of(ring), fake[i].head);
 		}
 	}
 }
@@ -297,8 +297,8 @@ static void positions_at_rest(struct kunit *test)
 	for (i = 0; i < ARRAY_SIZE(tails); i++)
 		for (j = 0; j < ARRAY_SIZE(fills); j++)
 			expect_positions(test, ring, tails[i] + fills[j], tails[i]);
-	for (i = 0; i < ARRAY_SIZE(lies); i++)
-		expect_positions(test, ring, lies[i].head, lies[i].tail);
+	for (i = 0; i < ARRAY_SIZE(fake); i++)
+		expect_positions(test, ring, fake[i].head, fake[i].tail);
 }
 
 /* Both sides go round the ring as fast as they can. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What every suite needs: rings and endpoints that end with the test case, positions written as
+ * Shared by the suites: rings and endpoints that end with the test case, positions written as
  * user space would, other users' credentials, and kernel threads that sleep.
  *
  * A failed assertion ends the thread of a test case at once: never assert with a lock held or
@@ -19,7 +19,7 @@
 #define PRODUCER	SHMRING_ROLE_PRODUCER
 #define CONSUMER	SHMRING_ROLE_CONSUMER
 
-/* Only to tell a hang from a slow machine. */
+/* Long enough for a slow machine: a longer wait is a hang. */
 #define HANG_MS		(120 * MSEC_PER_SEC)
 
 #define CAPACITY	((u64)PAGE_SIZE)	/* of rings whose capacity does not matter */
@@ -33,7 +33,7 @@ struct shmring *make_slots(struct kunit *test, u32 slot_size);
 struct shmring *make_of(struct kunit *test, u32 slot_size, u64 slots, u32 align);
 struct shmring_file *attach(struct kunit *test, struct shmring *ring, u32 role);
 
-/* What the last close of an endpoint does. */
+/* Does what the last close of an endpoint does. */
 void detach(struct shmring_file *sf);
 
 static inline void set_positions(struct shmring *ring, u64 head, u64 tail)

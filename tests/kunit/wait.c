@@ -70,7 +70,7 @@ static void consumer_sleeps_until_woken(struct kunit *test)
 
 /*
  * In its first millisecond a sleep is for the mark. The millisecond passes quickly, so the case
- * reads what the sleeper arms for until it has caught one in time.
+ * repeats until it has read the sleeper's wake_at in time.
  */
 static void sleep_is_for_the_mark_at_first(struct kunit *test)
 {
@@ -124,7 +124,7 @@ static void consumer_has_patience_for_its_mark(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, result_of(test, s), 0);
 }
 
-/* A sleeper that is woken below its position sleeps again, and arms for it again. */
+/* A sleeper that is woken below its position arms for that position again, and sleeps. */
 static void sleeper_survives_wake_below_position(struct kunit *test)
 {
 	struct pair p = make_pair(test, 0, 0);
@@ -164,15 +164,15 @@ static void positions_up_to_the_limit(struct kunit *test)
 /* False positions count as ready: the library then looks, and returns EBADMSG. */
 static void false_positions_are_ready(struct kunit *test)
 {
-	static const u64 lies[] = { SHMRING_POSITION_LIMIT, 1ull << 63, U64_MAX - 1, U64_MAX };
+	static const u64 fake[] = { SHMRING_POSITION_LIMIT, 1ull << 63, U64_MAX - 1, U64_MAX };
 	int i;
 
-	for (i = 0; i < ARRAY_SIZE(lies); i++) {
-		struct pair p = make_pair(test, lies[i], lies[i]);
+	for (i = 0; i < ARRAY_SIZE(fake); i++) {
+		struct pair p = make_pair(test, fake[i], fake[i]);
 
 		KUNIT_EXPECT_EQ(test, shmring_ready(p.consumer, 8), 1);
-		set_positions(p.ring, lies[i], lies[i] - CAPACITY);
-		KUNIT_EXPECT_EQ(test, shmring_ready(p.producer, 8), lies[i] !=
+		set_positions(p.ring, fake[i], fake[i] - CAPACITY);
+		KUNIT_EXPECT_EQ(test, shmring_ready(p.producer, 8), fake[i] !=
 				SHMRING_POSITION_LIMIT);
 	}
 }
@@ -417,7 +417,7 @@ static void kill_ends_wait(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, result_of(test, s), -ERESTARTNOHAND);
 }
 
-/* Each side would wait for what the other one has. */
+/* Each side would wait for the other one. */
 static void consumer_released_when_producer_arms(struct kunit *test)
 {
 	struct pair p = make_pair(test, 8, 0);
@@ -606,7 +606,7 @@ static void peer_gone(struct kunit *test)
 
 	detach(p.producer);
 	KUNIT_EXPECT_EQ(test, shmring_ready(p.producer, 1), -ESHUTDOWN);
-	/* What is left is all that will come, even if it is less than was asked for. */
+	/* No more data will come, so less than was asked for ends the wait. */
 	KUNIT_EXPECT_EQ(test, shmring_wait(p.consumer, 1024, 1024, KTIME_MAX), 0);
 	set_positions(p.ring, 48, 48);
 	KUNIT_EXPECT_EQ(test, shmring_wait(p.consumer, 1, 1, KTIME_MAX), -ENODATA);

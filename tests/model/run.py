@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """Checks the models of the wake-up protocol: wait.pml with Spin, the litmus tests with
 herd7; and the library against a hostile peer, with CBMC. README.md says what each is about.
-What is right must hold in every case there is, and what is broken on purpose must be found
+A right model must hold in every case, and a model that is broken on purpose must be found
 broken.
 
   run.py [NAME...]    only those whose name contains one of these
@@ -62,7 +62,7 @@ def fresh(name):
 
 
 def expect(want, got, name, details, folder, why):
-    """Of a search that ended as it should, nothing is left but a line."""
+    """Removes the files of a search that ended as expected, and prints a line."""
     if got != want:
         raise Unexpected(f"{name} is {got} ({details}; see {folder.relative_to(TOP)})", why)
     shutil.rmtree(folder)

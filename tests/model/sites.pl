@@ -1,9 +1,9 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: MIT
 # Does the code have the accesses and barriers of the models, in the same order?
-# x86, where everything else is tested, does not show a weaker one. sites.txt lists what is
-# to be where; here it is compared with the source, and each lettered site with the same
-# letter in the litmus tests.
+# x86, where all other tests run, does not show a weaker one. sites.txt lists them by
+# function; this compares it with the source, and each lettered site with the same letter in
+# the litmus tests.
 use strict;
 use warnings;
 use FindBin '$Bin';

@@ -7,8 +7,8 @@
  * Every process has a store buffer: its stores reach memory in order, and at any
  * later time; its own loads see them at once. Only barriers wait for it: its own, and
  * the one that a sleeper has it execute (J), which may come between any two of its
- * steps. Locks do not, and an unlock is a store like any other. What reorders loads
- * too is the business of the litmus tests.
+ * steps. Locks do not, and an unlock is a store like any other. The litmus tests
+ * are for machines that reorder loads, too.
  *
  * A lost wake-up, or two sides that wait for each other, is a state from which
  * nothing goes on before all is sent and taken: an invalid end state. A budget

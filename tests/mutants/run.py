@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Can the tests see? Plants one small fault after the other in a copy of the tree, runs the
-tests that are to notice it, and says which did.
+"""Do the tests notice faults? Plants one small fault after the other in a copy of the tree, runs
+the tests that are to notice it, and prints which did.
 
   run.py [NAME...]    only faults whose name contains one of these
   run.py --check      plants nothing: does each fault fit its file?
@@ -35,14 +35,14 @@ class Noticed(Exception):
 
 
 class CannotBuild(Exception):
-    """What a test is about could not be built."""
+    """The code under test could not be built."""
 
 
 # ---------------------------------------------------------------- the faults
 
 
 class Fault:
-    """One small thing that goes, and what comes in its place."""
+    """A text that goes, and the text that comes in its place."""
 
     def __init__(self, name, file, tests):
         self.name, self.file, self.tests = name, file, tests.split()
@@ -210,7 +210,7 @@ def split_test(test):
 
 
 def copy_tree():
-    """Only what differs, so that little is built anew."""
+    """Copies only files that differ, so that little is built anew."""
     LOG.mkdir(parents=True, exist_ok=True)
     listed = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=TOP, text=True,
                             stdout=subprocess.PIPE, check=True).stdout

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""What a compiler or a checker can say without running anything; then, whether each checker
-sees what is planted for it in planted.c. Each function returns what is wrong.
+"""The checks by compilers and checkers, which run no program; then, whether each checker finds
+its planted fault in planted.c. Each function returns what is wrong.
 
   check.py
 """
@@ -24,7 +24,7 @@ ABI = "kmod/uapi/linux/shmring.h"
 
 
 def run(*command, text=None):
-    """What a command says, and how it ended if badly."""
+    """The output of a command, and how it ended if badly."""
     ended = subprocess.run(list(map(str, command)), cwd=TOP, input=text, text=True, check=False,
                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     bad = [f"exit status {ended.returncode}"] if ended.returncode else []
@@ -36,7 +36,7 @@ def files(*globs):
 
 
 def committed(*globs):
-    """The files of the repository, those too that are not committed yet."""
+    """The files of the repository, also those that are not committed yet."""
     listed = run("git", "ls-files", "-co", "--exclude-standard", *globs)
     return [name for name in listed if (TOP / name).is_file()]
 
@@ -152,7 +152,7 @@ def tidy(sources):
 
 
 def models_sites():
-    """What the models are about is what the code has."""
+    """The code has the accesses that the models assume."""
     said = run("perl", "tests/model/sites.pl")
     return [line for line in said if not re.match(r"ok - |\d+ passed, 0 failed$", line)]
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* A fault for each checker of check.py to find. Nothing of this is built into anything. */
+/* A fault for each checker of check.py to find. This file is part of no program. */
 #include <stdlib.h>
 
 struct planted_hole {			/* pahole */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* SET_ACCESS: the rights to change the mode and the owner of a ring, and what then holds. */
+/* SET_ACCESS: the rights to change the mode and the owner of a ring, and the effects. */
 #include "refused.h"
 
 #include <fcntl.h>
@@ -44,7 +44,7 @@ static void expect(uint32_t mode, uint32_t uid, uint32_t gid)
 	EXPECT_EQ(q.gid, gid);
 }
 
-/* Root makes one for the owner, whom it is charged to nonetheless. */
+/* Root makes a ring for the owner; it stays charged to root's user. */
 static void make_owned(void)
 {
 	name = unique("access");
@@ -80,13 +80,13 @@ static void test_arguments(void)
 		context("SET_ACCESS, row %zu", i);
 		refused(ring, ring, SHMRING_IOC_SET_ACCESS, &bad[i], -EINVAL);
 	}
-	/* What is not valid does not count. */
+	/* Members that @valid does not name have no effect. */
 	EXPECT_EQ(set_access(ring, 0, 0777, (uint32_t)-1, (uint32_t)-1), 0);
 	expect(0600, OWNER, GROUP);
 	close_owned();
 }
 
-/* The owner, with whichever file, and whichever rights that has. */
+/* The owner may use any file of the ring, with any rights. */
 static int as_owner(void *arg)
 {
 	const gid_t team = TEAM;
@@ -110,7 +110,7 @@ static int as_owner(void *arg)
 	c = attach(narrowed, CONSUMER);
 	EXPECT_EQ(set_mode(c, 0), 0);
 	expect(0, OWNER, GROUP);
-	/* The file keeps what it has, and has not got more. */
+	/* The file keeps its rights, and gets no more. */
 	EXPECT_EQ(query(c).rights, SHMRING_RIGHT_CONSUME);
 	EXPECT_EQ(open_ring(name, SHMRING_RIGHT_CONSUME), -EACCES);
 	EXPECT_EQ(attach(narrowed, PRODUCER), -EACCES);
@@ -189,7 +189,7 @@ static void visits(uid_t uid, int rights, bool unlinks)
 	EXPECT_EQ(in_child(visit, &v), TEST_PASS);
 }
 
-/* OPEN, UNLINK and /proc go by what was set last. */
+/* OPEN, UNLINK and /proc use the values that were set last. */
 static void test_what_holds_then(void)
 {
 	int before;
@@ -214,8 +214,8 @@ static void test_what_holds_then(void)
 }
 
 /*
- * With all capabilities, but in a user namespace that the ring's IPC namespace is not of; and
- * with ids of its own, of which there are none.
+ * With all capabilities, but in a user namespace that does not own the ring's IPC namespace, and
+ * that maps no ids.
  */
 static int as_root_of_nothing(void *arg)
 {
@@ -235,7 +235,7 @@ static int as_root_of_nothing(void *arg)
 	return TEST_PASS;
 }
 
-/* Root of an IPC namespace of its own, to whom a ring of the first one is handed. */
+/* Root of an IPC namespace of its own gets a ring of the initial one. */
 static int as_root_of_its_own(void *arg)
 {
 	int own;

@@ -31,7 +31,7 @@ struct user {
 	int from;
 };
 
-/* What a user's process is given. */
+/* The arguments of a user's process. */
 struct start {
 	uid_t uid;
 	int requests;
@@ -245,20 +245,20 @@ static void test_creator_keeps_another(void)
 static void test_passed_on(void)
 {
 	int ring = make_ring(PAGES * page_size());	/* root's */
-	struct user heir = start_user(UID, ring);
+	struct user holder = start_user(UID, ring);
 
 	CHECK(!close(ring));
-	expect_room(&heir, true);
-	EXPECT_EQ(on_file(&heir, ATTACH, 1, 0), 0);
-	expect_room(&heir, true);
-	EXPECT_EQ(on_file(&heir, CLOSE, 0, 0), 0);
-	expect_room(&heir, false);
-	EXPECT_EQ(on_file(&heir, CLOSE, 1, 0), 0);
-	expect_room(&heir, true);
-	end_user(&heir);
+	expect_room(&holder, true);
+	EXPECT_EQ(on_file(&holder, ATTACH, 1, 0), 0);
+	expect_room(&holder, true);
+	EXPECT_EQ(on_file(&holder, CLOSE, 0, 0), 0);
+	expect_room(&holder, false);
+	EXPECT_EQ(on_file(&holder, CLOSE, 1, 0), 0);
+	expect_room(&holder, true);
+	end_user(&holder);
 }
 
-/* A creator that has closed its files, and gets one again, is charged in turn like any user. */
+/* A creator that has closed its files, and gets a file again, is then one user among the others. */
 static void test_creator_comes_back(void)
 {
 	const char *name = unique("charge");

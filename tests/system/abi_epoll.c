@@ -68,7 +68,7 @@ static void rally(int in, int out, uint32_t flags, bool serve)
 	EXPECT_EQ(c.consumer->tail, 8 * rounds);
 	close(ep);
 	drop(&c);
-	/* The other process may still be reading the message that was announced. */
+	/* The other process may still be reading the last message. */
 	AWAIT(p.consumer->tail == p.producer->head);
 	drop(&p);
 }

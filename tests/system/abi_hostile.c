@@ -8,7 +8,7 @@
 
 #include <poll.h>
 
-static const uint64_t lies[] = { 0, 1, 7, 8, 4095, 4096, 4097, 1ull << 31, 1ull << 32,
+static const uint64_t fake[] = { 0, 1, 7, 8, 4095, 4096, 4097, 1ull << 31, 1ull << 32,
 				 1ull << 62, 1ull << 63, (1ull << 63) + 1, ~0ull - 4096,
 				 ~0ull - 4095, ~0ull - 1, ~0ull };
 
@@ -34,12 +34,12 @@ static void test_every_false_pair(void)
 				{ .fd = c.fd, .events = POLLIN } };
 	size_t i, j;
 
-	for (i = 0; i < ARRAY_SIZE(lies); i++) {
-		for (j = 0; j < ARRAY_SIZE(lies); j++) {
-			context("head %#llx, tail %#llx", (unsigned long long)lies[i],
-				(unsigned long long)lies[j]);
-			set_position(&p, lies[i]);
-			set_position(&c, lies[j]);
+	for (i = 0; i < ARRAY_SIZE(fake); i++) {
+		for (j = 0; j < ARRAY_SIZE(fake); j++) {
+			context("head %#llx, tail %#llx", (unsigned long long)fake[i],
+				(unsigned long long)fake[j]);
+			set_position(&p, fake[i]);
+			set_position(&c, fake[j]);
 			EXPECT(is_answer(wait_as(&p, 1, 1), PRODUCER));
 			EXPECT(is_answer(wait_as(&p, capacity, now_ns() + 1000), PRODUCER));
 			EXPECT(is_answer(wait_as(&c, 1, 1), CONSUMER));
@@ -47,8 +47,8 @@ static void test_every_false_pair(void)
 			EXPECT(poll(fds, 2, 0) >= 0);
 			EXPECT_EQ(call(p.fd, SHMRING_IOC_WAKE, NULL), 0);
 			EXPECT_EQ(call(c.fd, SHMRING_IOC_WAKE, NULL), 0);
-			EXPECT_EQ(query(ring).head, lies[i]);
-			EXPECT_EQ(query(ring).tail, lies[j]);
+			EXPECT_EQ(query(ring).head, fake[i]);
+			EXPECT_EQ(query(ring).tail, fake[j]);
 			EXPECT_EQ(p.lane->consumer.wake_at, SHMRING_NO_WAKE);
 			EXPECT_EQ(c.lane->producer.wake_at, SHMRING_NO_WAKE);
 		}
@@ -61,24 +61,24 @@ static void test_every_false_pair(void)
 /* A false position costs the other side, and the next owner, no more than a silent peer would. */
 static void test_wake_at_false_positions(uint32_t role)
 {
-	struct endpoint liar;
+	struct endpoint hostile;
 	struct actor victim;
 	uint64_t seed = 1;
 	int ring, i, ret;
 
 	for (i = 0; i < 40; i++) {
 		ring = make_ring(page_size());
-		liar = endpoint(ring, other_role(role));
+		hostile = endpoint(ring, other_role(role));
 		victim = actor(ring, role, true);
 		if (role == PRODUCER)
 			ask(&victim, VERB_MOVE, page_size(), 0, 0);
 		start_verb(&victim, VERB_WAIT, 8, 0, 0);
 		await_sleep(&victim, ring, 0);
-		set_position(&liar, i < (int)ARRAY_SIZE(lies) ? lies[i] : random_u64(&seed));
-		CHECK_EQ(call(liar.fd, SHMRING_IOC_WAKE, NULL), 0);
-		drop(&liar);
+		set_position(&hostile, i < (int)ARRAY_SIZE(fake) ? fake[i] : random_u64(&seed));
+		CHECK_EQ(call(hostile.fd, SHMRING_IOC_WAKE, NULL), 0);
+		drop(&hostile);
 		ret = result_of(&victim);
-		context("%s is woken into lie %d, returns %d", role_name(role), i, ret);
+		context("%s is woken by false position %d, returns %d", role_name(role), i, ret);
 		EXPECT(is_answer(ret, role));
 		end_actor(&victim);
 		CHECK(!close(ring));
@@ -94,18 +94,18 @@ static void test_nothing_left_of_false_positions(uint32_t first)
 	const uint64_t far = ~0ull / 4 * 3;
 	size_t i, j;
 
-	for (i = 0; i < ARRAY_SIZE(lies); i++) {
-		for (j = 0; j < ARRAY_SIZE(lies); j++) {
+	for (i = 0; i < ARRAY_SIZE(fake); i++) {
+		for (j = 0; j < ARRAY_SIZE(fake); j++) {
 			int ring = make_ring(page_size());
 			struct endpoint p = endpoint(ring, PRODUCER);
 			struct endpoint c = endpoint(ring, CONSUMER);
 			struct shmring_ioc_query q;
 
 			context("head %#llx, tail %#llx, the %s goes first",
-				(unsigned long long)lies[i], (unsigned long long)lies[j],
+				(unsigned long long)fake[i], (unsigned long long)fake[j],
 				role_name(first));
-			set_position(&p, lies[i]);
-			set_position(&c, lies[j]);
+			set_position(&p, fake[i]);
+			set_position(&c, fake[j]);
 			drop(first == PRODUCER ? &p : &c);
 			drop(first == PRODUCER ? &c : &p);
 			q = query(ring);
@@ -163,21 +163,21 @@ static void test_flip_at_the_right_time(int (*victim)(void *arg))
 {
 	int ring = make_ring(page_size());
 	struct endpoint c = { .fd = attach(ring, CONSUMER), .role = CONSUMER };
-	pid_t liar = start(flips_at_the_right_time, &ring);
+	pid_t hostile = start(flips_at_the_right_time, &ring);
 
 	AWAIT(query(ring).producer_state == SHMRING_PEER_LIVE);
 	EXPECT_EQ(in_child(victim, &c), TEST_PASS);
-	kill_child(liar);
+	kill_child(hostile);
 	CHECK(!close(c.fd));
 	CHECK(!close(ring));
 }
 
-static void flip(struct endpoint *liar, struct actor *victim, uint64_t *seed)
+static void flip(struct endpoint *hostile, struct actor *victim, uint64_t *seed)
 {
 	while (!has_input(victim->from)) {
-		set_position(liar, random_u64(seed));
+		set_position(hostile, random_u64(seed));
 		if (random_u64(seed) % 4 == 0)
-			CHECK_EQ(call(liar->fd, SHMRING_IOC_WAKE, NULL), 0);
+			CHECK_EQ(call(hostile->fd, SHMRING_IOC_WAKE, NULL), 0);
 	}
 }
 
@@ -200,7 +200,7 @@ static void expect_usable(int ring)
 static void test_waits_while_it_flips(uint32_t role)
 {
 	int ring = make_ring(page_size());
-	struct endpoint liar = endpoint(ring, other_role(role));
+	struct endpoint hostile = endpoint(ring, other_role(role));
 	struct actor victim = actor(ring, role, true);
 	uint64_t seed = 7;
 	int i;
@@ -209,10 +209,10 @@ static void test_waits_while_it_flips(uint32_t role)
 	for (i = 0; i < 500; i++) {
 		start_verb(&victim, VERB_WAIT, 1 + random_u64(&seed) % page_size(), 0,
 		     now_ns() + random_u64(&seed) % 2000000);
-		flip(&liar, &victim, &seed);
+		flip(&hostile, &victim, &seed);
 		EXPECT(is_answer(result_of(&victim), role));
 	}
-	drop(&liar);
+	drop(&hostile);
 	end_actor(&victim);
 	expect_usable(ring);
 	CHECK(!close(ring));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * What all ioctls have in common: the files on which they work, unused numbers, structures of
- * other sizes, bad pointers.
+ * Rules for all ioctls: the files on which they work, unused numbers, structures of other
+ * sizes, bad pointers.
  */
 #include "refused.h"
 
@@ -256,7 +256,7 @@ static void test_shorter_answer(void)
 	EXPECT_EQ(q.consumer_pid, getpid());
 }
 
-/* WAKE has no structure: its number with any size is no number of ours. */
+/* WAKE has no structure: its number with any size is not one of the module's. */
 static void test_wake_with_a_structure(void)
 {
 	unsigned char bytes[64] = { 0 };

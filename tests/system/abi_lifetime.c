@@ -71,7 +71,7 @@ static void test_mapping_outlives_everything(void)
 	unmap(&c);
 }
 
-/* Both sides write on long after the files are closed. */
+/* Both sides go on writing long after the files are closed. */
 static void test_two_mappings_and_nothing_else(void)
 {
 	int ring = make_ring(page_size());

@@ -185,7 +185,7 @@ static int fill_up(void *arg)
 		CHECK(!close(first));
 		CHECK(!close(second));
 	}
-	/* A limit below what is in use: no ring that exists is lost. */
+	/* With a limit below the pages in use, no existing ring is lost. */
 	first = create(name, 16 * page, 0600, 0);
 	CHECK(write_max_pages(1));
 	EXPECT_EQ(create("", page, 0600, 0), -ENOSPC);
@@ -223,7 +223,7 @@ static int without_descriptors(void *arg)
 	EXPECT_EQ(attach(ring, PRODUCER), -EMFILE);
 	EXPECT_EQ(query(ring).producer_state, SHMRING_PEER_NONE);
 	EXPECT_EQ(unlink_ring("other"), -ENOENT);
-	/* None of the calls that failed keeps the ring. */
+	/* No failed call has left a reference to the ring. */
 	CHECK(!setrlimit(RLIMIT_NOFILE, &before));
 	CHECK(!close(ring));
 	AWAIT(open_ring(name, SHMRING_RIGHT_ALL) == -ENOENT);

@@ -71,7 +71,7 @@ static const struct step {
 	{ "enough?", "producer.wake_at", "" },	/* there is some, but less than was asked for */
 	{ "end?", "tail end producer.state", "" },
 	{ "space?", "head tail consumer.state", "" },
-	/* Arm: the position to be woken at; is the fence due; does the other side wait? */
+	/* Arm: at which position to be woken; is the fence due; does the other side wait? */
 	{ "arm-data", "head tail consumer.wake_at producer.wake_at", "consumer.wake_at" },
 	{ "arm-space", "head tail producer.wake_at consumer.wake_at", "producer.wake_at" },
 	/* For the next byte, whatever the other side waits for. */
@@ -101,7 +101,7 @@ static const struct step {
 	{ "end-consumer", "head tail", "tail consumer.state consumer.wake_at producer.wake_at" },
 };
 
-/* A ring, both of whose sides this process has mapped. */
+/* A ring; this process has mapped both sides. */
 struct scene {
 	const char *name;
 	int ring;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* What is in the pages: zeroes but for what the ABI says; the data twice. */
+/* The content of the pages: zeroes, except where the ABI says otherwise; the data twice. */
 #include "abi.h"
 
 /* Fill memory before it is freed, so that a page that was not zeroed shows. */
@@ -123,27 +123,27 @@ static void test_kernel_region(void)
 	CHECK(!close(ring));
 }
 
-/* The next owner finds positions that work, whatever the last one has stored. */
+/* The next owner finds usable positions, whatever the last owner has stored. */
 static void test_positions_after_a_false_one(void)
 {
-	static const uint64_t lies[] = { 1ull << 63, ~0ull, ~0ull - 7, 1ull << 32 };
+	static const uint64_t fake[] = { 1ull << 63, ~0ull, ~0ull - 7, 1ull << 32 };
 	int ring = make_ring(page_size());
 	struct endpoint p = endpoint(ring, PRODUCER), c;
 	size_t i;
 
 	move(&p, 64);
-	for (i = 0; i < ARRAY_SIZE(lies); i++) {
-		context("lie %#llx", (unsigned long long)lies[i]);
+	for (i = 0; i < ARRAY_SIZE(fake); i++) {
+		context("position %#llx", (unsigned long long)fake[i]);
 		c = endpoint(ring, CONSUMER);
 		EXPECT(c.producer->head - c.consumer->tail <= page_size());
-		set_position(&c, lies[i]);
+		set_position(&c, fake[i]);
 		drop(&c);
 		EXPECT(p.producer->head - p.consumer->tail <= page_size());
 	}
 	c = endpoint(ring, CONSUMER);
-	for (i = 0; i < ARRAY_SIZE(lies); i++) {
-		context("lie %#llx of the producer", (unsigned long long)lies[i]);
-		set_position(&p, lies[i]);
+	for (i = 0; i < ARRAY_SIZE(fake); i++) {
+		context("position %#llx of the producer", (unsigned long long)fake[i]);
+		set_position(&p, fake[i]);
 		drop(&p);
 		EXPECT(c.producer->head - c.consumer->tail <= page_size());
 		EXPECT_EQ(c.lane->producer.end, c.producer->head);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
  * Every other way to a mapping's pages, or to more of them, with the result for a region that
- * the role writes (own) and for one that it does not: the same on every kernel. A way that a
- * kernel lacks is named. After each way the mapping is as before.
+ * the role writes (own) and for one that it does not: the same on every kernel. If a kernel lacks
+ * a way, the program prints its name. After each way the mapping is as before.
  */
 #include "regions.h"
 

@@ -9,7 +9,7 @@
 #define NR_WAITERS	32
 #define LONG_NS		3600000000000
 
-/* What a waiting process does, and its result. */
+/* The arguments of a waiting process, and its result. */
 struct waiter {
 	const char *name;
 	uint64_t deadline;

@@ -5,7 +5,7 @@
 #include <poll.h>
 #include <sys/select.h>
 
-/* POLLHUP shows all that there is to show; POLLERR comes with it and is left out. */
+/* POLLERR always comes with POLLHUP, and is left out here. */
 #define EVENTS	(POLLIN | POLLOUT | POLLHUP)
 
 static int ready(int fd)
@@ -125,7 +125,7 @@ static void test_end_of_stream(void)
 	CHECK(!close(ring));
 }
 
-/* All events asked for, and the errors, which nobody has to ask for. */
+/* All events asked for, and the errors, which poll reports in any case. */
 static int said(int fd, int events)
 {
 	struct pollfd p = { .fd = fd, .events = (short)events };

@@ -3,11 +3,11 @@
  * A process that is given hardly any CPU delays no other process.
  *
  * One such process maps a large ring, and reports when it is in mmap() and when mmap() has
- * returned. What other processes finish in between did not wait for it, so no clock is needed.
- * SIGKILL ends it before mmap() returns.
+ * returned. Calls that other processes finish in between did not wait for it, so no clock is
+ * needed. SIGKILL ends it before mmap() returns.
  *
- * Another one reads /proc/shmring. How long the other processes took is printed, and not
- * judged.
+ * Another such process reads /proc/shmring. The times that the other processes took are printed,
+ * and not judged.
  */
 #include "abi.h"
 
@@ -111,7 +111,7 @@ static pid_t start_mapper(struct mapper *m)
 	return pid;
 }
 
-/* The mapper was too fast to delay another process: nothing was tested. */
+/* The mapper was too fast to delay another process: this try tests nothing. */
 static bool was_too_fast(const char *what)
 {
 	if (*progress == MAPPING)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * What is left in the shared words after a role has ended: what the other side and the next
- * owner see, in each way that the owner can end, and whatever it had written.
+ * The shared words after a role has ended, as the other side and the next owner see them: for
+ * each way in which the owner can end, and whatever the owner had written.
  */
 #include "abi.h"
 

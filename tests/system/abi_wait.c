@@ -286,7 +286,7 @@ static void test_wake_nobody(uint32_t role)
 	for (i = 0; i < 10000; i++)
 		CHECK_EQ(call(peer.fd, SHMRING_IOC_WAKE, NULL), 0);
 	EXPECT_EQ(wakes(), before);
-	/* Nothing of the wait is left for the next. */
+	/* The wait leaves nothing behind for the next one. */
 	EXPECT_EQ(ask(&waiter, VERB_WAIT, 8, 0, 1), -ETIMEDOUT);
 	send_to_sleep(8, 8);
 	move(&peer, 8);

@@ -151,7 +151,7 @@ static void test_queue(enum way way)
 	CHECK(!close(ring));
 }
 
-/* It sleeps through the leave, and the next consumer's first release wakes it. */
+/* The producer sleeps on when the consumer leaves; the next consumer's first release wakes it. */
 static void test_queue_asleep(enum way way)
 {
 	uint64_t before;

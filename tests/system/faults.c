@@ -14,7 +14,7 @@ static struct {
 	int rings;
 } files;
 
-/* All that is visible from outside, by which a call can be seen to have changed something. */
+/* All that is visible from outside, to compare before and after a call. */
 struct state {
 	int free_fd;
 	int mappings;

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * System calls under fault injection: a call is made again and again. Each time the next of its
- * allocations, and of its copies from and to user space, fails, until the call has none left
- * that could fail.
+ * System calls under fault injection: a call is made again and again. Each time its next
+ * allocation, or its next copy from or to user space, fails, until all have failed once.
  *
  * Each failed call must return ENOMEM or EFAULT, must have changed nothing that is visible from
  * outside, and must work when it is made again. In the end the module has as much memory as at

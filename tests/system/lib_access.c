@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* shmring_chmod() and shmring_chown(): what a ring then says, and whom it lets in. */
+/* shmring_chmod() and shmring_chown(): the new values, and the users that may then attach. */
 #include <sys/stat.h>
 
 #include "lib.h"
@@ -46,7 +46,7 @@ static void test_own(void)
 		EXPECT_EQ(info_of(handle).mode, 0600);
 		EXPECT_EQ(info_of(handle).owner, geteuid());
 		EXPECT_EQ(info_of(handle).group, getegid());
-		/* The endpoints are none the worse. */
+		/* The endpoints still work. */
 		send_number(ends[0], 1);
 		EXPECT_EQ(receive_number(ends[1]), 1);
 		shmring_close(ends[0]);

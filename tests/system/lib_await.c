@@ -126,7 +126,7 @@ static void await_peer_of(enum shmring_role role)
 	shmring_close(r);
 }
 
-/* A peer that comes and goes while the waiter is stopped: it has been there. */
+/* A peer that comes and goes while the waiter is stopped ends the wait. */
 static void test_peer_that_has_gone(void)
 {
 	struct shmring *r = make(0, 0, SHMRING_HANDLE);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* The other side ends: what its peer gets, asleep or awake; and the next owner. */
+/* The other side ends: the results of its peer, asleep or awake; and the next owner. */
 #include "lib.h"
 
 enum way { CLOSE, EXIT, KILL, NR_WAYS };
@@ -14,7 +14,7 @@ struct shared {
 
 static struct shared *shared;
 
-/* Take part until it is told to end; it may be killed before. */
+/* Take part until this process is asked to end; it may be killed before. */
 static int go_when_told(struct shmring *r)
 {
 	(void)r;

@@ -294,7 +294,7 @@ static int without_addresses(void *arg)
 	return TEST_PASS;
 }
 
-/* Without a choice the module is taken if there is one; a name then means a ring of the module. */
+/* If no backend is asked for, the module is taken if there is one, for names, too. */
 static int choose_backends(void *arg)
 {
 	const struct shmring_options opt = { .backend = SHMRING_MEMFD };

@@ -132,7 +132,7 @@ static int send_four(struct shmring *r)
 	return TEST_PASS;
 }
 
-/* It sleeps with three in the ring, until one is taken and not for longer. */
+/* With three in the ring the producer sleeps until one is taken, and not for longer. */
 static void test_sleep_for_a_slot(void)
 {
 	struct shmring *c = make_exact(20, 3, 4, SHMRING_CONSUMER);
@@ -287,7 +287,7 @@ static void test_marks(void)
 	shmring_close(p);
 }
 
-/* The next producer begins at a slot of the window, whatever the last one has stored. */
+/* The next producer begins at a slot of the window, whatever the last producer has stored. */
 static void test_settled(void)
 {
 	const uint64_t false_heads[] = { 24, 8, 80, 60 + 4096, 1ull << 63 };

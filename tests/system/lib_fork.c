@@ -16,7 +16,7 @@ static int close_it(void *arg)
 	return TEST_PASS;
 }
 
-/* The child does not have the parent's mapping, and close leaves alone what lies there now. */
+/* The child does not have the parent's mapping, and close does not touch what is mapped there now. */
 static int close_beside_a_mapping(void *arg)
 {
 	struct shmring *r = arg;
@@ -140,7 +140,7 @@ static void test_roles_are_the_parents(void)
 	close_pair(&pair);
 }
 
-/* As the textbook does with a pipe: to a child. */
+/* A ring to a child, as textbooks do with a pipe. */
 static int echo_sum(struct shmring *r)
 {
 	uint64_t n, sum = 0;

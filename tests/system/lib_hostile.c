@@ -2,7 +2,7 @@
 /* A peer that writes what no peer may write: the library returns EBADMSG, and reads no further. */
 #include "lib.h"
 
-static const uint64_t lies[] = { 1ull << 63, ~0ull, ~0ull - 15, 1ull << 32, 65536 + 4096 };
+static const uint64_t fake[] = { 1ull << 63, ~0ull, ~0ull - 15, 1ull << 32, 65536 + 4096 };
 
 static void expect_unusable_for_consumer(struct shmring *c)
 {
@@ -19,10 +19,10 @@ static void test_head(void)
 	struct pair pair;
 	size_t i;
 
-	for (i = 0; i < ARRAY_SIZE(lies); i++) {
-		context("head %#llx", (unsigned long long)lies[i]);
+	for (i = 0; i < ARRAY_SIZE(fake); i++) {
+		context("head %#llx", (unsigned long long)fake[i]);
 		pair = make_pair(65536, 0);
-		__atomic_store_n(&pair.p->producer->head, lies[i], __ATOMIC_RELEASE);
+		__atomic_store_n(&pair.p->producer->head, fake[i], __ATOMIC_RELEASE);
 		expect_unusable_for_consumer(pair.c);
 		close_pair(&pair);
 	}
@@ -47,12 +47,12 @@ static void test_tail(void)
 	struct pair pair;
 	size_t i;
 
-	for (i = 0; i < ARRAY_SIZE(lies); i++) {
-		context("tail %#llx", (unsigned long long)lies[i]);
+	for (i = 0; i < ARRAY_SIZE(fake); i++) {
+		context("tail %#llx", (unsigned long long)fake[i]);
 		pair = make_pair(65536, 0);
 		while (send_now(pair.p) > 0)
 			;
-		__atomic_store_n(&pair.c->consumer->tail, lies[i], __ATOMIC_RELEASE);
+		__atomic_store_n(&pair.c->consumer->tail, fake[i], __ATOMIC_RELEASE);
 		EXPECT_EQ(send_now(pair.p), -EBADMSG);
 		EXPECT_EQ(shmring_wait_space(pair.p, 8, NULL), -EBADMSG);
 		EXPECT(!shmring_reserve(pair.p, 8));

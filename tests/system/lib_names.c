@@ -210,7 +210,7 @@ static int finds_debris(void *arg)
 }
 
 /*
- * A user cannot remove what another user's dead ring has left. The error has to show that: a
+ * A user cannot remove the file of another user's dead ring. The error has to show that: a
  * process that waited for the ring would wait for ever.
  */
 static void test_debris_of_others(void)

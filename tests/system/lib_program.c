@@ -10,7 +10,7 @@ static const char *name;
 
 /* -------------------------------------------------------- standard descriptors */
 
-/* The library must keep no descriptor that the program's messages go to. */
+/* The library must keep no descriptor to which the program may print. */
 static int use_without_descriptors(void *arg)
 {
 	struct shmring *named, *p, *c;

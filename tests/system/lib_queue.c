@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* SHMRING_QUEUE: a producer goes on while there is no consumer, however the last one went. */
+/* SHMRING_QUEUE: a producer goes on without a consumer, however the last consumer has ended. */
 #include <poll.h>
 
 #include "lib.h"
@@ -8,7 +8,7 @@ enum way { CLOSE, EXIT, KILL, NR_WAYS };
 
 static const char *const ways[] = { "close", "exit", "kill" };
 
-/* How many numbers the consumer that goes has taken, and how it goes. */
+/* How many numbers the consumer has taken when it ends, and how it ends. */
 static uint64_t *taken;
 static enum way way;
 
@@ -130,12 +130,12 @@ static void test_asleep(void)
 	await_asleep(pid);
 	take_rest(r, nr, 2 * nr);
 	EXPECT_EQ(end_of(pid), TEST_PASS);
-	/* The producer's end is the end of the stream, as ever. */
+	/* The producer's end is the end of the stream, as in any ring. */
 	EXPECT_EQ(info_of(r).producer_state, SHMRING_PEER_GONE);
 	shmring_close(r);
 }
 
-/* Poll says what it says before the first consumer. */
+/* poll reports the same as before the first consumer. */
 static void test_poll(void)
 {
 	struct shmring *p = make_queue(NULL, SHMRING_PRODUCER, 0), *c;

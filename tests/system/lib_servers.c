@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
  * The README's producer, and the example servers, each with 64 rings and as many clients: every
- * message arrives, and a client that sleeps on a full ring is woken once for half of it.
+ * message arrives, and a client that sleeps on a full ring is woken once for each half of it.
  */
 #include "lib.h"
 

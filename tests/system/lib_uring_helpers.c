@@ -78,7 +78,7 @@ static void take_slot(struct shmring *r)
 	CHECK_EQ(shmring_recv(r, buf, sizeof(buf), &nowait), 20);
 }
 
-/* What counts is how many slots the ring is to hold, and not its capacity. */
+/* The number of slots is the limit, and not the capacity. */
 static void test_helpers_with_three_slots(void)
 {
 	struct shmring_options opt = { .size = sizeof(opt), .slot_size = 20, .slots = 3, .align = 4,

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
  * Every way to wait through io_uring: poll, multishot poll, and the helpers of
- * shmring_uring.h, which use commands where the kernel has them. As lib_waits.c;
- * waits are also taken back, now and then.
+ * shmring_uring.h, which use commands where the kernel has them. As lib_waits.c, but
+ * some waits are cancelled.
  */
 #include "uring.h"
 #include "waits.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The four regions of a ring, and what each role may do with them. */
+/* The four regions of a ring, and the rights of each role to them. */
 #ifndef REGIONS_H
 #define REGIONS_H
 

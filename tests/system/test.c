@@ -194,7 +194,7 @@ bool has_input(int fd)
 	return poll(&p, 1, 0) == 1;
 }
 
-/* The kernel says EFAULT where the processor would say SIGSEGV or SIGBUS. */
+/* The kernel returns EFAULT where the processor would raise SIGSEGV or SIGBUS. */
 bool can_read(const void *p)
 {
 	int pipes[2];

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What every test program needs.
+ * Shared by all test programs.
  *
- * A failed CHECK prints its place and ends the process. In a child too: the parent looks at its
+ * A failed CHECK prints its place and ends the process, also in a child, whose parent looks at the
  * exit status. A failed EXPECT goes on, so that a table is shown whole; finish() returns the
  * failure.
  */
@@ -34,7 +34,7 @@ bool test_true(const char *file, int line, const char *what, bool ok, bool fatal
 bool test_equal(const char *file, int line, const char *what, long long got, long long want,
 		bool fatal);
 
-/* What is being tried, for the messages. */
+/* The present try, for the messages. */
 __attribute__((format(printf, 1, 2))) void context(const char *fmt, ...);
 
 #define RUN(fn)	do { context("%s", #fn); fn(); } while (0)
@@ -67,8 +67,8 @@ void become(uid_t uid, gid_t gid, const gid_t *groups, size_t nr_groups);
 uint64_t now_ns(void);			/* CLOCK_MONOTONIC */
 
 /*
- * How long to wait for what must happen: longer than a slow machine takes, and less than the
- * runner gives a program.
+ * How long to wait for an event that must come: longer than a slow machine takes, and less than
+ * the runner gives a program.
  */
 #define PATIENCE_S	20
 #define PATIENCE_NS	(PATIENCE_S * 1000000000ull)

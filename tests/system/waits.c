@@ -125,7 +125,7 @@ static void dawdle(const struct side *s, uint64_t r, uint64_t sent)
 		nap_ns(1);
 }
 
-/* How the side waits that is not under test. */
+/* Waits for the side that is not under test. */
 static int wait_plainly(struct side *s)
 {
 	struct shmring_wait w = { .policy = SHMRING_BLOCK };
@@ -144,7 +144,7 @@ static int wait_plainly(struct side *s)
 
 /*
  * For a run that stands still. SIGUSR1 makes a side print its state and disturbs no sleeper;
- * SIGUSR2 makes it call WAKE, which may be what is missing.
+ * SIGUSR2 makes it call WAKE, in case one was lost.
  */
 static sigset_t questions(void)
 {

@@ -2,7 +2,7 @@
 /*
  * A stream of messages in which one side waits in the way that is under test, and the other
  * side in the library's way. Lengths, naps and deadlines are random, and every message is
- * checked. The sides stop for each other, so that a lost wake-up is a hang, which is found and
+ * checked. The sides wait for each other, so that a lost wake-up is a hang, which is found and
  * reported. Wake-ups are counted.
  */
 #ifndef WAITS_H

@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# The command shmring, verb by verb: what it prints, to where, and its exit status.
+# The command shmring, verb by verb: its output, on which descriptor, and its exit status.
 #
 #   run.sh SHMRING BACKEND...	(kmod: the module is loaded)
 # shellcheck disable=SC1091,SC2154 # what lib.sh sets
@@ -14,7 +14,7 @@ dir=$tmp
 ring=/tool.$$
 head -c 3000000 /dev/urandom >"$dir/in"
 
-# run STATUS ARGUMENT...: ends so, and says why on standard error just when it fails
+# run STATUS ARGUMENT...: must end with STATUS, and print to standard error if that is not 0
 run() {
 	want=$1
 	shift
@@ -26,16 +26,16 @@ run() {
 	return 1
 }
 
-says() { # says TEXT: the last run, on standard output
+says() { # says TEXT: the last run has printed it on standard output
 	grep -q -- "$1" "$dir/out" || { echo "    no '$1'" && return 1; }
 }
 
-complains() { # complains TEXT: the last run, on standard error and nowhere else
+complains() { # complains TEXT: the last run has printed it on standard error, and nothing elsewhere
 	[ ! -s "$dir/out" ] || return 1
 	grep -q -- "$1" "$dir/err" || { echo "    no '$1'" && return 1; }
 }
 
-column() { # column TITLE: what the last list has there for the ring
+column() { # column TITLE: the ring's cell in that column of the last list
 	awk -v title="$1" -v name="${ring#/}" '
 		NR == 1 { for (i = 1; i <= NF; i++) if ($i == title) column = i }
 		$1 == name { print $column }' "$dir/out"
@@ -84,7 +84,7 @@ makes_and_removes_a_ring() {
 		run 1 create --capacity 2G $ring && complains "above 1 GiB"
 }
 
-receiver_first() { # receiver_first OPTION...: what goes in comes out
+receiver_first() { # receiver_first OPTION...: the output is the input
 	timeout 60 "$shmring" recv --wait "$@" $ring >"$dir/copy" &
 	run 0 send --create "$@" $ring <"$dir/in" && wait $! && cmp "$dir/in" "$dir/copy"
 }
@@ -104,7 +104,7 @@ streams_in_slots() {
 		run 0 recv $ring && cmp -n 1000 "$dir/in" "$dir/out" && run 0 unlink $ring
 }
 
-# A pipe gives what is there: less than a slot, at first.
+# A pipe gives the bytes that are there: less than a slot, at first.
 fills_a_slot_from_a_pipe() {
 	run 0 create --slot 1000 $ring &&
 		{ head -c 300 "$dir/in" && sleep 0.3 && head -c 1000 "$dir/in" | tail -c 700; } |
@@ -112,8 +112,8 @@ fills_a_slot_from_a_pipe() {
 		run 0 unlink $ring
 }
 
-# was_cut_short STATUS: of timeout. That of coreutils ends with 124; that of busybox turns
-# into the command, which ends by SIGTERM.
+# was_cut_short STATUS: of timeout. The one of coreutils ends with 124; the one of busybox
+# becomes the command, which ends by SIGTERM.
 was_cut_short() { [ "$1" -eq 124 ] || [ "$1" -eq 143 ]; }
 
 # Three of 20 bytes, packed: a fourth waits until one is taken.
@@ -173,7 +173,7 @@ changes_who_may_use_it() {
 	run 2 chmod 600 && complains "NAME is missing" && run 0 unlink $ring
 }
 
-# A sender that finds its receiver gone goes on, and the next one gets what it has sent.
+# A sender whose receiver has gone goes on, and the next receiver gets its data.
 queues_between_receivers() {
 	run 0 create --queue $ring && run 0 list && [ "$(column flags)" = persist,queue ] &&
 		run 0 info $ring && says "^queues" && says "^consumer *none," || return 1
@@ -263,13 +263,13 @@ ends_with_an_error_if_its_output_does() {
 
 makes_and_lists() { run 0 create $ring && lists_it && run 0 unlink $ring; }
 
-# What is empty or auto insists on nothing; both are to read it so.
+# An empty variable, or "auto", chooses no backend, for the library and for the command.
 list_looks_where_create_makes() {
 	makes_and_lists && (unset SHMRING_BACKEND && makes_and_lists) &&
 		(SHMRING_BACKEND='' && makes_and_lists) && (SHMRING_BACKEND=auto && makes_and_lists)
 }
 
-verify() { # verify NAME COMMAND...: a ring that a failure leaves is not the next one's
+verify() { # verify NAME COMMAND...: removes a ring that a failure has left
 	check "$@"
 	"$shmring" unlink $ring 2>/dev/null
 }

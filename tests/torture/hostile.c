@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
- * A hostile peer that writes whatever it can, wherever it can, at full speed; and a victim that
- * uses every call of the library. The victim gets EBADMSG, or messages that lie within the
- * ring. Each of its waits ends, at the latest by the deadline or a signal. Each EBADMSG is
- * counted, and every process can read the count.
+ * A hostile peer writes any value to every word that it can write, at full speed; a victim uses
+ * every call of the library. The victim gets EBADMSG, or messages that lie within the ring. Each
+ * of its waits ends, at the latest by the deadline or a signal. Each EBADMSG is counted, and
+ * every process can read the count.
  *
  * With the module the peer writes its own region, as a producer also the data, and makes every
  * ioctl. Without the module it writes all words that both sides share, but not the geometry:
@@ -30,7 +30,7 @@
 #define PATIENCE	60000000000ull	/* ns: no call takes as long */
 #define SIGNAL_US	3000		/* between two signals */
 
-/* What the victim has done and seen, updated while it runs. */
+/* The victim's counts, updated while it runs. */
 struct score {
 	uint64_t calls;		/* of the victim; it hangs if they stand still */
 	uint64_t attached;

@@ -2,15 +2,15 @@
 /*
  * Producers and consumers that are killed at random times, each followed by another one.
  *
- * What is promised, and checked here:
+ * These promises are checked:
  *
- *   - What a producer has committed arrives, once and in order, whichever side dies. The
- *     messages that it was just committing may arrive or not.
- *   - A consumer's successor starts with the first message that was not released. What
- *     its predecessor had peeked at, or stepped past, comes again. Of shmring_recv(),
- *     which copies and then releases, one message may be lost with the caller: the one
- *     that it was about to return.
- *   - The surviving side notices the death, or the successor. It does not sleep on.
+ *   - Messages that a producer has committed arrive, once and in order, whichever side
+ *     dies. Messages that it was just committing may arrive or not.
+ *   - A consumer's successor starts with the first message that was not released. Messages
+ *     that its predecessor had peeked at, or stepped past, come again. shmring_recv()
+ *     copies and then releases: the message that it was about to return may be lost with
+ *     its caller.
+ *   - The surviving side notices the death, or the successor, and does not sleep on.
  *   - Nothing is left behind: no ring, name, descriptor, child, use of the module.
  *
  * SHMRING_KILLS is the number of kills; SHMRING_SEED decides their order and victims.
@@ -39,7 +39,7 @@ static uint64_t producer_of(uint64_t number)
 	return number >> 32;
 }
 
-/* What outlives the killed processes. The next number to read, or to be released. */
+/* The state that outlives the killed processes. The next number to read, or to be released. */
 struct record {
 	uint64_t begun[MAX_PRODUCERS];	/* messages that it has tried to send ... */
 	uint64_t sent[MAX_PRODUCERS];	/* ... and has sent */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a ring's memory may contain, by docs/abi.md and without the library: a stream of records
- * that is known in advance, the ring's pages as they are, and a judge that compares the two.
+ * Checks the content of a ring's memory by docs/abi.md and without the library: a stream of
+ * records that is known in advance is compared with the ring's pages.
  */
 #ifndef ORACLE_H
 #define ORACLE_H

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 /*
  * Every instruction is a crash point. A child makes a call of the library, one instruction at a
- * time. After each of them an oracle that knows the ABI alone judges the shared memory: that is
- * what a SIGKILL there would leave behind. Then the same again, with a SIGKILL at one of these
+ * time. After each instruction an oracle, which uses only the ABI, checks the shared memory: a
+ * SIGKILL there would leave just that behind. Then the same again, with a SIGKILL at one of these
  * points, and successors that take over.
  *
- * On the memfd backend, because there the memory is all that there is. A system call is one
- * step. SHMRING_POINTS is the number of points, SHMRING_SEED decides their order.
+ * On the memfd backend, which has no other state than the memory. A system call is one step.
+ * SHMRING_POINTS is the number of points, SHMRING_SEED decides their order.
  */
 #include "lib.h"
 #include "oracle.h"
@@ -140,7 +140,7 @@ static void call_publish(struct trial *t, struct shmring *r)
 	set(&i->head_min, end);
 }
 
-/* What is staged and not published was never written. */
+/* Messages that are staged and not published were never written. */
 static void call_close_staged(struct trial *t, struct shmring *r)
 {
 	stage_some(t, r);
@@ -225,7 +225,7 @@ static void call_advance(struct trial *t, struct shmring *r)
 	set(&i->tail_min, t->oracle.stream.start[n]);
 }
 
-/* What is not released was never read. */
+/* Messages that are not released were never read. */
 static void call_close_advanced(struct trial *t, struct shmring *r)
 {
 	advance_some(t, r);

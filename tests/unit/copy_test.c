@@ -12,7 +12,7 @@ static void fill(unsigned char *buf, size_t len, unsigned int seed)
 		buf[i] = (unsigned char)(seed + 7 * i + 1);
 }
 
-/* What is in the ring is what was sent, and what is behind the buffer stays. */
+/* The ring holds the message that was sent, and the bytes behind the buffer stay. */
 static void assert_arrived(const unsigned char *buf, size_t len, unsigned int seed)
 {
 	unsigned char right[LONGEST + 1];

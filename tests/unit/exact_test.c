@@ -6,7 +6,7 @@
 
 #define HEADER	sizeof(struct shmring_record)
 
-/* The start of a test, less what no position may have: the rest of a step. */
+/* The start of a test, rounded down to a whole step, as every position is. */
 static uint64_t start_of(void **state, uint64_t step)
 {
 	const struct rig *plain = *state;
@@ -191,7 +191,7 @@ static void longest_record_of_any_alignment(void **state)
 	}
 }
 
-/* What no honest peer writes: a position between two messages; more than the ring holds. */
+/* False positions: between two messages; more than the ring holds. */
 static void position_between_two_messages_is_refused(void **state)
 {
 	struct rig *rig = rig_new_of(start_of(state, 64), 0, 0, 64);

@@ -12,7 +12,7 @@ static struct shmring_record *record_at(struct rig *rig, uint64_t position)
 	return (void *)(rig->data + (position & (rig->capacity - 1)));
 }
 
-/* Once refused, the endpoint refuses every further call. */
+/* Once an endpoint has returned EBADMSG, it returns that from every call. */
 static void assert_no_data_any_more(struct rig *rig)
 {
 	size_t len;
@@ -47,14 +47,14 @@ static void both_anew(struct rig *rig)
 static void head_beyond_the_ring_is_refused(void **state)
 {
 	struct rig *rig = *state;
-	const uint64_t lies[] = { rig->capacity + 1, rig->capacity + 8, 2 * rig->capacity,
+	const uint64_t fake[] = { rig->capacity + 1, rig->capacity + 8, 2 * rig->capacity,
 				  1ull << 32, 1ull << 63, -rig->start - 1, ~0ull, ~0ull - 7 };
 	size_t i;
 
-	for (i = 0; i < ARRAY_SIZE(lies); i++) {
+	for (i = 0; i < ARRAY_SIZE(fake); i++) {
 		both_anew(rig);
 		put(&rig->p, 8, 1);
-		rig->producer->head = rig->start + lies[i];
+		rig->producer->head = rig->start + fake[i];
 		assert_no_data_any_more(rig);
 		rig->producer->head = rig->start + 16;
 		assert_no_data_any_more(rig);
@@ -142,12 +142,12 @@ static void head_that_cuts_an_array_is_refused(void **state)
 static void false_head_makes_no_array(void **state)
 {
 	struct rig *plain = *state, *rig = rig_new(plain->start, 8);
-	const uint64_t lies[] = { rig->capacity + 1, rig->capacity + 8, 1ull << 32, 1ull << 63, -8ull };
+	const uint64_t fake[] = { rig->capacity + 1, rig->capacity + 8, 1ull << 32, 1ull << 63, -8ull };
 	size_t i, n;
 
-	for (i = 0; i < ARRAY_SIZE(lies); i++) {
+	for (i = 0; i < ARRAY_SIZE(fake); i++) {
 		both_anew(rig);
-		rig->producer->head = rig->start + lies[i];
+		rig->producer->head = rig->start + fake[i];
 		n = SIZE_MAX;
 		assert_null(shmring_peek_slots(&rig->c, &n));
 		assert_no_data_any_more(rig);
@@ -168,14 +168,14 @@ static void fill(struct rig *rig)
 static void false_tail_is_refused(void **state)
 {
 	struct rig *rig = *state;
-	const uint64_t lies[] = { -8, -1, rig->capacity + 1, rig->capacity + 8, 1ull << 32,
+	const uint64_t fake[] = { -8, -1, rig->capacity + 1, rig->capacity + 8, 1ull << 32,
 				  1ull << 63, -rig->start - 1, ~0ull - 7 };
 	size_t i;
 
-	for (i = 0; i < ARRAY_SIZE(lies); i++) {
+	for (i = 0; i < ARRAY_SIZE(fake); i++) {
 		both_anew(rig);
 		fill(rig);
-		rig->consumer->tail = rig->start + lies[i];
+		rig->consumer->tail = rig->start + fake[i];
 		assert_no_space_any_more(rig);
 		rig->consumer->tail = rig->start + rig->capacity / 2;
 		assert_no_space_any_more(rig);
@@ -214,17 +214,17 @@ static void tail_beyond_what_is_published_is_refused(void **state)
 static void false_record_header_is_refused(void **state)
 {
 	struct rig *rig = *state;
-	const struct shmring_record lies[] = {
+	const struct shmring_record fake[] = {
 		{ 9, 0 }, { 16, 0 }, { (__u32)rig->capacity - 8, 0 }, { (__u32)rig->capacity, 0 },
 		{ 1u << 31, 0 }, { ~0u, 0 }, { ~0u - 7, 0 }, { ~0u - 8, 0 }, { ~0u - 15, 0 },
 		{ 8, 1 }, { 8, 1u << 31 }, { 8, ~0u }, { 0, 1 },
 	};
 	size_t i;
 
-	for (i = 0; i < ARRAY_SIZE(lies); i++) {
+	for (i = 0; i < ARRAY_SIZE(fake); i++) {
 		both_anew(rig);
 		put(&rig->p, 8, 1);
-		*record_at(rig, rig->start) = lies[i];
+		*record_at(rig, rig->start) = fake[i];
 		assert_no_data_any_more(rig);
 	}
 }

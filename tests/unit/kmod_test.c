@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * What the library accepts from a descriptor that answers the module's ioctls: here the test
- * gives the answers.
+ * Which answers to the module's ioctls the library accepts from a descriptor: here the test gives
+ * the answers.
  */
 #include "rig.h"
 
@@ -13,7 +13,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-/* The answers of the fake descriptor, and what the library has asked of it. */
+/* The answers of the fake descriptor, and the library's calls to it. */
 static struct {
 	struct shmring_ioc_query ring, endpoint;
 	int ring_fd;		/* its copies answer as the ring does */
@@ -324,7 +324,7 @@ static void without_a_device_there_is_memfd(void **state)
 	shmring_close(r);
 }
 
-/* Otherwise there would be two rings of one name, and each side would wait on its own. */
+/* Otherwise there would be two rings of one name, and each side would wait on another ring. */
 static void name_of_a_memfd_ring_is_not_made_again(void **state)
 {
 	struct shmring *r = make_memfd_ring(), *other;

@@ -237,7 +237,7 @@ static void consumer_settles_for_less_if_space_is_wanted(void **state)
 	assert_int_equal(shmring_release(&rig->c), 0);
 }
 
-/* The wanted space is given as a position: once the tail is there, nothing is wanted. */
+/* space_wanted is a position: once the tail is there, no space is wanted. */
 static void consumer_waits_on_if_what_was_wanted_is_free(void **state)
 {
 	struct rig *rig = *state;
@@ -342,8 +342,8 @@ static void drain_succeeds_though_the_consumer_has_gone(void **state)
 /* ------------------------------------------------------------------------ poll */
 
 /*
- * poll waits for the larger of what the last call lacked and the lowat, from this side's public
- * position.
+ * poll waits for the bytes that the last call lacked, or for lowat if that is more, counted from
+ * this side's public position.
  */
 static void poll_is_for_what_is_lacked(void **state)
 {

@@ -168,7 +168,7 @@ static void child_of_the_killed_is_not_the_next(void **state)
 }
 
 /*
- * A child shares the description with the locks, but must not keep other processes from the
+ * A child shares the description that has the locks, but must not keep other processes from the
  * ring.
  */
 static void child_of_the_last_holder_locks_nobody_out(void **state)
@@ -316,7 +316,7 @@ static struct shmring *new_queue(enum shmring_role role)
 	return r;
 }
 
-/* However often a consumer is killed, and whether it is noticed by a call or by the next one. */
+/* However often a consumer is killed, and whether a call or the next consumer notices it. */
 static void queue_has_no_consumer_yet_after_a_death(void **state)
 {
 	struct shmring *p = new_queue(SHMRING_PRODUCER), *c;
@@ -367,7 +367,7 @@ static void queue_polls_on_after_a_death(void **state)
 	shmring_close(p);
 }
 
-/* A later version may have flags that say how the sides are to behave. */
+/* A later version may have flags for other behaviour of the sides. */
 static void flag_that_is_unknown_is_refused(void **state)
 {
 	struct shmring *p = new_queue(SHMRING_PRODUCER), *c;
@@ -415,14 +415,14 @@ static void pid_of_another_process_shows_a_death(void **state)
 /* A false position is not inherited: the next owner finds an empty ring. */
 static void position_that_may_not_be_is_not_inherited(void **state)
 {
-	static const uint64_t lies[] = { 1ull << 62, 1ull << 63, SHMRING_NO_WAKE - 7, 4 };
+	static const uint64_t fake[] = { 1ull << 62, 1ull << 63, SHMRING_NO_WAKE - 7, 4 };
 	struct shmring *p = new_ring(NULL, SHMRING_PRODUCER), *c;
 	unsigned int i;
 
 	(void)state;
-	for (i = 0; i < ARRAY_SIZE(lies); i++) {
-		p->producer->head = lies[i];
-		p->consumer->tail = lies[i];
+	for (i = 0; i < ARRAY_SIZE(fake); i++) {
+		p->producer->head = fake[i];
+		p->consumer->tail = fake[i];
 		assert_int_equal(shmring_attach_fd(&c, shmring_fd(p), SHMRING_CONSUMER), 0);
 		assert_int_equal(c->consumer->tail, 0);
 		shmring_close(c);
@@ -432,7 +432,7 @@ static void position_that_may_not_be_is_not_inherited(void **state)
 	shmring_close(p);
 }
 
-/* The words of dead owners: what they wanted, on which CPU they waited, and that they slept. */
+/* The words of dead owners: space_wanted, cpu and wake_at. */
 static void words_of_the_killed_are_not_inherited(void **state)
 {
 	struct shmring *handle = new_ring(NULL, SHMRING_HANDLE), *p, *c;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * The memfd backend's errors: whichever error a system call returns, the library's call returns
- * one that its documentation lists.
+ * The memfd backend's errors: whichever error a system call returns, the library's function
+ * returns an error that its documentation lists.
  */
 #include "memfd_rig.h"
 

@@ -10,7 +10,7 @@
 
 #include "faults.h"
 
-/* What shmring_list() has shown of this test's names. */
+/* The rings with this test's names that shmring_list() has shown. */
 static struct {
 	int nr, ends_with;
 	struct shmring_info info;

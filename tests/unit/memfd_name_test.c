@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* The memfd backend: names, and what killed holders leave under them. */
+/* The memfd backend: names, and the files that killed holders leave under them. */
 #include "memfd_rig.h"
 
 #include <fcntl.h>

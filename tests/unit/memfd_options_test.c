@@ -122,7 +122,7 @@ static void info_may_grow(void **state)
 	shmring_close(ring);
 }
 
-/* What lies behind the struct of a program of version 0.1 stays as it was. */
+/* The bytes behind the struct of a program of version 0.1 stay as they were. */
 static void info_of_an_old_program_ends_early(void **state)
 {
 	const struct shmring_options opt = { .backend = SHMRING_MEMFD, .flags = SHMRING_QUEUE };

@@ -67,7 +67,7 @@ static void poll_fd_of_a_producer_is_for_the_space_it_needs(void **state)
 	assert_int_equal(taken_until_readable(16 * 100), 100);
 }
 
-/* If what it would wait for is there, the other side need not wake it. */
+/* If the bytes are there already, the other side need not wake it. */
 static void poll_fd_that_is_ready_asks_for_no_wakeup(void **state)
 {
 	struct shmring *p = new_ring(NULL, SHMRING_PRODUCER), *c;

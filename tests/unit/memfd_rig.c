@@ -190,7 +190,7 @@ void use_memfd(void)
 	setenv("SHMRING_BACKEND", "memfd", 1);
 }
 
-/* What a failed test has left must not make the next test fail. */
+/* The remains of a failed test must not make the next test fail. */
 int tidy(void **state)
 {
 	(void)state;

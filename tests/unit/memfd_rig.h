@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the tests of the memfd backend share: rings, and processes that hold them. */
+/* Shared by the tests of the memfd backend: rings, and processes that hold them. */
 #ifndef MEMFD_RIG_H
 #define MEMFD_RIG_H
 

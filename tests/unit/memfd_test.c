@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * The memfd backend when the system refuses: every system call that fails, what is given back
- * then, and files that are no rings.
+ * The memfd backend when the system refuses: each system call that can fail, the clean-up
+ * after it, and files that are no rings.
  */
 #include "memfd_rig.h"
 
@@ -48,7 +48,7 @@ static int get_info(struct shmring **r)
 	return ret;
 }
 
-/* A call that succeeds all the same must have done what it says. */
+/* A call that succeeds all the same must have had its full effect. */
 static void assert_keeps_its_role(struct shmring *r)
 {
 	struct shmring *other;

@@ -128,7 +128,7 @@ static void owner_without_locks_may_go(void **state)
 	assert_passes(start(close_without_locks));
 }
 
-/* The daemon may not remove the name any more. What it leaves must not keep it from restarting. */
+/* The daemon may not remove the name any more. The file must not keep it from restarting. */
 static void owner_may_become_another_user(void **state)
 {
 	struct shmring *r;

@@ -34,7 +34,7 @@ struct rig {
 	size_t capacity;	/* one page */
 	struct shmring_geometry geometry;
 
-	/* What both sides see. */
+	/* The shared memory. */
 	struct shmring_status *status;
 	struct shmring_lane *lane;
 	struct shmring_producer *producer;

@@ -4,7 +4,7 @@
 #
 #   CC="gcc clang" SAN="plain thread" O=DIR run.sh
 #
-# A variant that the toolchain cannot do is skipped, and said so.
+# A variant that the toolchain cannot build is skipped, with a message.
 set -u
 # shellcheck source=tests/lib.sh
 . ../lib.sh

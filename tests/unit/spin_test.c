@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* What a waiter learns from its waits: all decisions of spin.c, without a clock. */
+/* How a waiter adapts to its last waits: all decisions of spin.c, without a clock. */
 #include "rig.h"
 
 #define COST	10000u	/* ns of a sleep, as seen so far */

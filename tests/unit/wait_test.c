@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 /*
- * The slow path on a backend whose sleep does what the test prescribes: what is asked of it,
- * and what the caller gets back.
+ * The slow path on a backend whose sleep does what the test prescribes: the arguments of its
+ * functions, and the results for the caller.
  */
 #include "rig.h"
 
-/* What happens while an end sleeps, and what the backend was asked for. */
+/* What happens while an end sleeps, and the arguments that the backend got. */
 static struct {
 	int (*meanwhile)(struct rig *rig);
 	struct rig *rig;
@@ -29,7 +29,7 @@ static void wakes(struct shmring *r)
 	(void)r;
 }
 
-/* What poll would wait for, as the backend gets it; whether that comes is up to the test. */
+/* Stores the bytes for which poll would wait. Whether they come is up to the test. */
 static struct {
 	int nr;
 	uint64_t bytes;
@@ -234,7 +234,7 @@ static void blocking_looks_for_a_while_if_that_has_paid(void **state)
 	assert_int_equal(shmring_wait_data(&rig->c, NULL), 0);
 	assert_int_equal(spin->brief_left, 1);
 	assert_int_equal(sleep_.nr, 2);
-	/* Data that is there at once teaches nothing. */
+	/* A wait that finds data at once changes no estimate. */
 	spin->brief_left = 0;
 	assert_int_equal(shmring_wait_data(&rig->c, NULL), 0);
 	assert_int_equal(spin->brief_skip, 2);
@@ -553,7 +553,7 @@ static void wait_goes_by_the_endpoints_policy(void **state)
 	assert_int_equal(shmring_wait_space(&rig->p, 8, &wait), -ETIMEDOUT);
 }
 
-/* A side that never sleeps learns of a death by nothing else. */
+/* A side that never sleeps has no other way to notice a death. */
 static void spinning_notices_a_death(void **state)
 {
 	struct rig *rig = poll_script(state, the_producer_goes, false);

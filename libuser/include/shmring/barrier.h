@@ -10,8 +10,8 @@
 /*
  * The letters are those of the ordering contract in <linux/shmring.h>, which says what each
  * pairs with and what goes wrong without it. A side publishes its position (A, E), then looks
- * whether the other side sleeps and is due (H, I, C or G). There is no fence above fence_until,
- * on purpose: the sleeper makes this CPU execute one (J) before it trusts what it has seen.
+ * whether the other side sleeps for that position (H, I, C or G). Above fence_until there is no
+ * fence, on purpose: the sleeper makes this CPU execute one (J) before it trusts its second look.
  */
 
 #define __shmring_likely(x)	__builtin_expect(!!(x), 1)
@@ -35,8 +35,8 @@
 typedef __aligned_u64 __shmring_word;
 
 /*
- * A full fence. On x86 a locked addition beats MFENCE. ThreadSanitizer does not
- * know fences, and says so; every access that this one orders is atomic.
+ * A full fence. On x86 a locked addition is faster than MFENCE. ThreadSanitizer does not support
+ * fences, and gcc warns of that; every access that this fence orders is atomic.
  */
 __SHMRING_INLINE void __shmring_fence(void)
 {
@@ -55,7 +55,7 @@ __SHMRING_INLINE int __shmring_due(uint64_t old, uint64_t now,
 				   const __shmring_word *fence_until,
 				   const __shmring_word *wake_at)
 {
-	__atomic_signal_fence(__ATOMIC_SEQ_CST);	/* H after A and E: the compiler, too */
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);	/* H after A and E, for the compiler, too */
 	if (__shmring_unlikely(old < __atomic_load_n(fence_until, __ATOMIC_RELAXED))) /* H */
 		__shmring_fence();						/* I, matches D */
 	/* C and G, match D. Relaxed: the fence, or J, has ordered it. */

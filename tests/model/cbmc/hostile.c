@@ -7,7 +7,7 @@ struct shmring_producer producer;
 struct shmring_consumer consumer;
 unsigned char data[2 * CAPACITY];
 
-/* A role begins below half of this, and nobody moves the other half. */
+/* A role begins below half of this, and no role moves by the other half. */
 #define OUT_OF_REACH	(2 * SHMRING_POSITION_LIMIT)
 
 static _Bool aligned(const struct shmring *r, uint64_t n)
@@ -55,8 +55,8 @@ static struct shmring any_ring(void)
 }
 
 /*
- * limit - span <= head - staged <= head <= limit, and end <= limit. What the other side has said
- * of space may be misaligned.
+ * limit - span <= head - staged <= head <= limit, and end <= limit. The limit comes from the
+ * other side's tail, and may be misaligned.
  */
 static _Bool producer_is_sane(const struct shmring *r)
 {

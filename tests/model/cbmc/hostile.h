@@ -4,16 +4,16 @@
  * and another one each time. Any other load gives what the memory holds, which is unknown, too.
  *
  * The functions under test are those of the library, in its own files. Each is called once, on
- * an endpoint in any state that its invariant allows, and must leave it in such a state: so
- * what holds for one call holds for any number of them.
+ * an endpoint in any state that its invariant allows, and must leave it in such a state. So a
+ * proof for one call holds for any number of calls.
  */
 #ifndef HOSTILE_H
 #define HOSTILE_H
 
 /*
- * Before the headers, whose inline functions are meant, too. Not for the slow path, which would
- * take a quarter of an hour: there, the inline functions find what the memory holds, which is
- * unknown and stays.
+ * Before the headers, so that their inline functions use it, too. Not for the slow path, which
+ * would take a quarter of an hour: there, the inline functions load what the memory holds, which
+ * is unknown and does not change.
  */
 #ifdef SLOW_PATH
 #include "backend.h"
@@ -27,7 +27,7 @@
 #include "backend.h"
 
 #define CAPACITY	64	/* smaller than the kernel's, with all the cases */
-#define ALIGN_MAX	16	/* likewise */
+#define ALIGN_MAX	16	/* smaller than the kernel's, too */
 
 #define assume(x)	__CPROVER_assume(x)
 #define check(x)	__CPROVER_assert(x, #x)
