@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 #
-# The targets that people type; kbuild reads Kbuild. All that is built goes under build/,
-# kernels for the tests go into the user's cache folder.
+# The targets that people type; kbuild reads Kbuild. Everything is built under build/,
+# kernels for the tests in the user's cache folder.
 
 KDIR	?= /lib/modules/$(shell uname -r)/build
 PARTS	?= all
@@ -70,7 +70,7 @@ tools: lib	## the command and the benchmark
 	@$(MAKE) --no-print-directory -C tools O=$(BUILD)/tools LIBO=$(BUILD)/libuser
 
 # kbuild leaves its objects beside the sources: build a copy. Type data for BPF needs
-# pahole, which the kernel's headers do not include: without pahole, leave the data out.
+# pahole, which is not part of the headers: without pahole, leave it out.
 nobtf	= $(if $(shell command -v pahole),,CONFIG_DEBUG_INFO_BTF_MODULES=)
 modules:	## the module, for the running kernel (KDIR=..., ARCH=..., W=1, KUNIT=1: its tests too)
 	@test -n "$(release)" || { echo "$(KDIR): no kernel headers there: apt install linux-headers-$$(uname -r), or say KDIR=..." >&2; exit 1; }

@@ -42,12 +42,11 @@
  *			fences for good: otherwise each credit takes a grace period.
  *
  * A side cannot use (J) against the other one at will: between two (J)s the other side
- * itself has published a credit of bytes. virtio's event index uses a position in the same
- * way. The interrupts go to the CPUs in the mm_cpumask() of the publisher's process. Newer
- * kernels (since about 6.14) leave a CPU in that mask for a while after the process has left
- * the CPU. So CPUs that run something else are interrupted, too, isolated ones among them.
- * For that reason a side has MAX_INTERRUPTS in a second; when it needs more, it asks for
- * fences for good.
+ * itself has published a credit of bytes. The interrupts go to the CPUs in the mm_cpumask()
+ * of the publisher's process. Newer kernels (since about 6.14) leave a CPU in that mask for
+ * a while after the process has left the CPU. So CPUs that run something else, isolated
+ * ones among them, are interrupted, too. Hence a side has MAX_INTERRUPTS in a second; when
+ * it needs more, it asks for fences for good.
  */
 #include <linux/jiffies.h>
 #include <linux/mm_types.h>

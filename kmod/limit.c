@@ -22,7 +22,7 @@
 unsigned long shmring_max_pages;
 EXPORT_SYMBOL_IF_KUNIT(shmring_max_pages);
 
-/* As param_set_ulong(), but with a marked store: rings are made meanwhile. */
+/* With a marked store, as rings are made meanwhile. */
 static int set_max_pages(const char *val, const struct kernel_param *kp)
 {
 	unsigned long pages;

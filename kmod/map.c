@@ -73,7 +73,7 @@ static bool holds_role(const struct vm_area_struct *vma)
 	return vma->vm_flags & VM_MAYWRITE;
 }
 
-/* mremap() makes a second VMA for the same pages for a moment, until it is refused. */
+/* mremap(), until it is refused: a second VMA for the same pages. */
 static void vm_open(struct vm_area_struct *vma)
 {
 	struct shmring_file *sf = vma->vm_private_data;

@@ -61,8 +61,8 @@ struct shmring_side {
 	unsigned long window;		/* jiffies: the second in which ... */
 	unsigned int nr_interrupts;	/* ... so many were sent to the other side; fence_lock */
 	u64 ready_at;			/* the furthest position of the other side for which
-					 * this side, having armed, was called ready, and
-					 * the epoch of its holder; wait.lock
+					 * this side, once armed, was called ready; and its
+					 * holder's epoch; wait.lock
 					 */
 	u32 ready_epoch;
 	__u64 *position;		/* head or tail; user space writes it */

@@ -49,7 +49,7 @@ struct shmring_backend {
 	int (*wait_name)(const char *name, enum shmring_role role, uint64_t until);
 	int (*wait_peer)(struct shmring *r, uint64_t deadline);
 
-	/* End the role of the other side if its owner was killed. NULL: the kernel does. */
+	/* End the other side's role if its owner was killed. NULL: the kernel does. */
 	void (*check_peer)(struct shmring *r);
 
 	/*
@@ -58,7 +58,7 @@ struct shmring_backend {
 	 */
 	void (*arm_poll)(struct shmring *r, uint64_t bytes);
 
-	/* The consumer has released what it held. NULL: @bytes of arm_poll() are still right. */
+	/* The consumer has released what it held. NULL: @bytes of arm_poll() still hold. */
 	void (*released)(struct shmring *r);
 	int (*poll_fd)(struct shmring *r);			/* a descriptor */
 	int (*grant)(const struct shmring_private *p, enum shmring_role role);	/* a descriptor */

@@ -19,7 +19,7 @@ uint64_t shmring_span_of(const struct shmring_geometry *g)
 	return g->slot_size ? g->slots * shmring_stride_of(g) : g->capacity;
 }
 
-/* Can @g, which comes from a file or a kernel, be that of a ring? If not, nothing is mapped. */
+/* Can @g, from a file or a kernel, be that of a ring? If not, nothing is mapped. */
 bool shmring_is_geometry(const struct shmring_geometry *g)
 {
 	if (g->capacity < page_size() || g->capacity > SHMRING_CAPACITY_MAX ||

@@ -123,7 +123,7 @@ static int list_kmod(visit_fn *fn, void *arg)
 	return ret;
 }
 
-/* Skips a file that has been removed, that the caller may not read, or that is no ring. */
+/* Skips a file that is gone, that the caller may not read, or that is no ring. */
 static int visit_file(const char *name, visit_fn *fn, void *arg)
 {
 	struct shmring_info info = SHMRING_INFO_INIT;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The state of an endpoint that only the slow path needs, and the half of a lane for each role. */
+/* The state of an endpoint that only the slow path needs. */
 #ifndef SHMRING_PRIVATE_H
 #define SHMRING_PRIVATE_H
 
@@ -11,7 +11,7 @@
 #include "memfd/state.h"
 #include "spin.h"
 
-/* Without the module: how often a side looks whether its peer lives; in a long sleep, at most. */
+/* Without the module: how often to look whether the peer lives; and in a long sleep. */
 #define SHMRING_CHECK_NS	50000000
 #define SHMRING_CHECK_MAX_NS	400000000
 
@@ -29,7 +29,7 @@ struct shmring_private {
 	enum shmring_policy policy;
 	struct shmring_spin spin;
 	uint64_t checked;	/* when the peer was last seen alive, ns */
-	uint64_t watched;	/* when a send last read the clock to see whether it lives, ns */
+	uint64_t watched;	/* when a send last read the clock for that, ns */
 	uint64_t sleeps;	/* times this endpoint slept */
 	uint64_t wakes;		/* wake-up system calls it made */
 	bool crowded;		/* the peer last waited on this CPU: do not spin */

@@ -7,7 +7,7 @@
 
 #define DEFAULT_CAPACITY	65536	/* documented at struct shmring_options */
 
-/* Say which limit the @value of @option breaks. Returns the exit status. */
+/* Print the limit that @option breaks. Returns the exit status. */
 __attribute__((format(printf, 4, 5)))
 static int refuse(const struct args *a, const char *option, size_t value, const char *limit, ...)
 {
@@ -21,7 +21,7 @@ static int refuse(const struct args *a, const char *option, size_t value, const 
 	return EXIT_ERROR;
 }
 
-/* The capacity that the library makes of the options; the largest one, if it fits the slots. */
+/* The capacity that the library takes; if that is to fit the slots: the largest. */
 static size_t capacity_of(const struct shmring_options *o)
 {
 	size_t capacity = (size_t)sysconf(_SC_PAGESIZE), want = o->capacity;
@@ -33,14 +33,15 @@ static size_t capacity_of(const struct shmring_options *o)
 	return capacity;
 }
 
-/* The library has returned -EINVAL, which stands for every bad option. Returns the exit status. */
+/* -EINVAL stands for every bad option: say which it was. */
 static int explain(const struct args *a)
 {
 	const struct shmring_options *o = &a->opt;
 	size_t align = o->align ? o->align : SHMRING_ALIGN, capacity, stride;
 
 	if ((align & (align - 1)) || align > SHMRING_ALIGN_MAX)
-		return refuse(a, "--align", align, "is not a power of two up to %u", SHMRING_ALIGN_MAX);
+		return refuse(a, "--align", align, "is not a power of two up to %u",
+			      SHMRING_ALIGN_MAX);
 	if (align < SHMRING_ALIGN && !o->slot_size)
 		return refuse(a, "--align", align, "is below %u: that needs --slot", SHMRING_ALIGN);
 	if (o->slots && !o->slot_size)

@@ -50,7 +50,7 @@ int cmd_info(const struct args *a)
 		shmring_close(r);
 		return fail_verb(a, NULL, ret);
 	}
-	/* With QUEUE the state does not show whether there was one. */
+	/* With QUEUE there may have been one. */
 	none = info.flags & SHMRING_QUEUE ? "none" : "none yet";
 	fprintf(out, "name      %s\n", a->names[0]);
 	fprintf(out, "backend   %s (%s)\n", shmring_backend_name(r), shmring_backend_reason(r));

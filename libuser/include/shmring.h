@@ -44,7 +44,7 @@ extern "C" {
 
 /* ---------------------------------------------------------------- version */
 
-/* The version of this header. Unless the file VERSION has the same, the library does not build. */
+/* The version of this header. The library builds only if the file VERSION has the same. */
 #define SHMRING_VERSION_MAJOR	0
 #define SHMRING_VERSION_MINOR	2
 #define SHMRING_VERSION_PATCH	0
@@ -199,12 +199,11 @@ struct shmring {
  * a pipe does, because a producer should learn that no process reads its messages. With
  * SHMRING_QUEUE the producer goes on until the ring is full and then waits, as it does before the
  * first consumer. That is for consumers that come and go, or are restarted. In such a ring no call
- * returns -EPIPE, poll reports no POLLHUP, and between two consumers the consumer_state of
- * shmring_get_info() is SHMRING_PEER_NONE.
+ * returns -EPIPE, poll reports no POLLHUP, and consumer_state of shmring_get_info() is
+ * SHMRING_PEER_NONE between two consumers.
  *
- * With slot_size, opt->slots makes the ring hold exactly so many messages: the producer waits
- * before it adds another one. With an opt->capacity of 0 the ring then has the smallest capacity
- * that holds them.
+ * With slot_size, opt->slots makes the ring hold exactly so many messages. With an opt->capacity
+ * of 0 the ring then has the smallest capacity that holds them.
  *
  * Messages start in memory at multiples of opt->align: 64, say, for vector code. A slot takes
  * slot_size bytes rounded up to align; with 1, 2 or 4, small slots are packed. A record takes 8
@@ -430,8 +429,8 @@ int shmring_set_policy(struct shmring *r, enum shmring_policy policy);
 /*
  * Have shmring_poll_fd() ready at @bytes of data, or of space, and not before, even if the
  * call that returned -EAGAIN lacked less. 0: ready as soon as there are the bytes that the call
- * lacked. Takes effect with the next -EAGAIN. A producer that asks for more than its message
- * takes may wait for a consumer that itself waits for that message.
+ * lacked. Takes effect with the next -EAGAIN. A producer that asks for more than its message takes
+ * may wait for a consumer that waits for that message.
  *
  * Returns 0 or
  *   -EBADF	a handle
@@ -443,9 +442,8 @@ int shmring_set_lowat(struct shmring *r, size_t bytes);
  * Producer: in its first millisecond a sleep for space goes on until @bytes are free, or the
  * space for the message if that is more; 0, the default: half the ring. With 1, the first
  * release that makes the message fit ends the sleep. That suits a ring of few large messages,
- * or a producer that must not be late. But the consumer then makes a system call, to wake the
- * producer, for each message of a full ring. The mark does not apply to spinning, to the poll
- * descriptor and to io_uring.
+ * or a producer that must not be late, but costs the consumer a system call for each message of
+ * a full ring. The mark does not apply to spinning, the poll descriptor and io_uring.
  *
  * Returns 0 or
  *   -EBADF	not a producer
@@ -466,8 +464,8 @@ int shmring_set_space_mark(struct shmring *r, size_t bytes);
  *   -EINTR	a signal handler ran
  *   -ENODATA	end of stream: the producer is gone, and everything it committed
  *		has been taken
- *   -EDEADLK	no more will come: the consumer has advanced past everything in the ring and
- *		has not released it, and the ring is full or the producer waits for that space
+ *   -EDEADLK	no more will come: everything in the ring has been advanced past and not
+ *		released, and the ring is full or the producer waits for that space
  *   -EBADMSG	the producer wrote what no producer may; the ring cannot be used
  *   -EBADF	not a consumer
  *   -EINVAL	bad size, policy or flag, or min_bytes above the capacity

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* The functions that the library calls: each is little more than an ioctl of an endpoint. */
+/* The functions that the library calls: mostly an ioctl of an endpoint each. */
 #define _GNU_SOURCE 1
 #include <string.h>
 #include <sys/mman.h>
@@ -55,8 +55,8 @@ static int check_marks(const struct shmring_private *p, dev_t anonymous, uint64_
 }
 
 /*
- * Take the role: p->fd becomes the endpoint's. The new descriptor is closed only once it is
- * known to be an endpoint: a false driver could return any descriptor of the caller's.
+ * Take the role: p->fd becomes the endpoint's. The descriptor from ATTACH is closed only once it
+ * is known to be an endpoint, and not some other descriptor of the caller's.
  */
 static int take_role(struct shmring_private *p, enum shmring_role role,
 		     struct shmring_ioc_query *q)
@@ -125,7 +125,7 @@ static int kmod_wait(struct shmring *r, uint64_t bytes, uint64_t mark, uint64_t 
 				 SHMRING_IOC_WAIT_DATA : SHMRING_IOC_WAIT_SPACE, &w);
 }
 
-/* Does not check the caller's rights to the ring: the attach that follows checks them. */
+/* Does not check the caller's rights to the ring: the next attach does. */
 static int kmod_wait_name(const char *name, enum shmring_role role, uint64_t until)
 {
 	struct shmring_ioc_name n = {
@@ -143,8 +143,8 @@ static int kmod_wait_name(const char *name, enum shmring_role role, uint64_t unt
 }
 
 /*
- * In slices: the module notices a peer that comes during the ioctl, and a stop with SIGCONT
- * restarts the ioctl. The caller notices every peer, between two slices.
+ * In slices: the module notices a peer that comes during the ioctl, which a stop and SIGCONT
+ * restart. The caller notices every peer.
  */
 static int kmod_wait_peer(struct shmring *r, uint64_t deadline)
 {

@@ -146,7 +146,7 @@ static struct side consumer_of(const struct snapshot *s)
 	return side;
 }
 
-/* The owner may have been killed, and no side have noticed. @flags: of the ring. */
+/* The owner may have been killed, unnoticed by the other side. @flags: of the ring. */
 static uint32_t state_of(const struct shmring *r, const struct side *side, uint32_t flags)
 {
 	if (side->half.state != SHMRING_PEER_LIVE || side->role == r->role ||

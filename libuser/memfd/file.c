@@ -10,7 +10,7 @@
 
 #include "memfd.h"
 
-/* Open the file again: locks belong to the description. @name: the file's path, if it has one. */
+/* Open the file again: locks belong to the description. @name: the file's path, if any. */
 static int reopen(int fd, const char *name)
 {
 	struct stat ours, opened;
@@ -120,8 +120,8 @@ static int create_anonymous(struct shmring_private *p, const struct shmring_opti
 }
 
 /*
- * Make a file without a name. To open such a file again, and to name it, takes /proc; without
- * /proc, make a file with a temporary name. @self gets a path to the file.
+ * Make a file without a name. To open or name it later takes /proc: without /proc, make it with
+ * a temporary name. @self gets a path to the file.
  */
 static int open_new(char self[PATH_SIZE], bool *temporary, unsigned int mode)
 {

@@ -95,8 +95,8 @@ off_t shmring_memfd_role_byte(enum shmring_role role, uint32_t epoch)
 
 /*
  * When a process was started, in clock ticks since boot: field 22 of its stat file. Field 2,
- * its name, may have blanks and parentheses. 0: the time cannot be read. @dir: the folder of the
- * process; @pid: its pid there, to check, as /proc may be that of another namespace.
+ * its name, may have blanks and parentheses. 0: unknown. @dir: the process's folder; @pid: its pid
+ * there, to check, as /proc may be that of another namespace.
  *
  * Reads the stat file of the first thread, which has the same time. A program that QEMU's user
  * mode runs reads an invented time in its own stat file, and other processes read the kernel's.

@@ -32,7 +32,7 @@ static inline size_t data_offset(void)
 
 /*
  * Bytes of this backend alone, at the end of the first page, where no lane lies: the ring's name,
- * for receivers of a descriptor; and a byte that is written to wake inotify watches of the file.
+ * for receivers of a descriptor; and a byte that is written to wake the file's watches.
  */
 static inline off_t name_offset(void)
 {
@@ -56,7 +56,7 @@ struct owner {
 	__shmring_word started;		/* ticks since boot; 0: unknown */
 	__shmring_word unlocked;	/* not 0: no file lock shows this owner */
 	__shmring_word sleeps;		/* of all owners so far */
-	__shmring_word wakes;		/* wake-ups of the other side by all owners so far */
+	__shmring_word wakes;		/* of the other side, by all owners so far */
 };
 
 _Static_assert(sizeof(struct owner) <= sizeof(((struct shmring_producer *)0)->reserved), "room");
@@ -80,19 +80,19 @@ static inline void count(__shmring_word *n)
 	__atomic_store_n(n, __atomic_load_n(n, __ATOMIC_RELAXED) + 1, __ATOMIC_RELAXED);
 }
 
-/* What open() and its like have returned, as a descriptor to keep or a negative errno. */
+/* The result of open() and its like, as a descriptor to keep or a negative errno. */
 static inline int kept_fd(int fd)
 {
 	return fd < 0 ? -errno : shmring_keep_fd(fd);
 }
 
-/* How long to wait for a lock that another process holds, ns: in set-up, and when closing. */
+/* How long to wait for another process's lock, ns: in set-up, and when closing. */
 #define SETUP_PATIENCE	1000000000ull
 #define CLOSE_PATIENCE	20000000ull
 
 /*
  * lock.c: @byte of the file, F_OFD_SETLK and so on. GETLK returns how another process holds the
- * lock; 0: none does. -EBUSY: it is taken; -ETIMEDOUT: it was taken for all of @patience.
+ * lock; 0: none does. -EBUSY: taken; -ETIMEDOUT: taken for all of @patience.
  */
 enum { HELD_SHARED = 1, HELD_EXCLUSIVE };
 

@@ -50,9 +50,8 @@ static bool is_ring(int fd)
 }
 
 /*
- * Is this the file of a named ring that was left behind, because all its holders were killed?
- * If so, the file stays locked until @fd is closed: no other process can remove the file or
- * become a holder of it.
+ * Is this the file of a named ring whose holders have all been killed? If so, the file stays
+ * locked until @fd is closed: no other process can remove the file or become a holder of it.
  */
 static bool is_debris(int fd)
 {

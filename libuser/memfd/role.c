@@ -182,8 +182,8 @@ int shmring_memfd_take_role(struct shmring *r, enum shmring_role role)
 
 /*
  * Another process keeps LOCK_CHANGE: make the owner look dead, so that the peer or the next
- * owner ends the role. Clear `unlocked`, so that they look for the lock of the role, and give
- * up that lock, which would stay with a forked child. The process itself lives on.
+ * owner ends the role. Clear `unlocked`, so that they look for the role's lock, and give up that
+ * lock, which would stay with a forked child. The process lives on.
  */
 static void appear_dead(struct shmring *r)
 {

@@ -42,8 +42,8 @@ static void fence_peer(struct shmring *r)
  * are there already, or because a consumer waits for more data than there is while the
  * producer waits for space. Both store their wake_at before they look at the other's, so one
  * of them sees it. A producer that waits without sleeping stores space_wanted and fences (K).
- * A wake_at that is not ahead does not count: NO_WAKE is -1 as a signed number, or the
- * producer has seen the space that it waits for: see shmring_look_at_producer().
+ * A wake_at that is not ahead does not count: NO_WAKE is -1, or the producer has seen the
+ * space that it waits for, see shmring_look_at_producer().
  */
 bool shmring_memfd_arm(struct shmring *r, uint64_t bytes)
 {
@@ -68,7 +68,7 @@ bool shmring_memfd_arm(struct shmring *r, uint64_t bytes)
 	return (int64_t)(other - at) >= 0;
 }
 
-/* Sleep until the word changes, or for a slice, after which to see whether the peer lives. */
+/* Sleep until the word changes, or for a slice; then see whether the peer lives. */
 static int sleep_slice(struct shmring *r, uint32_t seen, uint64_t slice, uint64_t deadline)
 {
 	uint64_t end = shmring_now() + slice;

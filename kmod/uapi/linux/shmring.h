@@ -230,7 +230,7 @@ struct shmring_lane {
 
 #define SHMRING_LANE_OFFSET	128u
 
-/* The producer's region. The producer alone writes it; the kernel, once the producer is gone. */
+/* The producer's region. Only the producer writes it; after its end, the kernel. */
 struct shmring_producer {
 	__aligned_u64 head;	/* bytes committed since the ring was made */
 	__aligned_u64 space_wanted; /* the tail that the producer waits for: see (K) */
@@ -240,7 +240,7 @@ struct shmring_producer {
 	__aligned_u64 refused;	/* times that it found a value that no consumer may write */
 };
 
-/* The consumer's region. The consumer alone writes it; the kernel, once the consumer is gone. */
+/* The consumer's region. Only the consumer writes it; after its end, the kernel. */
 struct shmring_consumer {
 	__aligned_u64 tail;	/* bytes released since the ring was made */
 	__aligned_u64 reserved1;
