@@ -228,7 +228,7 @@ byte fence_until[2];		/* consumer.fence_until, producer.fence_until */
 byte fence_confirmed[2];		/* of a struct shmring_side, as is the lock */
 bool fencing[2];
 
-#ifdef SHARED_FENCED		/* what publishers are asked for, not what they do */
+#ifdef UNCONFIRMED		/* what publishers are asked for, not what they do */
 #define KNOWN(side)	fence_until[side]
 #else
 #define KNOWN(side)	fence_confirmed[side]
@@ -243,7 +243,7 @@ bool fencing[2];
 #define PASSED		2
 #define OVER		3
 byte grace[2];
-bool work[2];			/* queued for its end: rely_work */
+bool work[2];			/* queued for its end: trust_work */
 
 /* trust_fences_and_wake(): a work item, once the period is over */
 inline trust_fences_and_wake(side)
@@ -309,9 +309,9 @@ inline request_fences(me, much)
 inline trust_fences(me)
 {
 	if
-#ifdef EARLY_RELY
+#ifdef EARLY_TRUST
 	:: true -> fence_confirmed[SIDE(me)] = fence_until[SIDE(me)];
-#elif !defined(NO_RELY)
+#elif !defined(NO_TRUST)
 	:: grace[SIDE(me)] == OVER -> fence_confirmed[SIDE(me)] = fence_until[SIDE(me)];
 #endif
 	:: else
