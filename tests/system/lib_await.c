@@ -65,7 +65,7 @@ static int is_interrupted(void *name)
 static void test_arguments(void)
 {
 	static const struct shmring_wait bad[] = { { .flags = 2 },
-		{ .policy = (enum shmring_policy)4 } };
+		{ .policy = (enum shmring_policy)(SHMRING_EAGER + 1) } };
 	struct pair pair = make_pair(0, 0);
 	struct shmring *handle = attach(pair.p, SHMRING_HANDLE);
 	size_t i;

@@ -40,7 +40,7 @@ static void test_create(void)
 		{ { .flags = 4 }, -EINVAL },
 		{ { .flags = 1u << 31 }, -EINVAL },
 		{ { .role = (enum shmring_role)3 }, -EINVAL },
-		{ { .policy = (enum shmring_policy)4 }, -EINVAL },
+		{ { .policy = (enum shmring_policy)(SHMRING_EAGER + 1) }, -EINVAL },
 		{ { .backend = (enum shmring_backend_id)3 }, -EINVAL },
 	};
 	size_t i;
@@ -230,7 +230,7 @@ static void test_wrong_side(void)
 static void test_wait_arguments(void)
 {
 	static const struct shmring_wait bad[] = {
-		{ .policy = (enum shmring_policy)4 }, { .policy = (enum shmring_policy)~0u },
+		{ .policy = (enum shmring_policy)(SHMRING_EAGER + 1) }, { .policy = (enum shmring_policy)~0u },
 		{ .flags = 2 }, { .flags = 1u << 31 }, { .min_bytes = 65537 },
 		{ .min_bytes = SIZE_MAX },
 	};

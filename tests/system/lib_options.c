@@ -58,7 +58,8 @@ static void test_bad(void)
 	struct shmring *r;
 
 	EXPECT_EQ(refused((struct shmring_options){ .role = (enum shmring_role)3 }), -EINVAL);
-	EXPECT_EQ(refused((struct shmring_options){ .policy = (enum shmring_policy)4 }), -EINVAL);
+	EXPECT_EQ(refused((struct shmring_options){
+		.policy = (enum shmring_policy)(SHMRING_EAGER + 1) }), -EINVAL);
 	EXPECT_EQ(refused((struct shmring_options){ .backend = (enum shmring_backend_id)3 }), -EINVAL);
 	EXPECT_EQ(refused((struct shmring_options){ .size = 1 }), -EINVAL);
 	opt.role = SHMRING_CONSUMER;
