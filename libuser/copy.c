@@ -94,7 +94,7 @@ recv_slowly(struct shmring *r, void *buf, size_t size, const struct shmring_wait
 	if (len > size)
 		return -EMSGSIZE;
 	copy(buf, from, len);
-	/* With what is held, or a release alone would leave the message peeked. */
+	/* Releases what is held, too: otherwise the release would leave the message peeked. */
 	if (r->c.held)
 		shmring_advance(r);
 	shmring_release(r);

@@ -74,7 +74,7 @@ static bool is_understood(const struct shmring_mapping *m)
 	       m->status->align == g->align && m->status->slots == g->slots;
 }
 
-/* What a message takes, where its payload is, and how much messages may take. */
+/* Set the bytes that a message takes, the place of its payload, and the span. */
 static void set_sizes(struct shmring *r, const struct shmring_geometry *g)
 {
 	r->capacity = g->capacity;
@@ -101,7 +101,7 @@ int shmring_bind(struct shmring *r, const struct shmring_mapping *m)
 	return 0;
 }
 
-/* Without the module any process may have written it. If it is false, each call is -EBADMSG. */
+/* Without the module any process may have written the position. A false one: -EBADMSG. */
 static uint64_t first_position(struct shmring *r, const __shmring_word *word)
 {
 	uint64_t position = __atomic_load_n(word, __ATOMIC_RELAXED);
@@ -112,13 +112,13 @@ static uint64_t first_position(struct shmring *r, const __shmring_word *word)
 	return 0;
 }
 
-/* As if the ring were full: the first look finds out. */
+/* As if the ring were full: the first look finds the true space. */
 static void begin_producer(struct shmring *r)
 {
 	r->p.head = first_position(r, &r->producer->head);
 	r->p.end = r->p.head;
 	r->p.limit = r->p.head;
-	/* What the producer before wanted, and where it ran, is over. */
+	/* Clear the space that the last producer wanted, and the CPU on which it ran. */
 	__atomic_store_n(&r->producer->space_wanted, 0, __ATOMIC_RELAXED);
 	__atomic_store_n(&r->producer->cpu, 0, __ATOMIC_RELAXED);
 }
@@ -254,15 +254,15 @@ static int make_ring(struct shmring **out, const char *name, const struct shmrin
 	made = !ret;
 	r->priv->created = made;
 	ret = finish_object(out, r, &choice, o->role, ret);
-	/* Made, but no role to be had: nothing half-made. Busy: others use it already. */
+	/* If the role cannot be taken, leave no ring behind. -EBUSY: others use it already. */
 	if (ret && made && ret != -EBUSY && *name && (o->flags & SHMRING_PERSIST))
 		choice.backend->unlink(name);
 	return ret;
 }
 
 /*
- * The ring may go away between the two steps, or come, so start again from the top; but not
- * for ever, as the name may belong to a ring of the other backend.
+ * The ring may go or come between the two steps, so start again; but not for ever, as the name
+ * may belong to a ring of the other backend.
  */
 static int open_or_make_ring(struct shmring **out, const char *name,
 			     const struct shmring_options *o)

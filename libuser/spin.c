@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * What a waiter learns from its waits: how long to spin before it sleeps, and how
- * long to pause before it looks.
+ * Adapts an endpoint to its last waits: how long it spins before it sleeps, and how long
+ * it pauses before it looks.
  */
 #define _GNU_SOURCE 1
 #include <time.h>
@@ -14,8 +14,8 @@
 #define COST_MAX_NS	50000
 #define SKIP_MAX	1023	/* a spin in vain then adds 2 % to the CPU time of so many sleeps */
 #define BRIEF_MAX	63
-#define YIELD_MAX_NS	50000	/* a yield that took longer let a third task run ... */
-#define YIELD_REST	4095	/* ... for a time slice: so many waits pay for it */
+#define YIELD_MAX_NS	50000	/* a longer yield let a third task run for a time slice ... */
+#define YIELD_REST	4095	/* ... and is tried again only after so many waits */
 #define YIELD_PROBE	16	/* waits of SPIN, of which one does without the yield that helps */
 
 #define PAUSE_NS	24	/* PAUSE on Zen 5; elsewhere, an instruction to relax takes 1 to 60 ns */
@@ -24,13 +24,13 @@
 
 #define LOOKS_MIN	32	/* a microsecond or two */
 #define LOOKS_MAX	1024
-#define CLOCK_NS	64	/* that many looks are worth this of a clock */
+#define CLOCK_NS	64	/* LOOKS_MIN looks for each so many ns that reading a clock takes */
 
 #define PAUSES_MAX	256	/* some microseconds */
 #define BYTES_PER_PAUSE	4	/* about 200 MB/s: slower is no stream */
-#define SAME_MAX	8	/* finds of as many bytes: perhaps no stream either ... */
-#define PAUSES_PROBE	64	/* ... if there are no more after so many */
-#define PROBE_REST	4095	/* waits until that is tried again */
+#define SAME_MAX	8	/* after so many finds of as many bytes, it may be no stream ... */
+#define PAUSES_PROBE	64	/* ... : it is none if this many pauses bring no more bytes */
+#define PROBE_REST	4095	/* waits until longer pauses are tried again */
 
 uint64_t shmring_now(void)
 {
@@ -72,7 +72,7 @@ static unsigned int relaxes_of_64_pauses(void)
 	return relaxes;
 }
 
-/* Where the clock is a system call, read it less often: no look is made meanwhile. */
+/* If the clock is a system call, read it less often: no look is made meanwhile. */
 static unsigned int looks_per_clock(void)
 {
 	uint64_t first = shmring_now(), second = shmring_now(), third = shmring_now();
@@ -98,8 +98,8 @@ void shmring_spin_init(struct shmring_spin *spin)
 	};
 }
 
-/* Do not spin, for twice as many sleeps as the last time. */
-static void stop_to_spin(struct shmring_spin *spin)
+/* Do not spin for twice as many sleeps as the last time. */
+static void stop_spinning(struct shmring_spin *spin)
 {
 	spin->budget = 0;
 	spin->skip = 2 * spin->skip + 1 < SKIP_MAX ? 2 * spin->skip + 1 : SKIP_MAX;
@@ -107,15 +107,15 @@ static void stop_to_spin(struct shmring_spin *spin)
 }
 
 /*
- * A spin of @ns ended, because it @found something or the budget was used up. If it found that
- * later than @worth, a sleep would have taken less; how much of what, the policy says. The budget
- * is longer than @worth: when both sides have slept, a spin must last until the other side is
- * awake, and only the next one is short.
+ * A spin of @ns ended, because it @found something or the budget was used up. If it took longer
+ * than @worth, a sleep would have cost less: in CPU time or, with EAGER, in time. The budget is
+ * longer than @worth: after both sides have slept, a spin must last until the other side is awake,
+ * and only the next spin is short.
  */
 void shmring_spin_learn(struct shmring_spin *spin, uint64_t ns, uint64_t worth, bool found)
 {
 	if (!found || ns > worth) {
-		stop_to_spin(spin);
+		stop_spinning(spin);
 		return;
 	}
 	spin->budget = 2 * spin->cost;
@@ -123,8 +123,8 @@ void shmring_spin_learn(struct shmring_spin *spin, uint64_t ns, uint64_t worth, 
 }
 
 /*
- * Is this no time to look briefly before sleeping, as that was in vain lately?
- * Where it is so every other time, it is not worth it, either: failure counts for more.
+ * Should this wait skip the brief look before sleeping, because such looks found nothing
+ * lately? A look that succeeds only every other time does not pay, so failure counts for more.
  */
 bool shmring_brief_rests(struct shmring_spin *spin)
 {
@@ -142,7 +142,7 @@ void shmring_brief_learn(struct shmring_spin *spin, bool found)
 	spin->brief_left = spin->brief_skip;
 }
 
-/* Is this no time to yield before sleeping, as that was in vain lately? */
+/* Should this wait skip the yield before sleeping, because yields did not help lately? */
 bool shmring_yield_rests(struct shmring_spin *spin)
 {
 	if (!spin->yield_left)
@@ -151,7 +151,7 @@ bool shmring_yield_rests(struct shmring_spin *spin)
 	return true;
 }
 
-/* A yield took @ns and the other side did its part meanwhile (@found), or did not. */
+/* A yield took @ns. @found: the other side has published meanwhile. */
 void shmring_yield_learn(struct shmring_spin *spin, uint64_t ns, bool found)
 {
 	unsigned int skip = 2 * spin->yield_skip + 1;
@@ -173,17 +173,17 @@ bool shmring_spin_yields(struct shmring_spin *spin)
 }
 
 /*
- * A sleep took @ns. If that is little more than what sleeping and waking cost, then
- * to spin for that long would have been better: at worst it costs as much again (the
- * rule for renting skis, and for the halt polling of KVM). Unless spinning has just
- * been tried and has failed: the two sides may share a CPU, as far as one of them can
- * know. Then it is tried again after more and more sleeps.
+ * A sleep took @ns. If that is little more than sleeping and waking cost, a spin of that
+ * length would have been better: at worst it costs as much again (the rule of ski rental,
+ * and of halt polling in KVM). But if spinning has just been tried and has failed, the two
+ * sides may share a CPU without having seen it. Then spinning is tried again after more
+ * and more sleeps.
  */
 void shmring_sleep_learn(struct shmring_spin *spin, uint64_t ns)
 {
 	if (ns > 2 * spin->cost)
 		return;
-	/* What was no sleep, as it was there by then, says nothing about the cost. */
+	/* If the data or space was there before the sleep, @ns is not the cost of a sleep. */
 	if (ns > spin->cost && spin->cost < COST_MAX_NS)
 		spin->cost += (ns - spin->cost) / 32;
 	else if (ns < spin->cost && ns >= COST_MIN_NS)
@@ -195,9 +195,9 @@ void shmring_sleep_learn(struct shmring_spin *spin, uint64_t ns)
 }
 
 /*
- * The first look after a pause has found @bytes. Always as many, even after a long
- * pause? Then the other side waits for an answer before it sends more: no pause, for a
- * long time. True: that has settled how long the next pause is.
+ * The first look after a pause has found @bytes. If it is always the same number, even
+ * after a long pause, the other side waits for an answer before it sends more: do not
+ * pause, for a long time. True: the length of the next pause is decided.
  */
 static bool in_lockstep(struct shmring_spin *spin, uint64_t bytes)
 {
@@ -216,12 +216,12 @@ static bool in_lockstep(struct shmring_spin *spin, uint64_t bytes)
 }
 
 /*
- * A side that keeps up with a stream and looks again at once finds one more message,
- * and takes a cache line away from the other side for each message: two to six times
- * slower than to let some messages gather. So pause before the first look, for as
- * long as that has paid: twice as long as the last time if the look found more than
- * a trickle, but not yet a good part of the ring. A side that has to look more than
- * twice waits for an answer, or for a slow peer: there a pause would only delay.
+ * A side that keeps up with a stream and looks again at once finds one more message, and
+ * takes a cache line from the other side for each message. That is two to six times slower
+ * than letting some messages gather. So pause before the first look, for as long as pauses
+ * pay: twice as long as the last time if the look found more than a trickle, but not yet a
+ * good part of the ring. A side that has to look more than twice waits for an answer, or
+ * for a slow peer: a pause would only delay it.
  */
 void shmring_pauses_learn(struct shmring_spin *spin, unsigned int looks, uint64_t bytes,
 			  uint64_t capacity)

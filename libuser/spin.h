@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* How an endpoint spins, for how long, and what it learns about that from its waits. */
+/* How an endpoint spins and for how long, adapted to its last waits. */
 #ifndef SHMRING_SPIN_H
 #define SHMRING_SPIN_H
 

@@ -13,10 +13,10 @@
 #include "cancel.h"
 #include "wait.h"
 
-#define IN_VAIN_MAX	16		/* sleeps of a wait that end with nothing there */
-#define PAUSE_NS	1000000		/* between two looks, after so many; ... */
-#define LOOKS_MAX	64		/* ... that many times, before the next sleep */
-#define YIELD_NS	50000		/* of spinning for ever, between two yields */
+#define IN_VAIN_MAX	16		/* after so many sleeps that ended for nothing, ... */
+#define PAUSE_NS	1000000		/* ... pause so long before each look, ... */
+#define LOOKS_MAX	64		/* ... for so many looks, before the next sleep */
+#define YIELD_NS	50000		/* SPIN: the time between two yields */
 
 uint64_t shmring_deadline(uint64_t ns)
 {
@@ -32,7 +32,7 @@ void shmring_check_peer(struct shmring *r, uint64_t now)
 {
 	struct shmring_private *p = r->priv;
 
-	/* Signed: @now may be of a coarse clock, and so be earlier than the last check. */
+	/* Signed: @now may come from a coarse clock, and so be earlier than the last check. */
 	if (!p->backend->check_peer || (int64_t)(now - p->checked) < SHMRING_CHECK_NS)
 		return;
 	p->checked = now;
@@ -40,8 +40,8 @@ void shmring_check_peer(struct shmring *r, uint64_t now)
 }
 
 /*
- * Does the other side need this CPU to go on? Reads the other side's CPU only if it was this
- * one last time: in a stream, each read takes a cache line from the other side.
+ * Does the other side need this CPU to go on? Reads the other side's CPU only if that was the
+ * same CPU the last time: in a stream, each read takes a cache line from the other side.
  */
 static bool is_crowded(struct shmring *r)
 {
@@ -125,8 +125,8 @@ static int spin_for_ever(struct shmring *r, struct shmring_want *want, uint64_t 
 }
 
 /*
- * Look for as long as the fastest sleep takes; or once, if that was in vain lately. The first
- * look comes without a pause; if it finds something, nothing is learned from it.
+ * Look for as long as the fastest sleep takes; or once, if such looks found nothing lately. The
+ * first look comes without a pause; if it finds something, no estimate changes.
  */
 static int look_briefly(struct shmring *r, struct shmring_want *want, uint64_t deadline)
 {
@@ -162,8 +162,8 @@ static int spin_within_budget(struct shmring *r, struct shmring_want *want, uint
 }
 
 /*
- * The other side needs this CPU: yield the CPU before sleeping. If the other side then does its
- * part and yields in turn, the two yields take half the time of two sleeps and two wake-ups.
+ * The other side needs this CPU: yield the CPU before sleeping. If the other side then publishes
+ * and yields in turn, the two yields take half the time of two sleeps and two wake-ups.
  */
 static int yield_once(struct shmring *r, const struct shmring_want *want)
 {
@@ -181,7 +181,7 @@ static int yield_once(struct shmring *r, const struct shmring_want *want)
 	return ret;
 }
 
-/* @learn: time the sleep, to tune spinning. Else read no clock: it may cost a system call. */
+/* @learn: time the sleep, to tune spinning. Otherwise read no clock: that may be a system call. */
 static int sleep_once(struct shmring *r, const struct shmring_want *want, uint64_t deadline,
 		      bool learn)
 {
@@ -198,9 +198,9 @@ static int sleep_once(struct shmring *r, const struct shmring_want *want, uint64
 
 /*
  * The other side has woken this side many times in one wait, and has published nothing. Look
- * once a millisecond instead, for a while, which costs next to no CPU. Returns 0 after that:
- * consumers that come and go without reading are no reason to look for ever. Signals are blocked except in the
- * pauses: a handler that ran between two pauses would not end the wait.
+ * once a millisecond instead, for a while, which costs next to no CPU. Returns 0 after that: the
+ * wake-ups may come from consumers that attach and leave without reading. Signals are blocked
+ * except in the pauses: a handler that ran between two pauses would not end the wait.
  */
 static int look_at_intervals(struct shmring *r, struct shmring_want *want, uint64_t deadline)
 {
@@ -220,7 +220,7 @@ static int look_at_intervals(struct shmring *r, struct shmring_want *want, uint6
 		if (!ret && deadline && shmring_now() >= deadline)
 			ret = -ETIMEDOUT;
 	} while (!ret && ++looks < LOOKS_MAX);
-	/* A signal that came after the last pause would find no other one. */
+	/* Let in a signal that came after the last pause: no other pause comes. */
 	if (!ret && ppoll(NULL, 0, &none, &before) < 0)
 		ret = -EINTR;
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
@@ -263,7 +263,7 @@ static int refuse_to_wait(struct shmring *r, struct shmring_want *want)
 	if (ret)
 		return ret;
 	shmring_check_peer(r, shmring_now());
-	if (!want->drain)	/* that needs no space */
+	if (!want->drain)	/* a drain needs no space */
 		shmring_announce(r, want);
 	if (r->priv->backend->arm_poll)
 		r->priv->backend->arm_poll(r, shmring_beyond_told(r, lowat > want->bytes ?
@@ -305,8 +305,8 @@ static int wait_for_want(struct shmring *r, struct shmring_want *want, const str
 
 /*
  * Count the first -EBADMSG of this endpoint in its own page, which the other side and the kernel
- * can read. If the kernel returned it, the library may have seen nothing false itself: set
- * r->error, so that the endpoint is of no use from now on.
+ * can read. If the kernel returned the error, the library may have seen no false value itself: set
+ * r->error, so that every later call returns it, too.
  */
 static int count_refusal(struct shmring *r, int ret)
 {

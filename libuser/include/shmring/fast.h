@@ -39,7 +39,7 @@ __SHMRING_PUBLIC size_t shmring_slot_stride(const struct shmring *r)
 	return r->stride;
 }
 
-/* Where the payload of the message at @position is. Callers test for NULL: spare them that. */
+/* Where the payload of the message at @position is: never NULL, so that callers need no test. */
 __SHMRING_INLINE unsigned char *__shmring_payload(const struct shmring *r, uint64_t position)
 {
 	unsigned char *payload = r->payload + (position & r->mask);
@@ -56,11 +56,11 @@ __SHMRING_INLINE unsigned char *__shmring_payload(const struct shmring *r, uint6
 #endif
 
 /*
- * Have the lines on the way that are to be written, of the @len bytes at @p. The
- * consumer had them last, and to fetch them one by one takes longer than everything
- * else that a producer does. Only a hint: it orders nothing, and never faults. (x86 has
- * PREFETCHW, or takes it for a NOP; without -mprfchw the compiler would say PREFETCHT0,
- * which fetches to read.)
+ * Prefetch for writing the lines of the @len bytes at @p. The consumer had these lines
+ * last, and to fetch them one by one takes longer than all other work of a producer.
+ * Only a hint: a prefetch orders nothing, and never faults. (x86 has PREFETCHW, or takes
+ * it for a NOP; without -mprfchw the compiler would use PREFETCHT0, which fetches to
+ * read.)
  */
 static __attribute__((__noinline__, __unused__))
 void __shmring_prefetch(const unsigned char *p, uint64_t len)
@@ -76,10 +76,10 @@ void __shmring_prefetch(const unsigned char *p, uint64_t len)
 }
 
 /*
- * Producer, having gone from @old to @head, into the next block: have the one after that on the
- * way, if it is free: nothing that the consumer may be reading. All lines at once, as one by one
- * they hardly overlap; and after the message is published, as the consumer need not wait. Not
- * for large messages, which memcpy() writes without fetching.
+ * The producer has gone from @old to @head, into the next block. Prefetch the block after that,
+ * if it is free: never lines that the consumer may be reading. Fetch all lines at once, as single
+ * fetches hardly overlap. Do it after the message is published, so that the consumer does not
+ * wait for it. Not for large messages, which memcpy() writes without fetching.
  */
 static __attribute__((__noinline__, __unused__))
 void __shmring_fetch_ahead(struct shmring *r, uint64_t old, uint64_t head)
@@ -101,8 +101,8 @@ void __shmring_fetch_ahead(struct shmring *r, uint64_t old, uint64_t head)
 /* --------------------------------------------------------------- producer */
 
 /*
- * Look how far the consumer has got. It may go forward, up to what has been
- * published; anything else is -EBADMSG.
+ * Look how far the consumer has got. The tail may go forward, up to the published head;
+ * any other tail is -EBADMSG.
  */
 __SHMRING_INLINE void __shmring_refresh_space(struct shmring *r)
 {
@@ -124,7 +124,7 @@ __SHMRING_INLINE int __shmring_find_space(struct shmring *r, uint64_t need)
 	return !r->error && need <= r->p.limit - r->p.head;
 }
 
-/* Relaxed: only a hint that nobody will read what is sent. */
+/* Relaxed: only a hint that no process will read the messages. */
 __SHMRING_INLINE int __shmring_consumer_is_gone(const struct shmring *r)
 {
 	return __atomic_load_n(&r->lane->consumer.state, __ATOMIC_RELAXED) == SHMRING_PEER_GONE;
@@ -152,8 +152,8 @@ __SHMRING_PUBLIC void *shmring_reserve(struct shmring *r, size_t len)
 }
 
 /*
- * How many slots, of @max, are in @avail bytes. Those are at most a ring's, and so is
- * @max where it is multiplied: no overflow.
+ * How many slots, at most @max, are in @avail bytes. @avail is at most the capacity. @max is
+ * multiplied only if it is at most the slots of a ring: no overflow.
  */
 __SHMRING_INLINE size_t __shmring_count_slots(uint64_t max, uint64_t avail, uint64_t stride)
 {
@@ -212,11 +212,11 @@ __SHMRING_INLINE void __shmring_write_header(struct shmring *r, void *payload, s
 	rec->flags = 0;
 }
 
-/* Drop the reservation above @head. Compare first: a store each time would cost more. */
+/* Drop the reservation above @head. Compares first: a store each time would cost more. */
 __SHMRING_INLINE void __shmring_end_reservation(struct shmring *r, uint64_t head)
 {
 	if (__shmring_unlikely(r->p.end > head))
-		/* Atomic, or the compiler makes a store of it that is always done. */
+		/* Atomic: otherwise the compiler would store each time, without the comparison. */
 		__atomic_store_n(&r->p.end, head, __ATOMIC_RELAXED);
 }
 
@@ -243,7 +243,7 @@ __SHMRING_INLINE void __shmring_wake_consumer(struct shmring *r, uint64_t old, u
 		__shmring_wake(r);
 }
 
-/* The same where messages were staged before @old, or the next block is to be fetched. */
+/* The same if messages were staged before @old, or if the next block is to be fetched. */
 static __attribute__((__noinline__, __unused__))
 void __shmring_wake_and_fetch(struct shmring *r, uint64_t old, uint64_t head)
 {
@@ -275,7 +275,7 @@ void __shmring_show_batch(struct shmring *r, uint64_t head)
 	__shmring_show(r, r->p.head, head);
 }
 
-/* Not inlined, to keep shmring_commit() short: less than was reserved. */
+/* Not inlined, to keep shmring_commit() short: the message is shorter than its reservation. */
 static __attribute__((__noinline__, __unused__))
 int __shmring_commit_less(struct shmring *r, size_t len)
 {
@@ -305,8 +305,8 @@ __SHMRING_PUBLIC int shmring_stage(struct shmring *r, size_t len)
 }
 
 /*
- * Producer: let the consumer see everything staged, and wake it if it sleeps
- * and this is what it waits for.
+ * Producer: let the consumer see all staged messages, and wake the consumer if it
+ * sleeps for them.
  */
 __SHMRING_PUBLIC void shmring_publish(struct shmring *r)
 {
@@ -352,8 +352,8 @@ __SHMRING_PUBLIC int shmring_commit_slots(struct shmring *r, size_t n)
 /* --------------------------------------------------------------- consumer */
 
 /*
- * Look how far the producer has got. It may go forward, up to a full ring, and to no
- * position that is not aligned; anything else is -EBADMSG.
+ * Look how far the producer has got. The head may go forward, up to a full ring, and is
+ * aligned; any other head is -EBADMSG.
  */
 __SHMRING_INLINE void __shmring_refresh_data(struct shmring *r)
 {
@@ -367,7 +367,7 @@ __SHMRING_INLINE void __shmring_refresh_data(struct shmring *r)
 		r->c.limit = head;
 }
 
-/* Is there data, as far as is known, or after a new look? Always 0 for one that is no consumer. */
+/* Is there data, by the last look or by a new one? Always 0 for an object that is no consumer. */
 __SHMRING_INLINE int __shmring_find_data(struct shmring *r)
 {
 	if (__shmring_likely(r->c.tail != r->c.limit))
@@ -388,8 +388,8 @@ void __shmring_refuse_data(struct shmring *r)
 }
 
 /*
- * The length of the record whose payload is at @payload, as the producer says; where the flags
- * are not 0, a number above 2^32. Relaxed, and once: ordered by B; the copy is what is checked.
+ * The length of the record at @payload, as the producer wrote it; if the flags are not 0, a
+ * number above 2^32. Loaded once, and the copy is checked. Relaxed, as B orders the load.
  */
 __SHMRING_INLINE uint64_t __shmring_read_header(const unsigned char *payload)
 {
@@ -413,7 +413,7 @@ __SHMRING_INLINE uint64_t __shmring_read_header(const unsigned char *payload)
  * The bytes @need that a record takes. The place of the next record depends on it, and so on
  * the load of the header. Most records take as much as the one before. So return the guess if it
  * is right: the CPU predicts that branch and does not wait for the load. The empty asm hides from
- * the compiler that both are equal; otherwise it would use @need. (An old trick; Per Vognsen and
+ * the compiler that both are equal; otherwise the compiler would use @need. (Per Vognsen and
  * Francesco Mazzoli describe it as value speculation.)
  */
 __SHMRING_INLINE uint64_t __shmring_speculate(uint64_t need, uint64_t *guess)
@@ -429,9 +429,9 @@ __SHMRING_INLINE uint64_t __shmring_speculate(uint64_t need, uint64_t *guess)
 }
 
 /*
- * There is data: set @len to the length of the message whose payload is at @payload, and return
- * the bytes that it takes; 0, for good, if it cannot be. A record's length is compared with what
- * is there less its header; as positions are aligned, what it takes is there, too.
+ * There is data: set @len to the length of the message at @payload, and return the bytes that the
+ * message takes; 0, for good, if the length is false. A record's length is compared with the bytes
+ * that are there less its header. As positions are aligned, its padding is there, too.
  */
 __SHMRING_INLINE uint64_t __shmring_measure(struct shmring *r, const unsigned char *payload,
 					    size_t *len)
@@ -479,7 +479,7 @@ __SHMRING_PUBLIC const void *shmring_peek(struct shmring *r, size_t *len)
  * Consumer, slots: return the first of up to *@n that are there, an array whose
  * elements are shmring_slot_stride() apart. *@n becomes how many. They count as one
  * peeked message for shmring_advance() and shmring_release(): to give back fewer, peek
- * again at fewer. NULL: none now, or the ring has no slots.
+ * again with a smaller *@n. NULL: none now, or the ring has no slots.
  */
 __SHMRING_PUBLIC const void *shmring_peek_slots(struct shmring *r, size_t *n)
 {
@@ -515,7 +515,7 @@ __SHMRING_PUBLIC int shmring_advance(struct shmring *r)
 	return 0;
 }
 
-/* Give back what lies between @old and @tail. */
+/* Give back the bytes between @old and @tail. */
 __SHMRING_INLINE void __shmring_give_back(struct shmring *r, uint64_t old, uint64_t tail)
 {
 	__atomic_store_n(&r->consumer->tail, tail, __ATOMIC_RELEASE); /* E, matches F */
@@ -537,9 +537,9 @@ void __shmring_release_held(struct shmring *r)
 
 /*
  * Consumer: give back all messages that were advanced past; if there are none, the
- * peeked message. Wakes the producer if it sleeps and this is what it waits for. A
- * message that was peeked after the last advance stays peeked: another release gives
- * it back. Returns 0, or -EINVAL: there is nothing to give back.
+ * peeked message. Wakes the producer if the producer sleeps for this space. A message
+ * that was peeked after the last advance stays peeked: another release gives it back.
+ * Returns 0, or -EINVAL: there is nothing to give back.
  */
 __SHMRING_PUBLIC int shmring_release(struct shmring *r)
 {
@@ -608,7 +608,7 @@ __SHMRING_INLINE const void *__shmring_begin_recv(struct shmring *r, size_t *len
 	return __shmring_likely(*need) ? at : NULL;
 }
 
-/* It has been copied: release it. */
+/* The message has been copied: release it. */
 __SHMRING_INLINE void __shmring_end_recv(struct shmring *r, uint64_t need)
 {
 	uint64_t old = r->c.tail, tail = old + need;
@@ -675,7 +675,7 @@ __SHMRING_PUBLIC size_t shmring_used(const struct shmring *r)
 
 	if (!r->lane)
 		return 0;
-	/* Relaxed: a number to show or to judge a load by; it gives no right to any byte. */
+	/* Relaxed: the result is a number to show; it gives no right to read or write a byte. */
 	used = __atomic_load_n(&r->producer->head, __ATOMIC_RELAXED) -
 	       __atomic_load_n(&r->consumer->tail, __ATOMIC_RELAXED);
 	if (used > r->span)		/* of two moments, or false */

@@ -130,8 +130,8 @@ __SHMRING_PUBLIC void *shmring_run_put(struct shmring_run *run, size_t len)
 
 /*
  * Producer: publish the messages of the run, with all that is staged, and wake the consumer if
- * it sleeps and this is what it waits for. The run is empty then; shmring_run_open() begins
- * another one. If a run is not published, its messages are not sent, and its space stays free.
+ * the consumer sleeps for them. The run is empty then; shmring_run_open() begins another one. If
+ * a run is not published, its messages are not sent, and its space stays free.
  *
  * Returns 0, or -EINVAL: the endpoint has moved messages in another way since the run began, or
  * the run is a consumer's.
@@ -184,8 +184,8 @@ void __shmring_run_refuse(struct shmring_run *run)
 
 /*
  * Consumer: return the next message of the run and its length. It stays valid until the run is
- * released, but not constant if the producer is hostile: copy what you check. NULL: there is
- * no other; shmring_wait_data() says -EBADMSG if the producer wrote what no producer may.
+ * released, but not constant if the producer is hostile: copy what you check. NULL: the run has
+ * no other message; shmring_wait_data() returns -EBADMSG if the producer wrote a false value.
  */
 __SHMRING_PUBLIC const void *shmring_run_next(struct shmring_run *run, size_t *len)
 {
@@ -216,8 +216,8 @@ __SHMRING_PUBLIC const void *shmring_run_next(struct shmring_run *run, size_t *l
 
 /*
  * Consumer: give back the messages of the run that shmring_run_next() has returned, with all that
- * were advanced past before, and wake the producer if it sleeps and this is what it waits for.
- * Messages that it has not returned stay in the ring. The run is empty then.
+ * were advanced past before, and wake the producer if the producer sleeps for this space. Messages
+ * that were not returned stay in the ring. The run is empty then.
  *
  * Returns 0, or -EINVAL: the endpoint has moved messages in another way since the run began, or
  * the run is a producer's.
