@@ -13,6 +13,7 @@
 #define COST_FIRST_NS	25000
 #define COST_MAX_NS	50000
 #define SKIP_MAX	1023	/* a spin in vain then adds 2 % to the CPU time of so many sleeps */
+#define LATE_MAX	15	/* finds in a row */
 #define BRIEF_MAX	63
 #define YIELD_MAX_NS	50000	/* a longer yield let a third task run for a time slice ... */
 #define YIELD_REST	4095	/* ... and is tried again only after so many waits */
@@ -104,22 +105,25 @@ static void stop_spinning(struct shmring_spin *spin)
 	spin->budget = 0;
 	spin->skip = 2 * spin->skip + 1 < SKIP_MAX ? 2 * spin->skip + 1 : SKIP_MAX;
 	spin->left = spin->skip;
+	spin->late = 0;
 }
 
 /*
  * A spin of @ns ended, because it @found something or the budget was used up. If it took longer
- * than @worth, a sleep would have cost less: in CPU time or, with EAGER, in time. The budget is
- * longer than @worth: after both sides have slept, a spin must last until the other side is awake,
- * and only the next spin is short.
+ * than @worth, a sleep would have cost less: in CPU time or, with EAGER, in time. Some finds may
+ * be late in a row, and the budget is longer than @worth: while the other side still sleeps
+ * between its answers, each of them is late; it also tries to do without a sleep now and then,
+ * and if it meets a side that spins, both go on so.
  */
 void shmring_spin_learn(struct shmring_spin *spin, uint64_t ns, uint64_t worth, bool found)
 {
-	if (!found || ns > worth) {
+	if (found && ns <= worth) {
+		spin->budget = 2 * spin->cost;
+		spin->skip = 0;
+		spin->late = 0;
+	} else if (!found || ++spin->late > LATE_MAX) {
 		stop_spinning(spin);
-		return;
 	}
-	spin->budget = 2 * spin->cost;
-	spin->skip = 0;
 }
 
 /*

@@ -19,6 +19,7 @@ struct shmring_spin {
 	unsigned int rest;	/* waits until pauses may get longer again */
 	uint64_t budget;	/* ns before sleeping; 0: a brief look at most */
 	uint64_t cost;		/* ns that sleeping and waking take, as seen so far */
+	unsigned int late;	/* finds in a row that came too late */
 	unsigned int skip;	/* short sleeps before spinning is tried again ... */
 	unsigned int left;	/* ... and how many are still to come */
 	unsigned int brief_skip, brief_left;	/* the same, of waits without a brief look */

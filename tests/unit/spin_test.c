@@ -48,7 +48,13 @@ static void spin_in_vain_ends_spinning(void **state)
 	assert_int_equal(spin.left, 1);
 }
 
-/* The spin found data, but a sleep would have been cheaper. */
+static void find_late(struct shmring_spin *spin, unsigned int times)
+{
+	while (times--)
+		shmring_spin_learn(spin, WORTH + 1, WORTH, true);
+}
+
+/* The spin found data, but a sleep would have been cheaper: 16 times in a row. */
 static void spin_longer_than_is_worth_it_is_in_vain(void **state)
 {
 	struct shmring_spin spin = after_sleeps_of(COST);
@@ -57,9 +63,18 @@ static void spin_longer_than_is_worth_it_is_in_vain(void **state)
 	shmring_spin_learn(&spin, WORTH, WORTH, true);
 	assert_int_equal(spin.budget, 2 * COST);
 	assert_int_equal(spin.skip, 0);
-	shmring_spin_learn(&spin, WORTH + 1, WORTH, true);
+	find_late(&spin, 15);
+	assert_int_equal(spin.budget, 2 * COST);
+	shmring_spin_learn(&spin, WORTH, WORTH, true);
+	find_late(&spin, 15);
+	assert_int_equal(spin.budget, 2 * COST);
+	find_late(&spin, 1);
 	assert_int_equal(spin.budget, 0);
 	assert_int_equal(spin.left, 1);
+	/* The next time, too, so many may be late. */
+	spin.budget = 2 * COST;
+	find_late(&spin, 15);
+	assert_int_equal(spin.budget, 2 * COST);
 }
 
 static void give_up(struct shmring_spin *spin)

@@ -586,6 +586,7 @@ static bool spins_again(void **state, enum shmring_policy policy)
 	const struct shmring_wait wait = { .policy = policy };
 
 	rig->priv_c.spin.looks = 1;
+	rig->priv_c.spin.late = 15;	/* one more ends spinning */
 	rig->priv_c.spin.cost = rig->priv_c.spin.budget = UINT64_MAX / 4;
 	assert_int_equal(shmring_wait_data(&rig->c, &wait), 0);
 	take(&rig->c, 8, 1);
