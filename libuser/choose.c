@@ -33,16 +33,15 @@ int shmring_backend_of_environment(enum shmring_backend_id *id)
 }
 
 /*
- * Choose the backend of a new ring or of a name; @id is what the caller asks for. Where
- * the device is there, the choice is the module, even if it refuses this user or does not
- * have this name: any user could put a memfd ring in the place of a ring of the module.
+ * Choose the backend of a new ring or of a name; @id is what the caller asks for, as
+ * shmring_copy_options() has checked it. Where the device is there, the choice is the module,
+ * even if it refuses this user or does not have this name: any user could put a memfd ring in
+ * the place of a ring of the module.
  */
 int shmring_choose_backend(struct shmring_choice *choice, enum shmring_backend_id id)
 {
 	int ret = 0;
 
-	if ((unsigned int)id > SHMRING_MEMFD)
-		return -EINVAL;
 	choice->reason = "the caller asked for it";
 	if (id == SHMRING_AUTO) {
 		ret = shmring_backend_of_environment(&id);

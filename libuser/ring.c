@@ -203,8 +203,6 @@ void shmring_close(struct shmring *r)
 	if (r->priv->backend)
 		r->priv->backend->close(r);
 	unmap_ring(r->priv);
-	if (r->priv->poll_fd >= 0)
-		close(r->priv->poll_fd);
 	if (r->priv->fd >= 0)
 		close(r->priv->fd);
 	free_object(r);
