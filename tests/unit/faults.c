@@ -129,6 +129,7 @@ WRAP(int, -1, memfd_create, (const char *name, unsigned int flags), (name, flags
 WRAP(int, -1, fstat, (int fd, struct stat *st), (fd, st))
 WRAP(int, -1, fchmod, (int fd, mode_t mode), (fd, mode))
 WRAP(int, -1, fchown, (int fd, uid_t uid, gid_t gid), (fd, uid, gid))
+WRAP(ssize_t, -1, read, (int fd, void *buf, size_t n), (fd, buf, n))
 WRAP(ssize_t, -1, pread, (int fd, void *buf, size_t n, off_t at), (fd, buf, n, at))
 WRAP(ssize_t, -1, pwrite, (int fd, const void *buf, size_t n, off_t at), (fd, buf, n, at))
 WRAP(int, -1, linkat, (int from, const char *old, int to, const char *new, int flags),
