@@ -11,6 +11,7 @@
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 /* The answers of the fake descriptor, and the library's calls to it. */
@@ -19,11 +20,15 @@ static struct {
 	int ring_fd;		/* its copies answer as the ring does */
 	int endpoint_fd;	/* what ATTACH returns */
 	int calls, attached, mapped;
+	uint64_t attached_lowat;	/* of the last ATTACH */
+	bool attach_fills;	/* no descriptor is free after ATTACH */
 	uint64_t lowat;		/* of the last SET_LOWAT, and how many there were */
 	int lowats;
 	struct shmring_ioc_access access;	/* of the last SET_ACCESS */
 	uint64_t step;		/* bytes by which both positions move on at each QUERY */
 	int queries, still_after;
+	int query_error, good_queries;	/* QUERY fails after so many that do not; 0: none does */
+	int later_error;	/* of opening /dev/shmring after CREATE, OPEN or UNLINK */
 	int device_error;	/* error of opening /dev/shmring; 0: it opens as the ring's file */
 	int answer;		/* error of CREATE, OPEN and UNLINK */
 } fake;
@@ -60,6 +65,38 @@ static void move_on(struct shmring_ioc_query *q)
 	fake.queries++;
 }
 
+/* As many descriptors as there are now. The limit stays until teardown(). */
+static void allow_no_more_fds(void)
+{
+	struct rlimit limit;
+	int lowest = dup(fake.ring_fd);
+
+	assert_true(lowest > 3 && !close(lowest));
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	limit.rlim_cur = (rlim_t)lowest;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+}
+
+static int attach_ioctl(const struct shmring_ioc_attach *a)
+{
+	fake.attached++;
+	fake.attached_lowat = a->lowat;
+	if (fake.attach_fills)
+		allow_no_more_fds();
+	return fake.endpoint_fd;
+}
+
+static int query_ioctl(int fd, struct shmring_ioc_query *q)
+{
+	if (fake.query_error && fake.queries >= fake.good_queries) {
+		errno = fake.query_error;
+		return -1;
+	}
+	*q = fake.attached && fd == fake.endpoint_fd ? fake.endpoint : fake.ring;
+	move_on(q);
+	return 0;
+}
+
 int __wrap_ioctl(int fd, unsigned long request, ...);
 int __wrap_ioctl(int fd, unsigned long request, ...)
 {
@@ -77,15 +114,12 @@ int __wrap_ioctl(int fd, unsigned long request, ...)
 	}
 	if (request == SHMRING_IOC_SET_ACCESS)
 		fake.access = *(struct shmring_ioc_access *)(void *)q;
-	if (request == SHMRING_IOC_ATTACH) {
-		fake.attached++;
-		return fake.endpoint_fd;
-	}
-	if (request == SHMRING_IOC_QUERY) {
-		*q = fake.attached && fd == fake.endpoint_fd ? fake.endpoint : fake.ring;
-		move_on(q);
-		return 0;
-	}
+	if (request == SHMRING_IOC_ATTACH)
+		return attach_ioctl((const struct shmring_ioc_attach *)(void *)q);
+	if (request == SHMRING_IOC_QUERY)
+		return query_ioctl(fd, q);
+	if (fake.later_error)
+		fake.device_error = fake.later_error;
 	errno = fake.answer;
 	return -1;
 }
@@ -131,7 +165,12 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
+	struct rlimit limit;
+
 	(void)state;
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	limit.rlim_cur = limit.rlim_max;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
 	close(fake.ring_fd);
 	close(fake.endpoint_fd);
 	return 0;
@@ -248,6 +287,57 @@ static void what_attach_returns_is_an_endpoint_or_stays_open(void **state)
 	close(pipes[1]);
 }
 
+/* Not every file that is like a ring's answers QUERY, and none answers without memory. */
+static void ring_that_does_not_answer_is_not_attached_to(void **state)
+{
+	static const int errors[][2] = {
+		{ ENOTTY, -EINVAL }, { EFAULT, -EINVAL }, { ENOMEM, -ENOMEM }, { EBADF, -EBADF },
+	};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_SIZE(errors); i++) {
+		fake.query_error = errors[i][0];
+		assert_int_equal(attach_producer(fake.ring_fd), errors[i][1]);
+	}
+	assert_int_equal(fake.attached, 0);
+}
+
+static int attach_with_lowat(uint64_t lowat)
+{
+	const struct shmring_options opt = { .role = SHMRING_PRODUCER, .lowat = lowat };
+	struct shmring *r;
+
+	/* The attach before this one has closed it, as its mmap failed. */
+	if (fcntl(fake.endpoint_fd, F_GETFD) < 0)
+		fake.endpoint_fd = eventfd(0, EFD_CLOEXEC);
+	return shmring_attach_fd_opt(&r, fake.ring_fd, &opt);
+}
+
+/* ATTACH takes no more than messages can fill. */
+static void lowat_is_the_endpoints_from_the_start(void **state)
+{
+	const uint64_t capacity = fake.ring.capacity;
+
+	(void)state;
+	fake.ring.slot_size = 1000;
+	fake.ring.slots = capacity / 1000;
+	assert_int_equal(attach_with_lowat(100), -ENODEV);	/* mmap's */
+	assert_int_equal(fake.attached_lowat, 100);
+	assert_int_equal(attach_with_lowat(capacity), -ENODEV);
+	assert_int_equal(fake.attached_lowat, capacity / 1000 * 1000);
+	assert_int_equal(attach_with_lowat(0), -ENODEV);
+	assert_int_equal(fake.attached_lowat, 0);
+	assert_int_equal(fake.attached, 3);
+	assert_int_equal(attach_with_lowat(capacity + 1), -EINVAL);
+	/* The ring has answered once, to the library's first question. */
+	fake.queries = 0;
+	fake.good_queries = 1;
+	fake.query_error = ENOMEM;
+	assert_int_equal(attach_with_lowat(100), -ENOMEM);
+	assert_int_equal(fake.attached, 3);
+}
+
 /* ---------------------------------------------------------- which backend it is */
 
 static char name[SHMRING_NAME_MAX];
@@ -336,6 +426,19 @@ static void name_of_a_memfd_ring_is_not_made_again(void **state)
 	assert_int_equal(shmring_create(&other, name, NULL), -EDQUOT);
 }
 
+/* The name is not there, and before it is, the device is not to be opened any more. */
+static void wait_for_a_name_returns_the_modules_error(void **state)
+{
+	struct shmring *r;
+
+	(void)state;
+	unsetenv("SHMRING_BACKEND");
+	fake.answer = ENOENT;
+	fake.later_error = EMFILE;
+	assert_int_equal(shmring_attach_wait(&r, "unit-kmod-none", SHMRING_CONSUMER, NULL),
+			 -EMFILE);
+}
+
 /* ----------------------------------------------------------- numbers 0, 1 and 2 */
 
 static void no_descriptor_is_below_three(void **state)
@@ -354,6 +457,26 @@ static void no_descriptor_is_below_three(void **state)
 	close(high);
 	assert_int_equal(dup2(in, 0), 0);
 	close(in);
+}
+
+/* The kernel gave the endpoint a number that must not be kept, and there is no other. */
+static void endpoint_without_a_number_is_closed(void **state)
+{
+	int in = fcntl(0, F_DUPFD_CLOEXEC, 10), ret;
+
+	(void)state;
+	assert_true(in >= 0);
+	assert_int_equal(dup2(fake.endpoint_fd, 0), 0);
+	close(fake.endpoint_fd);
+	fake.endpoint_fd = 0;
+	fake.attach_fills = true;
+	ret = attach_producer(fake.ring_fd);
+	fake.endpoint_fd = -1;
+	assert_true(fcntl(0, F_GETFD) < 0);
+	assert_int_equal(dup2(in, 0), 0);
+	close(in);
+	assert_int_equal(ret, -EMFILE);
+	assert_int_equal(fake.mapped, 0);
 }
 
 static struct shmring *new_handle(void)
@@ -398,6 +521,19 @@ static void used_is_of_one_moment(void **state)
 	assert_int_equal(shmring_get_info(r, &info), 0);
 	assert_int_equal(info.used, 0);
 	assert_int_equal(fake.queries, fake.still_after + 1);
+	shmring_close(r);
+}
+
+static void info_of_a_ring_that_does_not_answer_is_an_error(void **state)
+{
+	struct shmring *r = new_handle();
+	struct shmring_info info = SHMRING_INFO_INIT;
+
+	(void)state;
+	fake.query_error = ENOMEM;
+	assert_int_equal(shmring_get_info(r, &info), -ENOMEM);
+	fake.good_queries = fake.queries + 1;
+	assert_int_equal(shmring_get_info(r, &info), -ENOMEM);
 	shmring_close(r);
 }
 
@@ -450,13 +586,18 @@ int main(void)
 		TEST(ring_of_another_layout_is_not_attached_to),
 		TEST(endpoint_of_another_layout_is_not_mapped),
 		TEST(what_attach_returns_is_an_endpoint_or_stays_open),
+		TEST(ring_that_does_not_answer_is_not_attached_to),
+		TEST(lowat_is_the_endpoints_from_the_start),
 		TEST(error_of_the_module_is_final),
 		TEST(device_of_others_is_not_passed_over),
 		TEST(without_a_device_there_is_memfd),
 		TEST(name_of_a_memfd_ring_is_not_made_again),
+		TEST(wait_for_a_name_returns_the_modules_error),
 		TEST(no_descriptor_is_below_three),
+		TEST(endpoint_without_a_number_is_closed),
 		TEST(used_is_never_more_than_the_ring),
 		TEST(used_is_of_one_moment),
+		TEST(info_of_a_ring_that_does_not_answer_is_an_error),
 		TEST(poll_is_told_of_another_number_only),
 		TEST(access_is_asked_for_by_parts),
 	};
