@@ -204,16 +204,22 @@ static uint64_t sum_of(int fd)
 /* A file that is refused must not have been written to. */
 static void try_file(const struct shmring_status *status, off_t size, int want, unsigned int nr)
 {
+	/* A handle maps nothing: only the file itself can say what it is. */
+	static const enum shmring_role roles[] = { SHMRING_HANDLE, SHMRING_CONSUMER };
 	int fd = file_of(status, size), ret;
-	struct shmring *r = NULL;
 	uint64_t sum = sum_of(fd);
+	struct shmring *r;
+	size_t i;
 
-	ret = shmring_attach_fd(&r, fd, SHMRING_CONSUMER);
-	if (ret != want)
-		fail_msg("case %u: %d, not %d", nr, ret, want);
-	if (ret && sum_of(fd) != sum)
-		fail_msg("case %u: refused, and written to", nr);
-	shmring_close(r);
+	for (i = 0; i < ARRAY_SIZE(roles); i++) {
+		r = NULL;
+		ret = shmring_attach_fd(&r, fd, roles[i]);
+		if (ret != want)
+			fail_msg("case %u, role %d: %d, not %d", nr, (int)roles[i], ret, want);
+		if (ret && sum_of(fd) != sum)
+			fail_msg("case %u: refused, and written to", nr);
+		shmring_close(r);
+	}
 	close(fd);
 }
 
