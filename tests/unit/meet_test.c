@@ -270,6 +270,18 @@ static void producer_whose_message_fits_is_no_deadlock(void **state)
 	assert_int_equal(shmring_wait_data(&rig->c, NULL), -EDEADLK);
 }
 
+/* Not even if the producer wants space in an empty ring, where it has all there is. */
+static void consumer_that_holds_nothing_is_no_deadlock(void **state)
+{
+	struct rig *rig = *state;
+
+	use(rig, time_is_over);
+	rig->producer->space_wanted = rig->start + 16;
+	rig->lane->producer.wake_at = rig->start;
+	assert_int_equal(shmring_wait_data(&rig->c, NULL), -ETIMEDOUT);
+	assert_int_equal(shmring_wait_data(&rig->c, &nowait), -EAGAIN);
+}
+
 /* --------------------------------------------------------------------- draining */
 
 static int everything_is_taken(struct rig *rig)
@@ -326,6 +338,10 @@ static void drain_returns_why_it_ended(void **state)
 	assert_int_equal(shmring_drain(&rig->p, NULL), -EPIPE);
 	rig->consumer->tail = rig->start - 8;
 	assert_int_equal(shmring_drain(&rig->p, NULL), -EBADMSG);
+	/* Once is for good. */
+	rig->consumer->tail = rig->start;
+	assert_int_equal(shmring_drain(&rig->p, NULL), -EBADMSG);
+	assert_int_equal(rig->producer->refused, 1);
 }
 
 static void drain_succeeds_though_the_consumer_has_gone(void **state)
@@ -548,6 +564,36 @@ static void wait_in_vain_costs_little_and_ends_by_a_signal(void **state)
 	assert_int_equal(sigaction(SIGALRM, &old, NULL), 0);
 }
 
+static int looks;
+
+/* A signal after the last of 64 pauses, in which alone it would end the wait. */
+static void interrupts_the_last_look(struct shmring *r)
+{
+	r->priv->checked = 0;	/* be called at the next look, too */
+	if (backend_.nr == 16 && ++looks == 64)
+		raise(SIGALRM);
+}
+
+static void wait_in_vain_ends_by_a_signal_after_its_pauses(void **state)
+{
+	static const struct shmring_backend checked = { .name = "checked", .wait = sleeps,
+							.wake = wakes,
+							.check_peer = interrupts_the_last_look };
+	const struct shmring_wait wait = { .policy = SHMRING_BLOCK,
+					   .deadline = shmring_deadline(10000000000) };
+	struct sigaction action = { .sa_handler = note_signal }, old;
+	struct rig *rig = *state;
+
+	use(rig, nothing_comes);
+	rig->priv_c.backend = &checked;
+	looks = 0;
+	assert_int_equal(sigaction(SIGALRM, &action, &old), 0);
+	assert_int_equal(shmring_wait_data(&rig->c, &wait), -EINTR);
+	assert_int_equal(sigaction(SIGALRM, &old, NULL), 0);
+	assert_int_equal(looks, 64);
+	assert_int_equal(backend_.nr, 16);
+}
+
 /* More than one signal: the first may come while the waiter is awake. */
 static void wait_for_a_peer_in_vain_ends_by_a_signal(void **state)
 {
@@ -589,6 +635,7 @@ int main(void)
 		cmocka_unit_test(consumer_settles_for_less_if_space_is_wanted),
 		cmocka_unit_test(consumer_waits_on_if_what_was_wanted_is_free),
 		cmocka_unit_test(producer_whose_message_fits_is_no_deadlock),
+		cmocka_unit_test(consumer_that_holds_nothing_is_no_deadlock),
 		cmocka_unit_test(drain_waits_until_all_is_taken),
 		cmocka_unit_test(drain_returns_why_it_ended),
 		cmocka_unit_test(drain_succeeds_though_the_consumer_has_gone),
@@ -599,6 +646,7 @@ int main(void)
 		cmocka_unit_test(yield_in_vain_is_tried_after_more_and_more_waits),
 		cmocka_unit_test(spin_for_ever_yields_now_and_then),
 		cmocka_unit_test(wait_in_vain_costs_little_and_ends_by_a_signal),
+		cmocka_unit_test(wait_in_vain_ends_by_a_signal_after_its_pauses),
 		cmocka_unit_test(wait_for_a_peer_in_vain_ends_by_a_signal),
 		cmocka_unit_test(wait_in_vain_ends_at_its_deadline),
 	};

@@ -408,6 +408,24 @@ static void mode_is_less_the_umask(void **state)
 	umask(before);
 }
 
+/* A file that cannot be opened is somebody's ring, unless it has gone meanwhile. */
+static void name_that_cannot_be_looked_at_is_taken(void **state)
+{
+	struct shmring *r;
+
+	(void)state;
+	assert_int_equal(create_named(&r), 0);
+	assert_true(shmring_memfd_has(name()));
+	fault_in("open", EACCES, 1);
+	assert_true(shmring_memfd_has(name()));
+	assert_true(fault_happened());
+	fault_in("open", ENOENT, 1);
+	assert_false(shmring_memfd_has(name()));
+	assert_true(fault_happened());
+	shmring_close(r);
+	assert_false(shmring_memfd_has(name()));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -425,6 +443,7 @@ int main(void)
 		TEST(attach_waits_for_a_check_for_debris),
 		TEST(create_waits_for_a_check_for_debris),
 		TEST(mode_is_less_the_umask),
+		TEST(name_that_cannot_be_looked_at_is_taken),
 	};
 
 	use_memfd();

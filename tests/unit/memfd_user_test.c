@@ -297,6 +297,7 @@ static void use_names_without_proc(void)
 	NEED(create_named(&p) == -EEXIST);
 	NEED(!shmring_unlink(name()));
 	NEED(!create_named(&p));
+	NEED(attach_by_fd(&other) == -EOPNOTSUPP);	/* the parent's ring, which has lost its name */
 	NEED(!attach_by_name(&c));
 	pass_on(p, c);
 	NEED(create_named(&second) == -EEXIST);

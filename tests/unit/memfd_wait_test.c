@@ -282,6 +282,63 @@ static void any_data_is_enough_if_space_is_wanted(void **state)
 	shmring_close(p);
 }
 
+/* As any data is enough for it now: what it was armed for may never come. */
+static void armed_producer_wakes_a_consumer_that_waits_for_more(void **state)
+{
+	struct shmring *p = new_ring(NULL, SHMRING_PRODUCER), *c;
+	uint32_t before;
+
+	(void)state;
+	assert_int_equal(shmring_attach_fd(&c, shmring_fd(p), SHMRING_CONSUMER), 0);
+	put(p, 8, 1);
+	before = p->lane->consumer.futex;
+	p->lane->consumer.wake_at = 16;
+	assert_false(shmring_memfd_arm(p, p->capacity));
+	assert_int_equal(p->lane->consumer.futex, before);	/* that much is there */
+	p->lane->consumer.wake_at = 100;
+	assert_false(shmring_memfd_arm(p, p->capacity));
+	assert_int_equal(p->lane->consumer.futex, before + 1);
+	take(c, 8, 1);
+	assert_true(shmring_memfd_arm(p, p->capacity));
+	assert_int_equal(p->lane->consumer.futex, before + 1);	/* there is none */
+	shmring_close(c);
+	shmring_close(p);
+}
+
+/* ------------------------------------------------------ for a name, and for a peer */
+
+static void wait_for_a_name_does_without_a_watch(void **state)
+{
+	static const char *const calls[] = { "inotify_init1", "inotify_add_watch" };
+	unsigned int fds = nr_fds();
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_SIZE(calls); i++) {
+		fault_in(calls[i], ENOSPC, 1);
+		assert_int_equal(shmring_memfd_wait_name(name(), SHMRING_HANDLE,
+							 shmring_deadline(1000000)), 0);
+		assert_true(fault_happened());
+		assert_int_equal(nr_fds(), fds);
+	}
+}
+
+/* Each sleep here would be interrupted. */
+static void wait_for_a_peer_sleeps_until_it_is_there(void **state)
+{
+	struct shmring *p = new_ring(NULL, SHMRING_PRODUCER), *c;
+	uint64_t until;
+
+	(void)state;
+	skip_sleeps(&until, 0);
+	assert_int_equal(shmring_wait_peer(p, NULL), -EINTR);
+	assert_int_equal(shmring_attach_fd(&c, shmring_fd(p), SHMRING_CONSUMER), 0);
+	skip_sleeps(&until, 0);
+	assert_int_equal(shmring_memfd_wait_peer(p, 0), 0);
+	shmring_close(c);
+	shmring_close(p);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -298,6 +355,9 @@ int main(void)
 		TEST(wait_for_half_the_ring_is_for_a_millisecond),
 		TEST(wait_for_space_ends_when_the_message_fits),
 		TEST(any_data_is_enough_if_space_is_wanted),
+		TEST(armed_producer_wakes_a_consumer_that_waits_for_more),
+		TEST(wait_for_a_name_does_without_a_watch),
+		TEST(wait_for_a_peer_sleeps_until_it_is_there),
 	};
 
 	use_memfd();
