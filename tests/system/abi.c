@@ -25,13 +25,19 @@ int control(void)
 	skip("/dev/shmring: %s", strerror(errno));
 }
 
-void load_module(const char *path, const char *parameters)
+int try_to_load_module(const char *path, const char *parameters)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	int fd = open(path, O_RDONLY | O_CLOEXEC), ret;
 
 	CHECK(fd >= 0);
-	CHECK(!syscall(SYS_finit_module, fd, parameters, 0));
+	ret = syscall(SYS_finit_module, fd, parameters, 0) ? -errno : 0;
 	close(fd);
+	return ret;
+}
+
+void load_module(const char *path, const char *parameters)
+{
+	CHECK_EQ(try_to_load_module(path, parameters), 0);
 }
 
 /* close() drops its reference to the module late, in task work. */

@@ -31,6 +31,7 @@ static inline uint32_t other_role(uint32_t role)
 int control(void);
 
 /* Load the module: @path is that of shmring.ko. Unloading needs a module that is not in use. */
+int try_to_load_module(const char *path, const char *parameters);	/* 0, or why not */
 void load_module(const char *path, const char *parameters);
 void unload_module(void);
 

@@ -7,6 +7,7 @@
 #include "abi.h"
 
 #include <poll.h>
+#include <sys/epoll.h>
 
 static const uint64_t fake[] = { 0, 1, 7, 8, 4095, 4096, 4097, 1ull << 31, 1ull << 32,
 				 1ull << 62, 1ull << 63, (1ull << 63) + 1, ~0ull - 4096,
@@ -218,6 +219,33 @@ static void test_waits_while_it_flips(uint32_t role)
 	CHECK(!close(ring));
 }
 
+/*
+ * An edge-triggered poll has called the consumer ready for a position, and the producer goes
+ * back behind it: poll shows that, as the library would find no message again and again.
+ */
+static void test_back_after_an_edge(void)
+{
+	int ring = make_ring(page_size()), ep = epoll_create1(EPOLL_CLOEXEC);
+	struct epoll_event ev = { .events = EPOLLIN | EPOLLET };
+	struct endpoint p = endpoint(ring, PRODUCER);
+	struct endpoint c = endpoint(ring, CONSUMER);
+	struct pollfd fd = { .fd = c.fd, .events = POLLIN };
+
+	CHECK(ep >= 0);
+	set_position(&p, 16);
+	CHECK(!epoll_ctl(ep, EPOLL_CTL_ADD, c.fd, &ev));
+	EXPECT_EQ(poll(&fd, 1, 0), 1);
+	EXPECT_EQ(fd.revents, POLLIN);
+	set_position(&p, 8);
+	EXPECT_EQ(poll(&fd, 1, 0), 1);
+	EXPECT_EQ(fd.revents, POLLIN | POLLERR);
+	EXPECT_EQ(wait_data(c.fd, 1, 0, 1), -EBADMSG);
+	CHECK(!close(ep));
+	drop(&p);
+	drop(&c);
+	CHECK(!close(ring));
+}
+
 int main(void)
 {
 	control();
@@ -226,6 +254,7 @@ int main(void)
 	test_wake_at_false_positions(CONSUMER);
 	test_nothing_left_of_false_positions(PRODUCER);
 	test_nothing_left_of_false_positions(CONSUMER);
+	RUN(test_back_after_an_edge);
 	context("flips under waits");
 	test_flip_at_the_right_time(waits_for_ever);
 	context("flips under polls");

@@ -62,6 +62,8 @@ static void load_again(const char *path)
 	load_module(path, "max_pages=1234");
 	EXPECT_EQ(max_pages(), 1234);
 	unload_module();
+	context("pages, which are counted");
+	EXPECT_EQ(try_to_load_module(path, "pages=5"), -EPERM);
 	load_module(path, "");
 	EXPECT(max_pages() >= memory / 5 && max_pages() <= memory / 3);
 }

@@ -218,6 +218,7 @@ static void test_wrong_side(void)
 	EXPECT_EQ(shmring_commit(pair.c, 8), -EINVAL);
 	EXPECT_EQ(shmring_release(pair.p), -EINVAL);
 	EXPECT_EQ(shmring_poll_fd(handle), -EBADF);
+	EXPECT_EQ(shmring_set_lowat(handle, 1), -EBADF);
 	shmring_publish(pair.c);
 	shmring_discard(pair.c);
 	/* None of the refused messages has arrived. */
