@@ -5,8 +5,8 @@
   report.py REASONS DIR		(DIR: what was built to count, and has)
 
 REASONS: a line "FILE FUNCTION: WHY", then, indented, the lines of it that are not
-reached, as they are in the source. WHY may start with "seldom": the line is reached
-in some runs.
+reached, as they are in the source. WHY may be "as above", or start with "seldom": the
+line is reached in some runs.
 
 Exit status: 1 if a line is not reached and has no reason, or has one and is reached.
 """
@@ -72,7 +72,8 @@ def read_reasons(name):
         if re.match(r"\s+\S", line):
             reasons[file, function, line.strip()] = why
         elif line and not line.startswith("#"):
-            place, why = line.split(": ", 1)
+            place, text = line.split(": ", 1)
+            why = why if text == "as above" else text
             file, function = place.split()
     return reasons
 
