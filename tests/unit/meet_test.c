@@ -564,34 +564,40 @@ static void wait_in_vain_costs_little_and_ends_by_a_signal(void **state)
 	assert_int_equal(sigaction(SIGALRM, &old, NULL), 0);
 }
 
-static int looks;
+static int looks, interrupted_look;
 
-/* A signal after the last of 64 pauses, in which alone it would end the wait. */
-static void interrupts_the_last_look(struct shmring *r)
+static void interrupts_a_look(struct shmring *r)
 {
 	r->priv->checked = 0;	/* be called at the next look, too */
-	if (backend_.nr == 16 && ++looks == 64)
+	if (backend_.nr == 16 && ++looks == interrupted_look)
 		raise(SIGALRM);
 }
 
-static void wait_in_vain_ends_by_a_signal_after_its_pauses(void **state)
+/* A signal before a pause ends that pause; one after the last of the 64 pauses finds no other. */
+static void wait_in_vain_ends_by_a_signal_between_its_pauses(void **state)
 {
 	static const struct shmring_backend checked = { .name = "checked", .wait = sleeps,
 							.wake = wakes,
-							.check_peer = interrupts_the_last_look };
+							.check_peer = interrupts_a_look };
+	static const int interrupted[] = { 1, 64 }, last[] = { 2, 64 };
 	const struct shmring_wait wait = { .policy = SHMRING_BLOCK,
 					   .deadline = shmring_deadline(10000000000) };
 	struct sigaction action = { .sa_handler = note_signal }, old;
 	struct rig *rig = *state;
+	size_t i;
 
 	use(rig, nothing_comes);
 	rig->priv_c.backend = &checked;
-	looks = 0;
 	assert_int_equal(sigaction(SIGALRM, &action, &old), 0);
-	assert_int_equal(shmring_wait_data(&rig->c, &wait), -EINTR);
+	for (i = 0; i < ARRAY_SIZE(last); i++) {
+		backend_.nr = 0;
+		looks = 0;
+		interrupted_look = interrupted[i];
+		assert_int_equal(shmring_wait_data(&rig->c, &wait), -EINTR);
+		assert_int_equal(looks, last[i]);
+		assert_int_equal(backend_.nr, 16);
+	}
 	assert_int_equal(sigaction(SIGALRM, &old, NULL), 0);
-	assert_int_equal(looks, 64);
-	assert_int_equal(backend_.nr, 16);
 }
 
 /* More than one signal: the first may come while the waiter is awake. */
@@ -646,7 +652,7 @@ int main(void)
 		cmocka_unit_test(yield_in_vain_is_tried_after_more_and_more_waits),
 		cmocka_unit_test(spin_for_ever_yields_now_and_then),
 		cmocka_unit_test(wait_in_vain_costs_little_and_ends_by_a_signal),
-		cmocka_unit_test(wait_in_vain_ends_by_a_signal_after_its_pauses),
+		cmocka_unit_test(wait_in_vain_ends_by_a_signal_between_its_pauses),
 		cmocka_unit_test(wait_for_a_peer_in_vain_ends_by_a_signal),
 		cmocka_unit_test(wait_in_vain_ends_at_its_deadline),
 	};

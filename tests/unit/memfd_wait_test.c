@@ -326,12 +326,13 @@ static void wait_for_a_name_does_without_a_watch(void **state)
 /* Each sleep here would be interrupted. */
 static void wait_for_a_peer_sleeps_until_it_is_there(void **state)
 {
+	const struct shmring_wait wait = { .deadline = shmring_deadline(1000000000) };
 	struct shmring *p = new_ring(NULL, SHMRING_PRODUCER), *c;
 	uint64_t until;
 
 	(void)state;
 	skip_sleeps(&until, 0);
-	assert_int_equal(shmring_wait_peer(p, NULL), -EINTR);
+	assert_int_equal(shmring_wait_peer(p, &wait), -EINTR);
 	assert_int_equal(shmring_attach_fd(&c, shmring_fd(p), SHMRING_CONSUMER), 0);
 	skip_sleeps(&until, 0);
 	assert_int_equal(shmring_memfd_wait_peer(p, 0), 0);
