@@ -147,6 +147,22 @@ static void ring_full_of_slots_ends_a_wait_for_more(void **state)
 	rig_free(slots);
 }
 
+/* A slot may be smaller than a record's header. */
+static void ring_with_a_slot_free_does_not_end_a_wait_for_more(void **state)
+{
+	struct rig *rig = *state, *slots = rig_new_of(rig->start, 4, 0, 4);
+	const struct shmring_wait wait = { .min_bytes = slots->capacity };
+
+	use(slots, time_is_over);
+	fill(slots, 4);
+	take(&slots->c, 4, 0);
+	put(&slots->p, 4, 0);
+	assert_int_equal(shmring_wait_data(&slots->c, &wait), 0);
+	take(&slots->c, 4, 1);
+	assert_int_equal(shmring_wait_data(&slots->c, &wait), -ETIMEDOUT);
+	rig_free(slots);
+}
+
 static void sleep_asks_for_no_more_than_slots_can_fill(void **state)
 {
 	struct rig *rig = *state, *slots = rig_new(rig->start, 1000);
@@ -633,6 +649,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(full_ring_ends_a_wait_for_more),
 		cmocka_unit_test(ring_full_of_slots_ends_a_wait_for_more),
+		cmocka_unit_test(ring_with_a_slot_free_does_not_end_a_wait_for_more),
 		cmocka_unit_test(sleep_asks_for_no_more_than_slots_can_fill),
 		cmocka_unit_test(refused_producer_stores_what_it_wants),
 		cmocka_unit_test(spinning_producer_stores_what_it_wants),
