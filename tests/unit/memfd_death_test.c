@@ -76,6 +76,7 @@ static void pid_shows_a_death_in_its_namespace(void **state)
 		assert_int_equal(shmring_attach_fd(&c, shmring_fd(p), SHMRING_CONSUMER), 0);
 		p->producer->reserved[0] = cases[i].pid;
 		p->producer->reserved[1] += cases[i].other_namespace;
+		p->producer->reserved[2] = 0;	/* when it was started is not known */
 		assert_int_equal(shmring_wait_data(c, &nowait), cases[i].want);
 		shmring_close(c);
 		shmring_close(p);

@@ -336,6 +336,10 @@ static void wait_for_more_owes_the_producer_a_wake(void **state)
 	take(&rig->c, 8, 1);
 	assert_int_equal(shmring_wait_data(&rig->c, &nowait), -EAGAIN);
 	assert_int_equal(rig->priv_c.wakes, 1);
+	/* Also if the ring is empty. */
+	rig->lane->producer.wake_at = rig->start + 16;
+	assert_int_equal(shmring_wait_data(&rig->c, &nowait), -EAGAIN);
+	assert_true(rig->priv_c.wakes > 1);
 }
 
 static void wait_woken_by_a_false_position_is_refused(void **state)
