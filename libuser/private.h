@@ -9,6 +9,7 @@
 
 #include "kmod/state.h"
 #include "memfd/state.h"
+#include "process.h"
 #include "spin.h"
 
 /* Without the module: how often to look whether the peer lives; and in a long sleep. */
@@ -18,7 +19,7 @@
 struct shmring_private {
 	const struct shmring_backend *backend;
 	const char *reason;	/* of the choice of the backend */
-	uint32_t *ours;		/* 1 in the process that attached and may unmap; 0 in a child */
+	uint32_t generation;	/* of the process that made the object */
 	int fd;			/* the ring's file */
 	int poll_fd;		/* -1: none of its own */
 	void *base;		/* the mapping */
@@ -47,12 +48,13 @@ static inline size_t page_size(void)
 }
 
 /*
- * Is this the process that made the object, and not a forked child? The pid does not show that:
- * a child in a PID namespace of its own may have the parent's. This page is wiped in a child.
+ * Is this the process that made the object, and not a forked child? The pid cannot say so,
+ * as a child in a namespace of its own may have the parent's. A child has no generation until
+ * it makes a ring, and then a later one.
  */
 static inline bool shmring_is_ours(const struct shmring_private *p)
 {
-	return *p->ours;
+	return p->generation == __atomic_load_n(&shmring_process->generation, __ATOMIC_RELAXED);
 }
 
 static inline enum shmring_role peer_role(const struct shmring *r)

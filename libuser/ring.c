@@ -43,20 +43,6 @@ int shmring_map_at(struct shmring_private *p, size_t where, size_t len, int prot
 	       mapping_error();
 }
 
-static int mark_as_ours(struct shmring_private *p)
-{
-	void *page = mmap(NULL, page_size(), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-			  -1, 0);
-
-	if (page == MAP_FAILED)
-		return -ENOMEM;
-	p->ours = page;
-	*p->ours = 1;
-	if (madvise(page, page_size(), MADV_WIPEONFORK))
-		return errno == EINVAL ? -EOPNOTSUPP : -ENOMEM;
-	return 0;
-}
-
 static void unmap_ring(struct shmring_private *p)
 {
 	if (p->base && shmring_is_ours(p))
@@ -146,17 +132,18 @@ void shmring_begin_role(struct shmring *r, enum shmring_role role)
 
 static void free_object(struct shmring *r)
 {
-	if (r->priv && r->priv->ours)
-		munmap(r->priv->ours, page_size());
 	free(r->priv);
 	free(r);
 }
 
 static int new_object(struct shmring **out, const struct shmring_options *opt)
 {
-	struct shmring *r = aligned_alloc(__alignof__(*r), sizeof(*r));
-	int ret;
+	int ret = shmring_enter_process();
+	struct shmring *r;
 
+	if (ret)
+		return ret;
+	r = aligned_alloc(__alignof__(*r), sizeof(*r));
 	if (!r)
 		return -ENOMEM;
 	memset(r, 0, sizeof(*r));
@@ -164,11 +151,11 @@ static int new_object(struct shmring **out, const struct shmring_options *opt)
 	r->pad = sizeof(struct shmring_record) + SHMRING_ALIGN - 1;
 	r->round = ~(uint64_t)(SHMRING_ALIGN - 1);
 	r->priv = calloc(1, sizeof(*r->priv));
-	ret = r->priv ? mark_as_ours(r->priv) : -ENOMEM;
-	if (ret) {
+	if (!r->priv) {
 		free_object(r);
-		return ret;
+		return -ENOMEM;
 	}
+	r->priv->generation = shmring_process->generation;
 	r->priv->fd = -1;
 	r->priv->poll_fd = -1;
 	r->priv->memfd.lock_fd = -1;
@@ -176,7 +163,7 @@ static int new_object(struct shmring **out, const struct shmring_options *opt)
 	r->priv->lowat = opt->lowat;
 	r->priv->linger = opt->linger;
 	r->priv->space_mark = opt->space_mark;
-	shmring_spin_init(&r->priv->spin);
+	r->priv->spin = shmring_process->spin;
 	*out = r;
 	return 0;
 }

@@ -15,6 +15,20 @@ static int map_region(struct shmring_private *p, const struct shmring_region *re
 	return shmring_map_at(p, region->offset, region->length, prot, (off_t)region->offset);
 }
 
+/*
+ * The producer's page and the data, which have one owner, as one mapping: a process may have
+ * 65,530 of them, and the kernel merges none of a driver's.
+ */
+static int map_producers(struct shmring_private *p, const struct shmring_ioc_query *q, int prot)
+{
+	const struct shmring_region both = {
+		.offset = q->producer.offset,
+		.length = q->producer.length + q->data.length,
+	};
+
+	return map_region(p, &both, prot);
+}
+
 static int map_all(struct shmring_private *p, const struct shmring_ioc_query *q,
 		   enum shmring_role role)
 {
@@ -27,9 +41,7 @@ static int map_all(struct shmring_private *p, const struct shmring_ioc_query *q,
 	if (!ret)
 		ret = map_region(p, &q->consumer, consumer);
 	if (!ret)
-		ret = map_region(p, &q->producer, producer);
-	if (!ret)
-		ret = map_region(p, &q->data, producer);
+		ret = map_producers(p, q, producer);
 	return ret;
 }
 

@@ -105,8 +105,7 @@ int shmring_kmod_open(struct shmring_private *p, const char *name, enum shmring_
 	return p->fd < 0 ? p->fd : 0;
 }
 
-/* The device number of all files that the kernel makes without a file system, rings included. */
-int shmring_kmod_anonymous_device(dev_t *dev)
+static int look_up_anonymous_device(dev_t *dev)
 {
 	int fd = eventfd(0, EFD_CLOEXEC);
 	struct stat st;
@@ -117,6 +116,24 @@ int shmring_kmod_anonymous_device(dev_t *dev)
 	ret = fstat(fd, &st) ? -errno : 0;
 	close(fd);
 	*dev = st.st_dev;
+	return ret;
+}
+
+/*
+ * The device number of all files that the kernel makes without a file system, rings included.
+ * The number does not change while the kernel runs: look once a process.
+ */
+int shmring_kmod_anonymous_device(dev_t *dev)
+{
+	static dev_t known;	/* 0: of no device */
+	int ret;
+
+	*dev = __atomic_load_n(&known, __ATOMIC_RELAXED);
+	if (*dev)
+		return 0;
+	ret = look_up_anonymous_device(dev);
+	if (!ret)
+		__atomic_store_n(&known, *dev, __ATOMIC_RELAXED);
 	return ret;
 }
 

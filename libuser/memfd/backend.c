@@ -221,6 +221,8 @@ int shmring_memfd_look(const char *name, struct shmring_info *info)
 	char path[PATH_SIZE];
 	int ret = shmring_clean_name(p.memfd.name, name);
 
+	if (!ret)
+		ret = shmring_enter_process();
 	if (ret)
 		return ret;
 	shmring_memfd_path(path, p.memfd.name);

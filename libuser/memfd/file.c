@@ -51,23 +51,26 @@ static int become_holder(struct shmring_private *p, const char *name)
 
 static int write_status(int fd, const struct shmring_options *opt)
 {
-	struct shmring_status status = {
-		.magic = SHMRING_MAGIC,
-		.abi = SHMRING_ABI,
-		.capacity = opt->capacity,
-		.slot_size = (uint32_t)opt->slot_size,
-		.nr_lanes = 1,
-		.flags = opt->flags & SHMRING_QUEUE,
-		.align = (uint32_t)opt->align,
-		.slots = opt->slots,
-	};
-	struct shmring_lane lane = {
-		.consumer.wake_at = SHMRING_NO_WAKE,
-		.producer.wake_at = SHMRING_NO_WAKE,
+	const struct {
+		struct shmring_status status;
+		struct shmring_lane lane;
+	} first = {
+		.status = {
+			.magic = SHMRING_MAGIC,
+			.abi = SHMRING_ABI,
+			.capacity = opt->capacity,
+			.slot_size = (uint32_t)opt->slot_size,
+			.nr_lanes = 1,
+			.flags = opt->flags & SHMRING_QUEUE,
+			.align = (uint32_t)opt->align,
+			.slots = opt->slots,
+		},
+		.lane.consumer.wake_at = SHMRING_NO_WAKE,
+		.lane.producer.wake_at = SHMRING_NO_WAKE,
 	};
 
-	if (pwrite(fd, &lane, sizeof(lane), SHMRING_LANE_OFFSET) != sizeof(lane) ||
-	    pwrite(fd, &status, sizeof(status), 0) != sizeof(status))
+	_Static_assert(sizeof(first.status) == SHMRING_LANE_OFFSET, "the lane comes next");
+	if (pwrite(fd, &first, sizeof(first), 0) != sizeof(first))
 		return errno ? -errno : -EIO;
 	return 0;
 }
@@ -101,7 +104,7 @@ static int fill_file(int fd, const char *name, const struct shmring_options *opt
 
 	if (ret)
 		return ret;
-	if (pwrite(fd, name, strlen(name), name_offset()) < 0)
+	if (*name && pwrite(fd, name, strlen(name), name_offset()) < 0)
 		return -errno;
 	return write_status(fd, opt);
 }

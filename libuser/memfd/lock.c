@@ -131,12 +131,26 @@ static bool has_boot_times(void)
 	return stat("/proc/self/ns/time", &st) ? errno == ENOENT : st.st_ino == first;
 }
 
-void shmring_memfd_identify(struct shmring_private *p)
+static void look_oneself_up(struct shmring_memfd_process *m)
 {
 	struct stat st;
 
-	p->memfd.pid_ns = stat("/proc/self/ns/pid", &st) ? 0 : st.st_ino;
-	p->memfd.started = has_boot_times() ? start_time("/proc/self", getpid()) : 0;
+	m->pid_ns = stat("/proc/self/ns/pid", &st) ? 0 : st.st_ino;
+	m->started = has_boot_times() ? start_time("/proc/self", getpid()) : 0;
+	m->knows_itself = m->pid_ns;	/* else try again: there is no /proc */
+}
+
+/* Once a process: reading it takes as long as half an attach. */
+void shmring_memfd_identify(struct shmring_private *p)
+{
+	struct shmring_memfd_process *m = &shmring_process->memfd;
+
+	shmring_lock_process();
+	if (!m->knows_itself)
+		look_oneself_up(m);
+	p->memfd.pid_ns = m->pid_ns;
+	p->memfd.started = m->started;
+	shmring_unlock_process();
 }
 
 /* A zombie counts as dead: its pidfd is readable. So does a process whose pid is used again. */
@@ -169,6 +183,9 @@ bool shmring_memfd_alive(const struct shmring_private *p, enum shmring_role role
 		return false;
 	if (!owner->pid || owner->pid > INT_MAX || !p->memfd.pid_ns ||
 	    owner->pid_ns != p->memfd.pid_ns)
+		return true;
+	/* Both roles may be this process's. */
+	if (owner->pid == (uint64_t)getpid() && owner->started == p->memfd.started)
 		return true;
 	return !process_is_dead((pid_t)owner->pid, p->memfd.started ? owner->started : 0);
 }

@@ -131,6 +131,14 @@ int shmring_memfd_wait_peer(struct shmring *r, uint64_t deadline);
 void shmring_memfd_arm_poll(struct shmring *r, uint64_t bytes);
 int shmring_memfd_poll_fd(struct shmring *r);
 void shmring_memfd_close_poll(struct shmring_private *p);
+int shmring_memfd_add_to_epoll(int poll_fd, int fd);	/* a negative @fd is returned */
+
+/* watch.c; take: were there events, and did a process close the file? */
+int shmring_memfd_watch(struct shmring_watch *w, int poll_fd, int file);
+void shmring_memfd_unwatch(struct shmring_watch *w);
+void shmring_memfd_close_inherited(struct shmring_watch *w, uint32_t generation);
+void shmring_memfd_pass_on_events(void);
+bool shmring_memfd_take_events(struct shmring_watch *w);
 
 /* name.c */
 static inline bool is_same_file(const struct stat *a, const struct stat *b)

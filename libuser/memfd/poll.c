@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: MIT
 /*
- * A descriptor for event loops: an epoll descriptor of an inotify watch of the ring's file and
- * of a timer. The timer makes the loop look again after a process has closed the file, and
- * from time to time if the file cannot be watched.
+ * A descriptor for event loops: an epoll descriptor of the events of the ring's file, which
+ * watch.c reads, and of a timer. The timer has the loop look again after a process has closed the
+ * file, and now and then where the file cannot be watched.
  */
 #define _GNU_SOURCE 1
-#include <stdio.h>
 #include <sys/epoll.h>
-#include <sys/inotify.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
@@ -18,19 +16,6 @@
 #define LOOK_MIN_NS	200000ull	/* from a close to the first look */
 #define LOOK_FACTOR	5		/* by which the time to each further look grows */
 #define LOOK_MAX_NS	625000000ull	/* the time to the last look; all take 0.8 s */
-
-/* Read all events of @fd. Returns whether a process has closed the file. */
-static bool drain_events(int fd)
-{
-	struct inotify_event events[64];	/* without names: one file is watched */
-	bool closed = false;
-	ssize_t n;
-
-	while ((n = read(fd, events, sizeof(events))) > 0)
-		for (n /= (ssize_t)sizeof(*events); n--;)
-			closed |= !!(events[n].mask & IN_CLOSE_WRITE);
-	return closed;
-}
 
 static bool is_peer_gone(const struct shmring *r)
 {
@@ -139,80 +124,72 @@ void shmring_memfd_arm_poll(struct shmring *r, uint64_t bytes)
 
 	if (p->poll_fd < 0)
 		return;
-	if (!p->memfd.watch_fd) {
+	if (!p->memfd.watch.event_fd) {
 		arm_timer(r);
 		return;
 	}
-	closed = drain_events(p->memfd.watch_fd);
+	closed = shmring_memfd_take_events(&p->memfd.watch);
 	due = look_is_due(p);
 	done = arm_watch(r, bytes_to_poll_for(r, bytes));
 	plan_look(r, closed, due, done);
 }
 
 /*
- * An inotify descriptor needs only the file that both sides have: a waker writes to the
- * file, and a process that dies closes it.
+ * The file is another user's; there is no /proc; this user's limits on inotify are reached; or
+ * the thread that reads for all endpoints cannot be had.
  */
-static int watch_file(int ring)
-{
-	char path[PATH_SIZE];
-	int fd, ret;
-
-	fd = kept_fd(inotify_init1(IN_NONBLOCK | IN_CLOEXEC));
-	if (fd < 0)
-		return fd;
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", ring);
-	if (inotify_add_watch(fd, path, IN_MODIFY | IN_CLOSE_WRITE) < 0) {
-		ret = -errno;
-		close(fd);
-		return ret;
-	}
-	return fd;
-}
-
-/* The file is another user's; there is no /proc; or this user's limits are reached. */
 static bool is_watch_refused(int ret)
 {
-	return ret == -EACCES || ret == -ENOENT || ret == -EMFILE || ret == -ENOSPC;
+	return ret == -EACCES || ret == -ENOENT || ret == -EMFILE || ret == -ENOSPC ||
+	       ret == -EAGAIN;
 }
 
-/* Keep @fd in @to, and have @poll_fd poll it, too. A negative @fd is an error, and returned. */
-static int add_to_epoll(int poll_fd, int fd, int *to)
+int shmring_memfd_add_to_epoll(int poll_fd, int fd)
 {
 	struct epoll_event event = { .events = EPOLLIN };
 
 	if (fd < 0)
 		return fd;
-	*to = fd;
 	if (!epoll_ctl(poll_fd, EPOLL_CTL_ADD, fd, &event))
 		return 0;
 	return errno == ENOSPC ? -ENOMEM : -errno;
 }
 
+static int open_timer(struct shmring_private *p)
+{
+	int fd = kept_fd(timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC));
+
+	if (fd < 0)
+		return fd;
+	p->memfd.timer_fd = fd;
+	return shmring_memfd_add_to_epoll(p->poll_fd, fd);
+}
+
 static int open_poll(struct shmring_private *p)
 {
-	int fd, ret;
+	int ret;
 
 	p->poll_fd = kept_fd(epoll_create1(EPOLL_CLOEXEC));
 	if (p->poll_fd < 0)
 		return p->poll_fd;
-	fd = kept_fd(timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC));
-	ret = add_to_epoll(p->poll_fd, fd, &p->memfd.timer_fd);
+	ret = open_timer(p);
 	if (ret)
 		return ret;
-	fd = watch_file(p->fd);
-	return is_watch_refused(fd) ? 0 : add_to_epoll(p->poll_fd, fd, &p->memfd.watch_fd);
+	/* inotify needs nothing from the other side but the file that both have. */
+	ret = shmring_memfd_watch(&p->memfd.watch, p->poll_fd, p->fd);
+	return is_watch_refused(ret) ? 0 : ret;
 }
 
 void shmring_memfd_close_poll(struct shmring_private *p)
 {
-	if (p->memfd.watch_fd)
-		close(p->memfd.watch_fd);
+	if (p->memfd.watch.event_fd && shmring_is_ours(p))
+		shmring_memfd_unwatch(&p->memfd.watch);
+	else if (p->memfd.watch.event_fd)
+		shmring_memfd_close_inherited(&p->memfd.watch, p->generation);
 	if (p->memfd.timer_fd)
 		close(p->memfd.timer_fd);
 	if (p->poll_fd >= 0)
 		close(p->poll_fd);
-	p->memfd.watch_fd = 0;
 	p->memfd.timer_fd = 0;
 	p->poll_fd = -1;
 }

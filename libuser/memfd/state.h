@@ -3,26 +3,52 @@
 #ifndef SHMRING_MEMFD_STATE_H
 #define SHMRING_MEMFD_STATE_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "shmring.h"
 
+/* An endpoint that polls, and the events of its file: see watch.c. */
+struct shmring_watch {
+	struct shmring_watch *next;	/* in its bucket */
+	int wd;			/* inotify's watch descriptor */
+	int event_fd;		/* readable: there were events; 0: the file is not watched */
+	int poll_fd;		/* which contains it */
+	bool closed;		/* one of them was that a process closed the file */
+};
+
+/* What all endpoints of a process share; see struct shmring_process. */
+struct shmring_memfd_process {
+	bool knows_itself;	/* the next two have been looked up */
+	uint64_t pid_ns;	/* where the process's pid means something; 0: nowhere */
+	uint64_t started;	/* when it was, ticks since boot; 0: unknown */
+
+	/* Of watch.c. */
+	pthread_mutex_t watch_lock;
+	int inotify_fd;		/* 0: none */
+	struct shmring_watch *alone;	/* reads it, if not NULL; else the thread does */
+	bool has_thread;
+	pthread_t thread;
+	int stop_fd;		/* readable: the thread is to end */
+	unsigned int nr_watches;
+};
+
 struct shmring_memfd {
 	char name[SHMRING_NAME_MAX];	/* of the ring; "": anonymous */
 	bool persists;		/* the name stays when the last holder goes */
-	uint32_t flags;		/* of the ring; read from its status once, at the attach */
-	int lock_fd;		/* has the file locks; -1: the file cannot be opened */
-	uint64_t pid_ns;	/* PID namespace of this process; 0: unknown */
-	uint64_t started;	/* start time of this process, ticks since boot; 0: unknown */
+	uint32_t flags;		/* of the ring, as its status had them at the attach */
+	int lock_fd;		/* a description for the locks; -1: none may be had */
+	uint64_t pid_ns;	/* as in struct shmring_memfd_process */
+	uint64_t started;
 	uint64_t fence_confirmed;	/* the peer is known to fence below this position */
 
-	/* The poll descriptor is an epoll descriptor of these two. */
-	int watch_fd;		/* inotify, of the file; 0: none */
+	/* The poll descriptor: an epoll descriptor of these two. */
+	struct shmring_watch watch;
 	int timer_fd;		/* 0: none */
-	uint64_t timer_ns;	/* no watch_fd: for how long the timer was set last ... */
-	uint64_t timer_seen;	/* ... and the peer's position then */
-	uint64_t look_ns;	/* watch_fd: for how long the timer is set; 0: it is not */
+	uint64_t timer_ns;	/* no watch: for how long the timer was set last ... */
+	uint64_t timer_seen;	/* ... after a look that found the peer there */
+	uint64_t look_ns;	/* a watch: for how long the timer is set; 0: it is not */
 };
 
 #endif /* SHMRING_MEMFD_STATE_H */

@@ -31,6 +31,7 @@ void shmring_memfd_poke(const struct shmring_private *p)
 	ssize_t ret = pwrite(fd, "", 1, poke_offset());
 
 	(void)ret;
+	shmring_memfd_pass_on_events();
 }
 
 void shmring_memfd_wake_role(const struct shmring *r, enum shmring_role role)

@@ -32,10 +32,30 @@ static int close_beside_a_mapping(void *arg)
 	return TEST_PASS;
 }
 
+/* The same in a child that has rings of its own by then, as a rule where the parent's lie. */
+static int close_beside_rings_of_its_own(void *arg)
+{
+	struct pair own = make_pair(page_size(), 0);
+	struct shmring *r = arg;
+	void *at = r->data;
+
+	if (!can_read(at))
+		CHECK(mmap(at, page_size(), PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS |
+			   MAP_FIXED_NOREPLACE, -1, 0) == at);
+	shmring_close(r);
+	EXPECT(can_read(at));
+	send_number(own.p, 1);
+	EXPECT_EQ(receive_number(own.c), 1);
+	close_pair(&own);
+	return TEST_PASS;
+}
+
 static void test_child_has_no_mapping(void)
 {
 	struct pair pair = make_pair(page_size(), 0);
 
+	EXPECT_EQ(in_child(close_beside_rings_of_its_own, pair.p), TEST_PASS);
+	EXPECT_EQ(in_child(close_beside_rings_of_its_own, pair.c), TEST_PASS);
 	EXPECT_EQ(in_child(close_beside_a_mapping, pair.p), TEST_PASS);
 	EXPECT_EQ(in_child(close_beside_a_mapping, pair.c), TEST_PASS);
 	send_number(pair.p, 1);

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/futex.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <string.h>
@@ -19,7 +20,8 @@ static bool no_space, interrupts, interrupted_last;
 static void (*before_lock)(void), (*before_name)(void), (*after_refusal)(void), (*before_nap)(void);
 static uint64_t *skipped;
 static unsigned int to_skip;
-static unsigned int countdown, blocking_locks;
+static _Thread_local unsigned int countdown;	/* of this thread, not of the library's */
+static unsigned int blocking_locks;
 static bool happened;
 static const char *faulty;	/* NULL: every call */
 static int faulty_error;
@@ -138,6 +140,9 @@ WRAP(int, -1, unlink, (const char *path), (path))
 WRAP(int, -1, inotify_init1, (int flags), (flags))
 WRAP(int, -1, inotify_add_watch, (int fd, const char *path, unsigned int mask), (fd, path, mask))
 WRAP(int, -1, timerfd_create, (int clock, int flags), (clock, flags))
+WRAP(int, -1, eventfd, (unsigned int value, int flags), (value, flags))
+WRAP(int, errno, pthread_create, (pthread_t *thread, const pthread_attr_t *attr,
+				  void *(*fn)(void *), void *arg), (thread, attr, fn, arg))
 WRAP(int, -1, epoll_create1, (int flags), (flags))
 WRAP(int, -1, epoll_ctl, (int fd, int op, int which, struct epoll_event *event),
      (fd, op, which, event))

@@ -37,6 +37,8 @@ static const struct ending {
 	{ "epoll_create1", { EMFILE, ENFILE, ENOMEM } },
 	{ "epoll_ctl", { ENOSPC, ENOMEM } },
 	{ "timerfd_create", { EMFILE, ENFILE, ENOMEM } },
+	{ "eventfd", { EMFILE, ENFILE, ENOMEM } },
+	{ "pthread_create", { EAGAIN } },
 	{ "inotify_init1", { EMFILE, ENFILE, ENOMEM } },
 	{ "inotify_add_watch", { ENOSPC, ENOMEM, EACCES, ENOENT } },
 };
@@ -108,6 +110,16 @@ static int get_a_poll_fd(struct shmring **r)
 	return shmring_poll_fd(ring);
 }
 
+/* The first one has an inotify instance; the second one needs a thread that reads for both. */
+static int get_two_poll_fds(struct shmring **r)
+{
+	int ret = shmring_poll_fd(ring);
+
+	if (ret < 0 || shmring_attach_fd(r, shmring_fd(ring), SHMRING_CONSUMER))
+		return ret;
+	return shmring_poll_fd(*r);
+}
+
 static void create_ends_as_documented(void **state)
 {
 	(void)state;
@@ -133,6 +145,7 @@ static void poll_fd_ends_as_documented(void **state)
 {
 	(void)state;
 	assert_documented("shmring_poll_fd", get_a_poll_fd);
+	assert_documented("shmring_poll_fd", get_two_poll_fds);
 }
 
 static int change_mode(struct shmring **r)

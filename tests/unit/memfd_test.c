@@ -91,6 +91,22 @@ static void create_that_fails_leaves_nothing(void **state)
 	fail_everywhere(create_to_persist, 12);
 }
 
+/* The first ring of a process needs a page more, which stays. */
+static void first_ring_that_fails_leaves_nothing(void **state)
+{
+	struct shmring *r;
+
+	(void)state;
+	shmring_process = NULL;
+	fail_everywhere(create_anonymous, 12);
+	shmring_process = NULL;
+	fault_in("madvise", EINVAL, 1);	/* Linux before 4.14 */
+	assert_int_equal(create_anonymous(&r), -EOPNOTSUPP);
+	assert_true(fault_happened());
+	fault_at(0);
+	assert_null(shmring_process);
+}
+
 static void attach_that_fails_leaves_nothing(void **state)
 {
 	(void)state;
@@ -103,10 +119,17 @@ static void attach_that_fails_leaves_nothing(void **state)
 
 static void query_that_fails_leaves_nothing(void **state)
 {
+	struct shmring *other;
+
 	(void)state;
 	ring = new_ring(NULL, SHMRING_PRODUCER);
 	fail_everywhere(get_a_poll_fd, 10);
 	fail_everywhere(get_info, 4);
+	/* Where a thread reads for all. */
+	other = new_ring(NULL, SHMRING_CONSUMER);
+	assert_true(shmring_poll_fd(ring) >= 0 && shmring_poll_fd(other) >= 0);
+	fail_everywhere(get_a_poll_fd, 10);
+	shmring_close(other);
 	shmring_close(ring);
 }
 
@@ -400,6 +423,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(create_that_fails_leaves_nothing),
+		TEST(first_ring_that_fails_leaves_nothing),
 		TEST(attach_that_fails_leaves_nothing),
 		TEST(query_that_fails_leaves_nothing),
 		TEST(create_without_space_has_no_memory),
