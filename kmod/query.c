@@ -40,14 +40,14 @@ static void query(struct shmring_file *sf, struct shmring_ioc_query *q)
 		.slots = ring->slots,
 		.producer_state = READ_ONCE(producer->half->state),
 		.consumer_state = READ_ONCE(consumer->half->state),
-		.data_sleeps = atomic64_read(&consumer->nr_sleeps),
-		.data_wakes = atomic64_read(&consumer->nr_wakes),
-		.space_sleeps = atomic64_read(&producer->nr_sleeps),
-		.space_wakes = atomic64_read(&producer->nr_wakes),
+		.consumer_sleeps = atomic64_read(&consumer->nr_sleeps),
+		.consumer_woken = atomic64_read(&consumer->nr_wakes),
+		.producer_sleeps = atomic64_read(&producer->nr_sleeps),
+		.producer_woken = atomic64_read(&producer->nr_wakes),
 		.producer_pid = shmring_pid_of(ring, SHMRING_ROLE_PRODUCER, ns),
 		.consumer_pid = shmring_pid_of(ring, SHMRING_ROLE_CONSUMER, ns),
-		.data_refused = READ_ONCE(*consumer->refused),
-		.space_refused = READ_ONCE(*producer->refused),
+		.consumer_refused = READ_ONCE(*consumer->refused),
+		.producer_refused = READ_ONCE(*producer->refused),
 	};
 	shmring_positions(ring, &q->head, &q->tail);
 	shmring_regions(ring, q);
@@ -86,10 +86,10 @@ void shmring_show_fdinfo(struct seq_file *m, struct file *file)
 	seq_printf(m, "lowat:\t%llu\n", READ_ONCE(sf->lowat));
 	seq_printf(m, "head:\t%llu\n", q.head);
 	seq_printf(m, "tail:\t%llu\n", q.tail);
-	seq_printf(m, "data-sleeps:\t%llu\n", q.data_sleeps);
-	seq_printf(m, "data-wakes:\t%llu\n", q.data_wakes);
-	seq_printf(m, "space-sleeps:\t%llu\n", q.space_sleeps);
-	seq_printf(m, "space-wakes:\t%llu\n", q.space_wakes);
-	seq_printf(m, "data-refused:\t%llu\n", q.data_refused);
-	seq_printf(m, "space-refused:\t%llu\n", q.space_refused);
+	seq_printf(m, "consumer-sleeps:\t%llu\n", q.consumer_sleeps);
+	seq_printf(m, "consumer-woken:\t%llu\n", q.consumer_woken);
+	seq_printf(m, "producer-sleeps:\t%llu\n", q.producer_sleeps);
+	seq_printf(m, "producer-woken:\t%llu\n", q.producer_woken);
+	seq_printf(m, "consumer-refused:\t%llu\n", q.consumer_refused);
+	seq_printf(m, "producer-refused:\t%llu\n", q.producer_refused);
 }

@@ -246,11 +246,11 @@ static int kmod_info(const struct shmring *r, struct shmring_info *info)
 	info->tail = q.tail;
 	info->producer_pid = q.producer_pid;
 	info->consumer_pid = q.consumer_pid;
-	info->producer_sleeps = q.space_sleeps;
-	info->producer_wakes = q.data_wakes;
-	info->consumer_sleeps = q.data_sleeps;
-	info->consumer_wakes = q.space_wakes;
-	info->refused = q.data_refused + q.space_refused;
+	info->producer_sleeps = q.producer_sleeps;
+	info->producer_wakes = q.consumer_woken;
+	info->consumer_sleeps = q.consumer_sleeps;
+	info->consumer_wakes = q.producer_woken;
+	info->refused = q.consumer_refused + q.producer_refused;
 	info->id = q.id;
 	info->owner = q.uid;
 	info->group = q.gid;

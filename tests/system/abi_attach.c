@@ -199,7 +199,7 @@ static void test_query(void)
 	EXPECT_EQ(q.tail, 0);
 	EXPECT_EQ(q.producer_state, SHMRING_PEER_NONE);
 	EXPECT_EQ(q.consumer_state, SHMRING_PEER_NONE);
-	EXPECT_EQ(q.data_sleeps | q.data_wakes | q.space_sleeps | q.space_wakes, 0);
+	EXPECT_EQ(q.consumer_sleeps | q.consumer_woken | q.producer_sleeps | q.producer_woken, 0);
 	EXPECT_EQ(q.name[0], 0);
 }
 

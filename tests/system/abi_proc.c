@@ -88,12 +88,12 @@ static void expect_fdinfo_is_query(int fd)
 	expect_number(fd, "slot-size", q.slot_size);
 	expect_number(fd, "head", q.head);
 	expect_number(fd, "tail", q.tail);
-	expect_number(fd, "data-sleeps", q.data_sleeps);
-	expect_number(fd, "data-wakes", q.data_wakes);
-	expect_number(fd, "space-sleeps", q.space_sleeps);
-	expect_number(fd, "space-wakes", q.space_wakes);
-	expect_number(fd, "data-refused", q.data_refused);
-	expect_number(fd, "space-refused", q.space_refused);
+	expect_number(fd, "consumer-sleeps", q.consumer_sleeps);
+	expect_number(fd, "consumer-woken", q.consumer_woken);
+	expect_number(fd, "producer-sleeps", q.producer_sleeps);
+	expect_number(fd, "producer-woken", q.producer_woken);
+	expect_number(fd, "consumer-refused", q.consumer_refused);
+	expect_number(fd, "producer-refused", q.producer_refused);
 }
 
 /* Both sides sleep and are woken, one more often than the other: /proc shows the sum. */
@@ -121,11 +121,11 @@ static void test_sums(void)
 	EXPECT_EQ(result_of(&p), 0);
 
 	q = query(ring);
-	EXPECT(q.data_sleeps >= 3 && q.space_sleeps >= 1);
-	EXPECT(q.data_wakes <= 3 && q.space_wakes <= 1);	/* a nap may see it, too */
+	EXPECT(q.consumer_sleeps >= 3 && q.producer_sleeps >= 1);
+	EXPECT(q.consumer_woken <= 3 && q.producer_woken <= 1);	/* a nap may see it, too */
 	CHECK(find_row(name, &r));
-	EXPECT_EQ(r.sleeps, q.data_sleeps + q.space_sleeps);
-	EXPECT_EQ(r.wakes, q.data_wakes + q.space_wakes);
+	EXPECT_EQ(r.sleeps, q.consumer_sleeps + q.producer_sleeps);
+	EXPECT_EQ(r.wakes, q.consumer_woken + q.producer_woken);
 	end_actor(&p);
 	CHECK(find_row(name, &r));
 	EXPECT_EQ(r.producers, 0);
@@ -217,9 +217,9 @@ static void test_fdinfo(void)
 	EXPECT(fdinfo_has(p.fd, "tail", "24"));
 	EXPECT(fdinfo_has(ring, "head", "64"));
 	c.consumer->refused = 5;
-	EXPECT(fdinfo_has(ring, "data-refused", "5"));
-	EXPECT(fdinfo_has(p.fd, "space-refused", "0"));
-	EXPECT_EQ(query(ring).data_refused, 5);
+	EXPECT(fdinfo_has(ring, "consumer-refused", "5"));
+	EXPECT(fdinfo_has(p.fd, "producer-refused", "0"));
+	EXPECT_EQ(query(ring).consumer_refused, 5);
 	drop(&p);
 	drop(&c);
 	CHECK(!close(ring));

@@ -37,7 +37,7 @@ static uint64_t wakes(void)
 {
 	struct shmring_ioc_query q = query(ring);
 
-	return waiter.role == PRODUCER ? q.space_wakes : q.data_wakes;
+	return waiter.role == PRODUCER ? q.producer_woken : q.consumer_woken;
 }
 
 static uint64_t wake_at(void)

@@ -187,7 +187,7 @@ uint64_t sleeps(int ring, uint32_t role)
 {
 	struct shmring_ioc_query q = query(ring);
 
-	return role == PRODUCER ? q.space_sleeps : q.data_sleeps;
+	return role == PRODUCER ? q.producer_sleeps : q.consumer_sleeps;
 }
 
 void await_sleep(struct actor *a, int ring, uint64_t sleeps_before)

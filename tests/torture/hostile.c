@@ -520,7 +520,7 @@ static void expect_counted(enum shmring_role victim)
 	if (on_memfd())
 		return;
 	CHECK(!ioctl(shmring_fd(handle), SHMRING_IOC_QUERY, &q));
-	EXPECT_EQ(victim == SHMRING_CONSUMER ? q.data_refused : q.space_refused, score->refused);
+	EXPECT_EQ(victim == SHMRING_CONSUMER ? q.consumer_refused : q.producer_refused, score->refused);
 }
 
 static void play(enum shmring_role role, size_t slot_size, uint64_t ns)

@@ -381,12 +381,12 @@ struct shmring_ioc_query {
 	__aligned_u64 tail;		/* as the consumer left it: not checked */
 	__u32 producer_state;		/* SHMRING_PEER_* */
 	__u32 consumer_state;		/* SHMRING_PEER_* */
-	__aligned_u64 data_sleeps;	/* times the consumer slept, io_uring included */
-	__aligned_u64 data_wakes;	/* times WAKE woke the consumer */
-	__aligned_u64 space_sleeps;	/* times the producer slept, io_uring included */
-	__aligned_u64 space_wakes;	/* times WAKE woke the producer */
-	__aligned_u64 data_refused;	/* as the consumer counts it: not checked */
-	__aligned_u64 space_refused;	/* as the producer counts it: not checked */
+	__aligned_u64 consumer_sleeps;	/* times the consumer slept, io_uring included */
+	__aligned_u64 consumer_woken;	/* times WAKE woke the consumer */
+	__aligned_u64 producer_sleeps;	/* times the producer slept, io_uring included */
+	__aligned_u64 producer_woken;	/* times WAKE woke the producer */
+	__aligned_u64 consumer_refused;	/* as the consumer counts it: not checked */
+	__aligned_u64 producer_refused;	/* as the producer counts it: not checked */
 	__u8  name[SHMRING_NAME_MAX];	/* "": anonymous, or unlinked */
 	__u32 producer_pid;		/* process that has the role, in the caller's pid
 					 * namespace; 0: none, or none that is visible there.
