@@ -33,6 +33,7 @@ static long do_create(unsigned int cmd, void __user *uarg)
 		.slots = c.slots,
 		.slot_size = c.slot_size,
 		.align = c.align,
+		.marks = c.flags & SHMRING_CREATE_F_MARKS,
 	};
 	ring = shmring_alloc(&geometry);
 	if (IS_ERR(ring))

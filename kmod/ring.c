@@ -54,7 +54,7 @@ static_assert(sizeof(struct shmring_lane) == 256);
 static_assert(sizeof(struct shmring_producer) == 128);
 static_assert(sizeof(struct shmring_consumer) == 128);
 
-static void lay_out_pages(struct shmring *ring)
+static void lay_out_pages(struct shmring *ring, bool marks)
 {
 	void *kernel = page_address(ring->pages[SHMRING_KERNEL_PAGE]);
 	struct shmring_consumer *consumer = page_address(ring->pages[SHMRING_CONSUMER_PAGE]);
@@ -65,6 +65,7 @@ static void lay_out_pages(struct shmring *ring)
 	*ring->status = (struct shmring_status) {
 		.magic = SHMRING_MAGIC,
 		.abi = SHMRING_ABI,
+		.features = marks ? SHMRING_FEATURE_MARKS : 0,
 		.capacity = ring->capacity,
 		.slot_size = ring->slot_size,
 		.nr_lanes = 1,
@@ -80,7 +81,14 @@ static void lay_out_pages(struct shmring *ring)
 static bool is_align(const struct shmring_geometry *g)
 {
 	return is_power_of_2(g->align) && g->align <= SHMRING_ALIGN_MAX &&
-	       (g->slot_size || g->align >= SHMRING_ALIGN);
+	       ((g->slot_size && !g->marks) || g->align >= SHMRING_ALIGN);
+}
+
+/* Bytes from one slot to the next, with its mark if it has one; no slots: 0. */
+static u32 stride_of(const struct shmring_geometry *g)
+{
+	return g->marks ? roundup_pow_of_two(g->align + g->slot_size) :
+			  ALIGN(g->slot_size, g->align);
 }
 
 /* Fill in the members of @g that are 0, and check all, as CREATE in <linux/shmring.h> says. */
@@ -93,12 +101,12 @@ static int settle_geometry(struct shmring_geometry *g)
 	if (!g->align)
 		g->align = SHMRING_ALIGN;
 	if (g->capacity < PAGE_SIZE || !is_power_of_2(g->capacity) || !is_align(g) ||
-	    g->slot_size > g->capacity)
+	    g->slot_size > g->capacity || (g->marks && !g->slot_size))
 		return -EINVAL;
-	most = g->slot_size ? g->capacity / ALIGN(g->slot_size, g->align) : 0;
+	most = g->slot_size ? g->capacity / stride_of(g) : 0;
 	if (!g->slots)
 		g->slots = most;
-	return g->slots > most ? -EINVAL : 0;
+	return g->slots > most || (g->slot_size && !most) ? -EINVAL : 0;
 }
 
 static void set_geometry(struct shmring *ring, const struct shmring_geometry *g)
@@ -107,7 +115,7 @@ static void set_geometry(struct shmring *ring, const struct shmring_geometry *g)
 	ring->slots = g->slots;
 	ring->slot_size = g->slot_size;
 	ring->align = g->align;
-	ring->step = g->slot_size ? ALIGN(g->slot_size, g->align) : g->align;
+	ring->step = g->slot_size ? stride_of(g) : g->align;
 	ring->span = g->slot_size ? g->slots * ring->step : g->capacity;
 	ring->nr_data = g->capacity >> PAGE_SHIFT;
 	ring->nr_pages = SHMRING_DATA_PAGE + ring->nr_data;
@@ -147,7 +155,7 @@ struct shmring *shmring_alloc(const struct shmring_geometry *geometry)
 	ret = alloc_pages_of(ring);
 	if (ret)
 		goto err;
-	lay_out_pages(ring);
+	lay_out_pages(ring, g.marks);
 	return ring;
 
 err:

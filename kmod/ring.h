@@ -155,6 +155,7 @@ struct shmring_geometry {
 	u64 slots;			/* 0: as many as fit; records */
 	u32 slot_size;			/* 0: records */
 	u32 align;			/* 0: SHMRING_ALIGN */
+	bool marks;			/* each slot has one */
 };
 
 struct shmring *shmring_alloc(const struct shmring_geometry *geometry);

@@ -118,6 +118,26 @@ static void slots_and_align_checked(struct kunit *test)
 		{ { .slot_size = PAGE_SIZE, .slots = 2 }, -EINVAL },
 		{ { .slot_size = 4, .slots = 1ull << 61 }, -EINVAL },
 		{ { .slot_size = 4, .slots = U64_MAX }, -EINVAL },
+		/* Of slots with marks, which take a power of two. */
+		{ { .marks = true }, -EINVAL },
+		{ { .marks = true, .slots = 1 }, -EINVAL },
+		{ { .marks = true, .slot_size = 1 }, 0 },
+		{ { .marks = true, .slot_size = 8, .align = 4 }, -EINVAL },
+		{ { .marks = true, .slot_size = 8, .align = 24 }, -EINVAL },
+		{ { .marks = true, .slot_size = 8, .slots = PAGE_SIZE / 16 }, 0 },
+		{ { .marks = true, .slot_size = 8, .slots = PAGE_SIZE / 16 + 1 }, -EINVAL },
+		{ { .marks = true, .slot_size = 9, .slots = PAGE_SIZE / 32 }, 0 },
+		{ { .marks = true, .slot_size = 9, .slots = PAGE_SIZE / 32 + 1 }, -EINVAL },
+		{ { .marks = true, .slot_size = 56, .slots = PAGE_SIZE / 64 }, 0 },
+		{ { .marks = true, .slot_size = 56, .slots = PAGE_SIZE / 64 + 1 }, -EINVAL },
+		{ { .marks = true, .slot_size = PAGE_SIZE - 8 }, 0 },
+		{ { .marks = true, .slot_size = PAGE_SIZE - 7 }, -EINVAL },
+		{ { .marks = true, .slot_size = PAGE_SIZE }, -EINVAL },
+		{ { .marks = true, .slot_size = U32_MAX }, -EINVAL },
+		{ { .marks = true, .slot_size = 8, .align = 2048 }, 0 },
+		{ { .marks = true, .slot_size = 8, .align = 4096 }, -EINVAL },
+		{ { .marks = true, .slot_size = 2048, .align = 2048, .slots = 1 }, 0 },
+		{ { .marks = true, .slot_size = 2049, .align = 2048 }, -EINVAL },
 	};
 	struct shmring_geometry g;
 	struct shmring *ring;
@@ -149,6 +169,40 @@ static void span_of_slots_and_records(struct kunit *test)
 	expect_span(test, make_of(test, 20, 0, 4), 20, PAGE_SIZE / 20, PAGE_SIZE / 20 * 20);
 	expect_span(test, make_of(test, 20, 3, 64), 64, 3, 192);
 	expect_span(test, make_of(test, 5, 7, 1), 5, 7, 35);
+}
+
+/* A slot with a mark takes a power of two, and the ring says that it has marks. */
+static void marks_remembered(struct kunit *test)
+{
+	static const struct {
+		u32 slot_size;
+		u32 align;
+		u32 step;
+	} table[] = {
+		{ 1, 8, 16 }, { 8, 8, 16 }, { 9, 8, 32 }, { 56, 8, 64 }, { 57, 8, 128 },
+		{ 64, 64, 128 }, { 65, 64, 256 }, { 120, 8, 128 }, { 1, 1024, 2048 },
+	};
+	struct shmring_geometry g;
+	struct shmring *ring;
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(table); i++) {
+		g = (struct shmring_geometry) {
+			.capacity = PAGE_SIZE,
+			.slot_size = table[i].slot_size,
+			.align = table[i].align,
+			.marks = true,
+		};
+		ring = shmring_alloc(&g);
+		KUNIT_ASSERT_NOT_ERR_OR_NULL(test, ring);
+		expect_span(test, ring, table[i].step, PAGE_SIZE / table[i].step, PAGE_SIZE);
+		KUNIT_EXPECT_EQ(test, ring->slot_size, table[i].slot_size);
+		KUNIT_EXPECT_EQ(test, ring->status->slot_size, table[i].slot_size);
+		KUNIT_EXPECT_EQ(test, ring->status->features, SHMRING_FEATURE_MARKS);
+		shmring_free(ring);
+	}
+	ring = make_of(test, 56, 0, 0);
+	KUNIT_EXPECT_EQ(test, ring->status->features, 0);
 }
 
 static void geometry_remembered(struct kunit *test)
@@ -186,6 +240,7 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(slot_size_within_capacity),
 	KUNIT_CASE(slots_and_align_checked),
 	KUNIT_CASE(span_of_slots_and_records),
+	KUNIT_CASE(marks_remembered),
 	KUNIT_CASE(geometry_remembered),
 	KUNIT_CASE(id_never_reused),
 	{}

@@ -77,6 +77,13 @@
  * one stride, which is slot_size rounded up to align; the span is slots * stride. The slot
  * at position n starts at data[n & (capacity - 1)].
  *
+ * With SHMRING_FEATURE_MARKS the producer says in each slot itself that it is full. The stride
+ * is then the lowest power of two that holds align + slot_size bytes. The payload of the slot at
+ * position n starts at data[(n & (capacity - 1)) + align]; the 8 bytes in front of it are the
+ * slot's mark, which is n + 1 once the slot is published. The stride divides the capacity, so
+ * each mark has its place for good, and no payload is ever taken for one. A mark only shows
+ * early what head says: the kernel reads none, and a slot below head is full whatever its mark is.
+ *
  * Otherwise the stream consists of records, each a shmring_record header and its payload.
  * The payload of the record at position n starts at data[(n & (capacity - 1)) + align], its
  * header in the 8 bytes in front of that. A record takes 8 bytes and its payload, rounded up
@@ -91,7 +98,8 @@
  *   producer				consumer
  *
  *   write record			load head		(B)
- *   store head		(A)		read record
+ *   store head		(A)		   or the mark		(M)
+ *   store its mark	(L)		read record
  *   load fence_until	(H)		store tail		(E)
  *   fence, if due	(I)		load fence_until	(H)
  *   load wake_at	(C)		fence, if due		(I)
@@ -117,6 +125,10 @@
  *
  * (A) pairs with (B): store-release against load-acquire. Without it the
  *     consumer may see a position before the record below it.
+ * (L) pairs with (M), in rings with marks only: store-release against load-acquire. (L) comes
+ *     after (A). So a consumer that sees the mark sees the payload, and a head that is beyond it;
+ *     and so does each CPU that sees, by (F), the tail that this consumer stores next. Otherwise
+ *     a producer's successor, or the kernel, could find the tail ahead of the head.
  * (E) pairs with (F): store-release against load-acquire, for the loads of the
  *     record too. Without it the producer may overwrite what is being read.
  * (A)-(C) pairs with (D), and (E)-(G) pairs with (D): store buffering. If a
@@ -189,6 +201,10 @@
 #define SHMRING_PEER_LIVE	1u
 #define SHMRING_PEER_GONE	2u
 
+/* What an old program would misread: bits of features. */
+#define SHMRING_FEATURE_MARKS	0x1ull	/* each slot has a mark */
+#define SHMRING_FEATURE_ALL	SHMRING_FEATURE_MARKS
+
 /*
  * The kernel region starts with this struct. It is constant while the ring lives. A program
  * that does not know @abi, or a bit in @features, must not attach.
@@ -196,7 +212,7 @@
 struct shmring_status {
 	__u32 magic;		/* SHMRING_MAGIC */
 	__u32 abi;		/* SHMRING_ABI */
-	__aligned_u64 features;	/* none yet */
+	__aligned_u64 features;	/* SHMRING_FEATURE_* */
 	__aligned_u64 capacity;	/* bytes: a power of two, whole pages */
 	__u32 slot_size;	/* bytes; 0: records */
 	__u32 nr_lanes;		/* 1 */
@@ -270,10 +286,13 @@ struct shmring_record {
  * another consumer comes, as the writer of a pipe does, because a producer should learn
  * that no process reads its messages.
  *
+ * With MARKS each slot has a mark: see Positions.
+ *
  * EINVAL	capacity is not a power of two of at least a page; slot_size
  *		above the capacity; align is not a power of two, is above
- *		SHMRING_ALIGN_MAX or, of records, below SHMRING_ALIGN; more slots than
- *		the capacity holds, or slots without a slot_size; mode has other bits
+ *		SHMRING_ALIGN_MAX or, of records and with MARKS, below SHMRING_ALIGN; more
+ *		slots than the capacity holds, with MARKS less than one; slots or MARKS
+ *		without a slot_size; mode has other bits
  *		than 0666; PERSIST without a name; the name has no final NUL, is "." or
  *		"..", or has a '/' or anything but visible ASCII in it
  * EFBIG	capacity is above SHMRING_CAPACITY_MAX
@@ -297,7 +316,9 @@ struct shmring_ioc_create {
 
 #define SHMRING_CREATE_F_PERSIST	0x1u
 #define SHMRING_CREATE_F_QUEUE		0x2u
-#define SHMRING_CREATE_F_ALL		(SHMRING_CREATE_F_PERSIST | SHMRING_CREATE_F_QUEUE)
+#define SHMRING_CREATE_F_MARKS		0x4u
+#define SHMRING_CREATE_F_ALL		(SHMRING_CREATE_F_PERSIST | SHMRING_CREATE_F_QUEUE | \
+					 SHMRING_CREATE_F_MARKS)
 
 /*
  * OPEN: find a ring by its name in the caller's IPC namespace and return a
