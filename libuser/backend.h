@@ -95,6 +95,7 @@ int shmring_memfd_look(const char *name, struct shmring_info *info);
 struct shmring_geometry {
 	uint64_t capacity;
 	uint64_t slots;		/* 0: records */
+	uint64_t features;	/* SHMRING_FEATURE_* */
 	uint32_t slot_size;	/* 0: records */
 	uint32_t align;
 };
@@ -113,6 +114,9 @@ struct shmring_mapping {
 bool shmring_is_geometry(const struct shmring_geometry *g);
 uint32_t shmring_stride_of(const struct shmring_geometry *g);
 uint64_t shmring_span_of(const struct shmring_geometry *g);
+
+/* marks.c */
+void shmring_settle_marks(struct shmring *r);
 
 /* ring.c */
 int shmring_bind(struct shmring *r, const struct shmring_mapping *m);

@@ -89,6 +89,7 @@ static int clean_sizes(struct shmring_options *opt)
 	if (!opt->align)
 		opt->align = SHMRING_ALIGN;
 	g = (struct shmring_geometry){
+		.features = opt->flags & SHMRING_MARKS ? SHMRING_FEATURE_MARKS : 0,
 		.slot_size = (uint32_t)opt->slot_size,
 		.align = (uint32_t)opt->align,
 	};
@@ -112,7 +113,8 @@ int shmring_clean_options(struct shmring_options *opt, bool named)
 	const unsigned int named_only = SHMRING_PERSIST | SHMRING_OPEN_OR_CREATE;
 	int ret;
 
-	if ((opt->mode & ~0666u) || (opt->flags & ~(named_only | SHMRING_QUEUE)) ||
+	if ((opt->mode & ~0666u) ||
+	    (opt->flags & ~(named_only | SHMRING_QUEUE | SHMRING_MARKS)) ||
 	    ((opt->flags & named_only) && !named))
 		return -EINVAL;
 	ret = clean_sizes(opt);

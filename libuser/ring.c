@@ -55,7 +55,7 @@ static bool is_understood(const struct shmring_mapping *m)
 	const struct shmring_geometry *g = &m->geometry;
 
 	return m->status->magic == SHMRING_MAGIC && m->status->abi == SHMRING_ABI &&
-	       !m->status->features && m->status->nr_lanes == 1 &&
+	       m->status->features == g->features && m->status->nr_lanes == 1 &&
 	       m->status->capacity == g->capacity && m->status->slot_size == g->slot_size &&
 	       m->status->align == g->align && m->status->slots == g->slots;
 }
@@ -70,7 +70,9 @@ static void set_sizes(struct shmring *r, const struct shmring_geometry *g)
 	r->stride = shmring_stride_of(g);
 	r->pad = (uint32_t)sizeof(struct shmring_record) + r->align - 1;
 	r->round = ~(uint64_t)(r->align - 1);
-	r->payload = r->data + (r->stride ? 0 : r->align);
+	r->features = g->features;
+	/* A header or a mark comes before it. */
+	r->payload = r->data + (r->stride && !__shmring_has_marks(r) ? 0 : r->align);
 	r->span = shmring_span_of(g);
 }
 
@@ -91,8 +93,9 @@ int shmring_bind(struct shmring *r, const struct shmring_mapping *m)
 static uint64_t first_position(struct shmring *r, const __shmring_word *word)
 {
 	uint64_t position = __atomic_load_n(word, __ATOMIC_RELAXED);
+	uint64_t step = __shmring_has_marks(r) ? r->stride : r->align;
 
-	if (position < SHMRING_POSITION_LIMIT && !(position & (r->align - 1)))
+	if (position < SHMRING_POSITION_LIMIT && !(position & (step - 1)))
 		return position;
 	r->error = -EBADMSG;
 	return 0;
@@ -102,6 +105,8 @@ static uint64_t first_position(struct shmring *r, const __shmring_word *word)
 static void begin_producer(struct shmring *r)
 {
 	r->p.head = first_position(r, &r->producer->head);
+	if (__shmring_has_marks(r) && !r->error)
+		shmring_settle_marks(r);
 	r->p.end = r->p.head;
 	r->p.limit = r->p.head;
 	/* Clear the space that the last producer wanted, and the CPU on which it ran. */

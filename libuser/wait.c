@@ -17,6 +17,7 @@
 #define PAUSE_NS	1000000		/* ... pause so long before each look, ... */
 #define LOOKS_MAX	64		/* ... for so many looks, before the next sleep */
 #define YIELD_NS	50000		/* SPIN: the time between two yields */
+#define LINE		64		/* bytes of a cache line */
 
 uint64_t shmring_deadline(uint64_t ns)
 {
@@ -52,13 +53,16 @@ static bool is_crowded(struct shmring *r)
 
 /*
  * Prefetch the line that the producer is about to write, so that it comes together with the
- * line of the head, not after it. A prefetch orders nothing. Not for records, whose first line
- * is written twice, the header last. See docs/performance.md.
+ * line of the head, not after it; with marks, the line after that of the mark, if the slot has
+ * one. A prefetch orders nothing. Not for records, whose first line is written twice, the header
+ * last. See docs/performance.md.
  */
 static void fetch_message_to_come(const struct shmring *r)
 {
-	if (r->role == SHMRING_CONSUMER && r->slot_size)
-		__builtin_prefetch(__shmring_payload(r, r->c.limit));
+	size_t after = __shmring_has_marks(r) ? LINE - sizeof(__shmring_word) : 0;
+
+	if (r->role == SHMRING_CONSUMER && r->slot_size && (!after || r->stride > LINE))
+		__builtin_prefetch(__shmring_payload(r, r->c.limit) + after);
 }
 
 /*
@@ -74,17 +78,22 @@ static int spin_for(struct shmring *r, struct shmring_want *want, uint64_t budge
 	struct shmring_spin *spin = &r->priv->spin;
 	bool forever = budget == UINT64_MAX, yielded = false;
 	bool yields = forever && (is_crowded(r) || shmring_spin_yields(spin));
+	bool marked = shmring_wants_mark(r, want), at_mark = marked;
 	uint64_t now, start = 0, yield_at = 0;
-	unsigned int looks = 0;
+	unsigned int looks = 0, left = spin->looks;	/* until the clock is read */
 	int ret;
 
 	*spun = 0;
 	shmring_relax(spin->pauses * spin->relaxes_of_64 / 64);
-	while (!(ret = shmring_look(r, want))) {
+	while (!(ret = shmring_look_in_spin(r, want, at_mark))) {
 		fetch_message_to_come(r);
 		shmring_relax(spin->relaxes);
-		if (++looks % spin->looks && !yields)
+		at_mark = marked;
+		looks++;
+		if (--left && !yields)
 			continue;
+		left = spin->looks;
+		at_mark = false;	/* the next look is at the head, too */
 		if (yielded)
 			spin->yield_helps = yielded = false;
 		now = shmring_now();
@@ -109,6 +118,9 @@ static int spin_for(struct shmring *r, struct shmring_want *want, uint64_t budge
 	}
 	if (forever && looks)
 		spin->yield_helps = yielded;
+	/* How much has gathered in a pause? A mark does not say it. */
+	if (ret > 0 && at_mark && !looks && spin->pauses > 1)
+		ret = shmring_look(r, want);
 	if (ret >= 0)
 		shmring_pauses_learn(spin, looks + 1, shmring_available(r), r->span);
 	return ret;

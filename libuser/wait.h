@@ -88,6 +88,22 @@ static inline int shmring_look(struct shmring *r, const struct shmring_want *wan
 					     shmring_look_for_space(r, want);
 }
 
+/* Wants a consumer one message, of a ring with marks, and knows of none? Then a mark will do. */
+static inline bool shmring_wants_mark(const struct shmring *r, const struct shmring_want *want)
+{
+	return __shmring_has_marks(r) && r->role == SHMRING_CONSUMER &&
+	       want->bytes <= r->stride && r->c.tail == r->c.limit;
+}
+
+/* A look in a spin: at the mark alone, or at all there is. */
+static inline int shmring_look_in_spin(struct shmring *r, const struct shmring_want *want,
+				       bool at_mark)
+{
+	if (!at_mark)
+		return shmring_look(r, want);
+	return __shmring_find_mark(r) ? 1 : r->error;
+}
+
 /* Bytes of data or space, as the last look found them. */
 static inline uint64_t shmring_available(const struct shmring *r)
 {

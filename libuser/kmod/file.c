@@ -69,7 +69,7 @@ int shmring_kmod_create(struct shmring_private *p, const char *name,
 		.slot_size = (uint32_t)opt->slot_size,
 		.align = (uint32_t)opt->align,
 		.mode = opt->mode,
-		.flags = opt->flags & (SHMRING_PERSIST | SHMRING_QUEUE),
+		.flags = opt->flags & (SHMRING_PERSIST | SHMRING_QUEUE | SHMRING_MARKS),
 	};
 
 	memcpy(c.name, name, sizeof(c.name));
@@ -150,6 +150,7 @@ struct shmring_geometry shmring_kmod_geometry(const struct shmring_ioc_query *q)
 	return (struct shmring_geometry){
 		.capacity = q->capacity,
 		.slots = q->slots,
+		.features = q->features,
 		.slot_size = q->slot_size,
 		.align = q->align,
 	};
@@ -162,7 +163,7 @@ static bool is_layout_known(const struct shmring_ioc_query *q)
 	const uint64_t page = page_size();
 	uint64_t end = 0;
 
-	return !q->features && shmring_is_geometry(&geometry) &&
+	return shmring_is_geometry(&geometry) &&
 	       is_at(&q->kernel, &end, page) && is_at(&q->consumer, &end, page) &&
 	       is_at(&q->producer, &end, page) && is_at(&q->data, &end, 2 * q->capacity);
 }

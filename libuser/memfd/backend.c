@@ -175,6 +175,8 @@ static void fill_info(const struct shmring *r, const struct snapshot *s,
 	info->tail = s->consumer.tail;
 	info->used = shmring_bytes_between(info->tail, info->head, shmring_span_of(g));
 	info->flags = s->status.flags & SHMRING_QUEUE;
+	if (g->features & SHMRING_FEATURE_MARKS)
+		info->flags |= SHMRING_MARKS;
 	info->producer_state = state_of(r, &producer, s->status.flags);
 	info->consumer_state = state_of(r, &consumer, s->status.flags);
 	info->producer_pid = pid_of(r, &producer, info->producer_state);

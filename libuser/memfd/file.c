@@ -58,6 +58,7 @@ static int write_status(int fd, const struct shmring_options *opt)
 		.status = {
 			.magic = SHMRING_MAGIC,
 			.abi = SHMRING_ABI,
+			.features = opt->flags & SHMRING_MARKS ? SHMRING_FEATURE_MARKS : 0,
 			.capacity = opt->capacity,
 			.slot_size = (uint32_t)opt->slot_size,
 			.nr_lanes = 1,
@@ -232,11 +233,12 @@ int shmring_memfd_geometry(const struct shmring_private *p, struct shmring_geome
 	*g = (struct shmring_geometry){
 		.capacity = (uint64_t)st.st_size - data_offset(),
 		.slots = status.slots,
+		.features = status.features,
 		.slot_size = status.slot_size,
 		.align = status.align,
 	};
-	if (!shmring_is_geometry(g) || status.abi != SHMRING_ABI || status.features ||
-	    status.nr_lanes != 1 || status.capacity != g->capacity ||
+	if (!shmring_is_geometry(g) || status.abi != SHMRING_ABI || status.nr_lanes != 1 ||
+	    status.capacity != g->capacity ||
 	    (status.flags & ~SHMRING_QUEUE))
 		return -EPROTO;	/* and not a word is written */
 	return 0;

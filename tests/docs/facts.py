@@ -11,7 +11,7 @@ from pages import MAN, ROOT, man_pages, without_fonts
 CC = os.environ.get("CC", "cc")
 FACTS = ROOT / "tests/docs/facts.txt"
 THREATS = ROOT / "docs/threats.md"
-THREAT_ROWS = 51
+THREAT_ROWS = 52
 DOCUMENTS = [*sorted(ROOT.glob("docs/*.md")), ROOT / "README.md"]
 
 
@@ -127,7 +127,7 @@ def believed_threats():
     text = re.sub(r"^\| M1 .*\n", "", THREATS.read_text(encoding="utf-8"), flags=re.M)
     text += "| M1 | | | `system/abi_load:never_there` `tests/never_there` |\n| M2 | | | none |\n"
     return unsaid("\n".join(wrong_threats(text)), [
-        "has no never_there", "tests/never_there is not", "no test: ", "52 rows"])
+        "has no never_there", "tests/never_there is not", "no test: ", "53 rows"])
 
 
 def unsaid(said, complaints):

@@ -149,7 +149,7 @@ def herd(tool, lkmm, file):
 
 # No access out of bounds in the library, whatever the other side writes.
 CBMC_CHECKS = "--bounds-check --pointer-check --pointer-overflow-check --signed-overflow-check " \
-    "--div-by-zero-check --undefined-shift-check --unwind 3 --unwinding-assertions " \
+    "--div-by-zero-check --undefined-shift-check --unwinding-assertions " \
     "--drop-unused-functions --no-standard-checks"
 HEADER, RUN = "include/shmring/fast.h", "include/shmring/run.h"
 COPY, RING = "copy.c", "ring.c"
@@ -168,8 +168,12 @@ BREAKS = {
     "stale-peek": (HEADER, r"(?ms)(^void __shmring_refuse_data.*?)r->c\.end = r->c\.tail;", r"\1"),
     "run-unchecked": (RUN, r"need <= \(uint64_t\)\(run->space_end - run->at\)", "1",
                       r"n > avail - sizeof\(struct shmring_record\)", "0"),
+    "mark-unchecked": (HEADER, r"at \+ r->stride - \(r->c\.tail - r->c\.held\) > r->span", "0"),
+    "unmarked": (HEADER, r"\(__shmring_has_marks\(r\)\)\n\s+__shmring_write_marks", r"(0)\n__shmring_write_marks"),
+    "staged-unmarked": (HEADER, r"(?s)(old -= r->p\.staged;)(.*?)(__shmring_write_marks\()r, old, head",
+                        r"\1\2\3r, head, head"),
     "size-unchecked": (COPY, "len > size", "0"),
-    "misaligned": (RING, r" && !\(position & \(r->align - 1\)\)", ""),
+    "misaligned": (RING, r" && !\(position & \(step - 1\)\)", ""),
 }
 
 
@@ -191,9 +195,11 @@ def cbmc(tool, file, function, fault=None):
     want = "broken" if fault else "right"
     folder, start = fresh(f"cbmc-{fault or want}-{function}"), time.monotonic()
     library = broken_library(fault, folder) if fault else TOP / "libuser"
-    slow = ["-DSLOW_PATH"] if file == "slow" else []
+    variant = {"slow": ["-DSLOW_PATH"], "marked": ["-DMARKS"]}.get(file, [])
+    # A ring has up to four slots with marks, whose marks are written one by one.
+    unwind = ["--unwind", "6" if file in ("marked", "bind") else "3"]
     # Prefetches touch nothing; theirs would be a loop to unwind.
-    ended = run(*tool.command("goto-cc"), "-D_GNU_SOURCE", "-D__SHMRING_PREFETCH=0", *slow,
+    ended = run(*tool.command("goto-cc"), "-D_GNU_SOURCE", "-D__SHMRING_PREFETCH=0", *variant,
                 *(f"-I{i}" for i in (library / "include", library, TOP / "kmod/uapi")),
                 HERE / "cbmc/hostile.c", HERE / f"cbmc/{file}.c", "-o", folder / "program",
                 log=folder / "log")
@@ -201,7 +207,7 @@ def cbmc(tool, file, function, fault=None):
         # look.c compares positions by their signed distance.
         conversions = [] if file == "slow" else ["--conversion-check"]
         ended = run(*tool.command("cbmc"), "--function", function, *CBMC_CHECKS.split(),
-                    *conversions, folder / "program", log=folder / "log")
+                    *unwind, *conversions, folder / "program", log=folder / "log")
     said = ended.stdout
     verdict = re.search("^VERIFICATION (.*)", said, re.M)
     verdict = verdict[1] if verdict else ""

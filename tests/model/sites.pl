@@ -79,7 +79,7 @@ for (split /\n/, slurp("$Bin/sites.txt")) {
 		flush_function();
 		($name, @sites) = ("$1: $2");
 		$text = body($1, $2);
-	} elsif (/^([A-K ]*)\t(.*)$/) {
+	} elsif (/^([A-M ]*)\t(.*)$/) {
 		push @sites, $2;
 		$class{$_}{class_of($2)} .= " $name" for split ' ', $1;
 	} else {
@@ -91,11 +91,11 @@ flush_function();
 for my $file (glob "$Bin/lkmm/*-fixed.litmus $Bin/c11/*-fixed.litmus") {
 	my $test = slurp($file);
 
-	while ($test =~ m,^(.*)// ([A-K])$,mg) {
+	while ($test =~ m,^(.*)// ([A-M])$,mg) {
 		$class{$2}{class_of($1)} .= ' ' . substr $file, length "$Bin/";
 	}
 }
-for my $letter ('A' .. 'K') {
+for my $letter ('A' .. 'M') {
 	my $is = $class{$letter};
 	my @why = map { "$_:" . $is->{$_} } sort keys %$is;
 

@@ -52,6 +52,7 @@ static void make_regions(struct rig *rig)
 	*rig->status = (struct shmring_status){
 		.magic = SHMRING_MAGIC,
 		.abi = SHMRING_ABI,
+		.features = rig->geometry.features,
 		.capacity = rig->capacity,
 		.slot_size = rig->geometry.slot_size,
 		.nr_lanes = 1,
@@ -102,19 +103,39 @@ struct rig *rig_new(uint64_t start, size_t slot_size)
 
 struct rig *rig_new_of(uint64_t start, size_t slot_size, size_t slots, size_t align)
 {
+	const struct shmring_geometry g = {
+		.slots = slots,
+		.slot_size = (uint32_t)slot_size,
+		.align = (uint32_t)align,
+	};
+
+	return rig_new_geometry(start, &g);
+}
+
+struct rig *rig_new_marked(uint64_t start, size_t slot_size, size_t slots, size_t align)
+{
+	const struct shmring_geometry g = {
+		.slots = slots,
+		.features = SHMRING_FEATURE_MARKS,
+		.slot_size = (uint32_t)slot_size,
+		.align = (uint32_t)align,
+	};
+
+	/* A position is a multiple of the stride. */
+	return rig_new_geometry(start & ~(uint64_t)(shmring_stride_of(&g) - 1), &g);
+}
+
+struct rig *rig_new_geometry(uint64_t start, const struct shmring_geometry *g)
+{
 	struct rig *rig = aligned_alloc(__alignof__(*rig), sizeof(*rig));
 
 	assert_non_null(rig);
 	memset(rig, 0, sizeof(*rig));
 	rig->start = start;
 	rig->capacity = (size_t)sysconf(_SC_PAGESIZE);
-	rig->geometry = (struct shmring_geometry){
-		.capacity = rig->capacity,
-		.slots = slots,
-		.slot_size = (uint32_t)slot_size,
-		.align = (uint32_t)align,
-	};
-	if (slot_size && !slots)
+	rig->geometry = *g;
+	rig->geometry.capacity = rig->capacity;
+	if (g->slot_size && !g->slots)
 		rig->geometry.slots = rig->capacity / shmring_stride_of(&rig->geometry);
 	map_data(rig);
 	make_regions(rig);

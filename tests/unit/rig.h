@@ -46,9 +46,14 @@ struct rig {
 
 extern const struct shmring_wait nowait;
 
-/* Records, or as many slots as fit; or slots (0: as many as fit) and records of any alignment. */
+/*
+ * Records, or as many slots as fit; or slots (0: as many as fit) and records of any alignment; or
+ * slots with marks, from the multiple of the stride below @start. The capacity of @g is ignored.
+ */
 struct rig *rig_new(uint64_t start, size_t slot_size);
 struct rig *rig_new_of(uint64_t start, size_t slot_size, size_t slots, size_t align);
+struct rig *rig_new_marked(uint64_t start, size_t slot_size, size_t slots, size_t align);
+struct rig *rig_new_geometry(uint64_t start, const struct shmring_geometry *g);
 void rig_free(struct rig *rig);
 
 /* Bind an end anew, as after a restart. */

@@ -33,7 +33,10 @@ __SHMRING_PUBLIC size_t shmring_max_len(const struct shmring *r)
 	return r->span ? (size_t)r->span - sizeof(struct shmring_record) : 0;
 }
 
-/* Bytes from one slot to the next: slot_size, rounded up to the alignment. Records: 0. */
+/*
+ * Bytes from one slot to the next: slot_size, rounded up to the alignment; with SHMRING_MARKS,
+ * slot_size and the alignment, rounded up to a power of two. Records: 0.
+ */
 __SHMRING_PUBLIC size_t shmring_slot_stride(const struct shmring *r)
 {
 	return r->stride;
@@ -47,6 +50,29 @@ __SHMRING_INLINE unsigned char *__shmring_payload(const struct shmring *r, uint6
 	if (!payload)
 		__builtin_unreachable();
 	return payload;
+}
+
+/* ------------------------------------------------------------------ marks */
+
+/*
+ * SHMRING_MARKS: the 8 bytes before a slot's payload say that the slot is full, by its position
+ * plus one. So a consumer that waits need not fetch the line of the head as well. The head stays
+ * the authority: a producer may be killed before it has written the marks.
+ */
+
+/* Looks at a mark in a row that find none, or one, before a look at the head. */
+#define __SHMRING_MISSES	64
+#define __SHMRING_HITS		16
+
+__SHMRING_INLINE int __shmring_has_marks(const struct shmring *r)
+{
+	return (r->features & SHMRING_FEATURE_MARKS) != 0;
+}
+
+/* The mark of the slot at @position. */
+__SHMRING_INLINE __shmring_word *__shmring_mark(const struct shmring *r, uint64_t position)
+{
+	return (__shmring_word *)(void *)__shmring_payload(r, position) - 1;
 }
 
 /* ------------------------------------------------------------ prefetching */
@@ -86,15 +112,16 @@ void __shmring_fetch_ahead(struct shmring *r, uint64_t old, uint64_t head)
 {
 #if __SHMRING_PREFETCH
 	uint64_t next = (head | (__SHMRING_PREFETCH - 1)) + 1;
+	uint64_t *at = __shmring_has_marks(r) ? &r->p.fetch_marked_at : &r->p.fetch_at;
 
 	if (head - old <= __SHMRING_PREFETCH &&
 	    r->p.limit - head >= next - head + __SHMRING_PREFETCH)
 		__shmring_prefetch(r->data + (next & r->mask), __SHMRING_PREFETCH);
-	r->p.fetch_at = next;
+	*at = next;
 #else
 	(void)old;
 	(void)head;
-	r->p.fetch_at = SHMRING_NO_WAKE;
+	r->p.fetch_at = __shmring_has_marks(r) ? 0 : SHMRING_NO_WAKE;
 #endif
 }
 
@@ -243,20 +270,35 @@ __SHMRING_INLINE void __shmring_wake_consumer(struct shmring *r, uint64_t old, u
 		__shmring_wake(r);
 }
 
-/* The same if messages were staged before @old, or if the next block is to be fetched. */
+/*
+ * Mark the slots from @old to @head, whose head is stored already. A consumer that sees one of
+ * the marks takes the slot, and its tail is then seen by no side that does not see this head.
+ */
+__SHMRING_INLINE void __shmring_write_marks(struct shmring *r, uint64_t old, uint64_t head)
+{
+	for (; old != head; old += r->stride)
+		__atomic_store_n(__shmring_mark(r, old), old + 1,
+				 __ATOMIC_RELEASE); /* L, matches M */
+}
+
+/* The same if messages were staged before @old, the next block is to be fetched, or with marks. */
 static __attribute__((__noinline__, __unused__))
 void __shmring_wake_and_fetch(struct shmring *r, uint64_t old, uint64_t head)
 {
 	old -= r->p.staged;
 	r->p.staged = 0;
+	if (__shmring_has_marks(r))
+		__shmring_write_marks(r, old, head);
 	__shmring_wake_consumer(r, old, head);
-	__shmring_fetch_ahead(r, old, head);
+	if (head >= r->p.fetch_marked_at)	/* always, without marks */
+		__shmring_fetch_ahead(r, old, head);
 }
 
 /*
  * Publish the messages from @old to @head, with all that is staged, and wake the consumer if that
  * is due. p.head is stored last, because the next reservation stores p.end in the same cache
- * line. If messages are staged, p.fetch_at is 0: so one comparison finds both rare cases.
+ * line. If messages are staged, or slots have marks, p.fetch_at is 0: so one comparison finds all
+ * rare cases.
  */
 __SHMRING_INLINE void __shmring_show(struct shmring *r, uint64_t old, uint64_t head)
 {
@@ -367,15 +409,63 @@ __SHMRING_INLINE void __shmring_refresh_data(struct shmring *r)
 		r->c.limit = head;
 }
 
+/*
+ * Nothing is known to be there, and slots have marks: is the next slot marked? A mark beyond a
+ * full ring is -EBADMSG, as such a head is. Older marks, and anything else, say nothing.
+ */
+__SHMRING_INLINE int __shmring_find_mark(struct shmring *r)
+{
+	uint64_t at = r->c.limit;
+
+	if (__atomic_load_n(__shmring_mark(r, at), __ATOMIC_ACQUIRE) != at + 1) /* M, matches L */
+		return 0;
+	if (__shmring_unlikely(at + r->stride - (r->c.tail - r->c.held) > r->span)) {
+		r->error = -EBADMSG;
+		return 0;
+	}
+	r->c.limit = at + r->stride;
+	r->c.misses = 0;
+	return 1;
+}
+
+/* Is there data, after a look at the head? Always 0 for an object that is no consumer. */
+__SHMRING_INLINE int __shmring_look_for_head(struct shmring *r)
+{
+	if (__shmring_unlikely(r->role != SHMRING_CONSUMER || r->error))
+		return 0;
+	__shmring_refresh_data(r);
+	return r->c.tail != r->c.limit;
+}
+
+/*
+ * With marks: look at the next one, and now and then at the head, too. If many looks in a row
+ * found no mark, because a producer that was killed between its stores of the head and of the mark
+ * must hide nothing. And if many found one, because the head then says how many more there are.
+ */
+static __attribute__((__noinline__, __unused__))
+int __shmring_look_for_mark(struct shmring *r)
+{
+	if (__shmring_unlikely(r->role != SHMRING_CONSUMER || r->error))
+		return 0;
+	if (__shmring_find_mark(r)) {
+		if (++r->c.hits < __SHMRING_HITS)
+			return 1;
+	} else if (++r->c.misses < __SHMRING_MISSES) {
+		r->c.hits = 0;
+		return 0;
+	}
+	r->c.misses = r->c.hits = 0;
+	return __shmring_look_for_head(r);
+}
+
 /* Is there data, by the last look or by a new one? Always 0 for an object that is no consumer. */
 __SHMRING_INLINE int __shmring_find_data(struct shmring *r)
 {
 	if (__shmring_likely(r->c.tail != r->c.limit))
 		return 1;
-	if (__shmring_unlikely(r->role != SHMRING_CONSUMER || r->error))
-		return 0;
-	__shmring_refresh_data(r);
-	return r->c.tail != r->c.limit;
+	if (__shmring_unlikely(__shmring_has_marks(r)))
+		return __shmring_look_for_mark(r);
+	return __shmring_look_for_head(r);
 }
 
 /* The producer has written a false position or length: this endpoint finds no data any more. */

@@ -162,7 +162,9 @@ __SHMRING_PUBLIC int shmring_run_publish(struct shmring_run *run)
  */
 __SHMRING_PUBLIC size_t shmring_run_take(struct shmring *r, struct shmring_run *run)
 {
-	uint64_t avail = __shmring_find_data(r) ? r->c.limit - r->c.tail : 0;
+	/* Not by a mark, which says only that the next message is there. */
+	int found = r->c.tail != r->c.limit || __shmring_look_for_head(r);
+	uint64_t avail = found ? r->c.limit - r->c.tail : 0;
 
 	__shmring_end_peek(r, r->c.tail);
 	__shmring_run_init(r, run, r->c.tail, 0, avail);

@@ -2,6 +2,7 @@
 /* The induction's start: an endpoint after shmring_bind() of ring.c, whatever the memory holds. */
 #include "hostile.h"
 #include "geometry.c"
+#include "marks.c"
 #include "ring.c"
 
 static struct {

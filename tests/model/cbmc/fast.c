@@ -48,9 +48,12 @@ void stage(void)
 void publish(void)
 {
 	struct shmring r = any_producer();
+	uint64_t staged = r.p.staged;
 
 	shmring_publish(&r);
 	check_producer(&r);
+	if (staged)
+		check_marked(&r);
 	check(woken <= 1);
 }
 
@@ -59,7 +62,8 @@ void commit(void)
 	struct shmring r = any_producer();
 	size_t len;
 
-	shmring_commit(&r, len);
+	if (!shmring_commit(&r, len))
+		check_marked(&r);
 	check_producer(&r);
 	check(woken <= 1);
 }

@@ -15,6 +15,12 @@ static _Bool aligned(const struct shmring *r, uint64_t n)
 	return !(n & (r->align - 1));
 }
 
+/* Positions that this side sets itself; with marks, a slot's place depends on it. */
+static _Bool whole(const struct shmring *r, uint64_t n)
+{
+	return r->features ? !(n & (r->stride - 1)) : aligned(r, n);
+}
+
 /* The sizes that shmring_is_geometry() lets pass, and what ring.c makes of them. */
 static void assume_sizes(struct shmring *r)
 {
@@ -28,9 +34,16 @@ static void assume_sizes(struct shmring *r)
 	r->align = 4u << shift;
 	assume(slot_size || r->align >= SHMRING_ALIGN);
 	r->stride = (r->slot_size + r->align - 1) & ~(r->align - 1);
+#ifdef MARKS
+	r->features = SHMRING_FEATURE_MARKS;
+	assume(slot_size && r->align >= SHMRING_ALIGN && r->align + slot_size <= CAPACITY);
+	r->stride = r->align + slot_size <= 16 ? 16 : r->align + slot_size <= 32 ? 32 : 64;
+#else
+	r->features = 0;
+#endif
 	r->pad = (uint32_t)sizeof(struct shmring_record) + r->align - 1;
 	r->round = ~(uint64_t)(r->align - 1);
-	r->payload = data + (r->stride ? 0 : r->align);
+	r->payload = data + (r->stride && !r->features ? 0 : r->align);
 	r->span = r->stride ? (unsigned int)slots * r->stride : CAPACITY;
 	assume(r->span && r->span <= CAPACITY);
 }
@@ -63,7 +76,8 @@ static _Bool producer_is_sane(const struct shmring *r)
 	uint64_t space = r->p.limit - r->p.head;
 
 	return space <= r->span && r->p.staged <= r->span - space && r->p.end <= r->p.limit &&
-	       aligned(r, r->p.staged) && aligned(r, r->p.end) && aligned(r, r->p.head) &&
+	       whole(r, r->p.staged) && aligned(r, r->p.end) && whole(r, r->p.head) &&
+	       (!r->features || r->p.fetch_at == 0) &&
 	       r->c.tail == 0 && r->c.end == 0 && r->c.limit == 0 && r->c.held == 0;
 }
 
@@ -73,8 +87,8 @@ static _Bool consumer_is_sane(const struct shmring *r)
 	uint64_t avail = r->c.limit - r->c.tail;
 
 	return avail <= r->span && r->c.held <= r->span - avail && r->c.end <= r->c.limit &&
-	       aligned(r, r->c.held) && aligned(r, avail) && aligned(r, r->c.end) &&
-	       aligned(r, r->c.tail) &&
+	       whole(r, r->c.held) && aligned(r, avail) && whole(r, r->c.end) &&
+	       whole(r, r->c.tail) &&
 	       r->p.head == 0 && r->p.end == 0 && r->p.limit == 0 && r->p.staged == 0;
 }
 
@@ -108,6 +122,12 @@ void check_consumer(const struct shmring *r)
 {
 	check(r->data == data && r->capacity == CAPACITY && r->mask == CAPACITY - 1);
 	check(consumer_is_sane(r));
+}
+
+void check_marked(const struct shmring *r)
+{
+	check(!r->features || *__shmring_mark(r, r->p.head - r->stride) ==
+			      r->p.head - r->stride + 1);
 }
 
 void check_message(const struct shmring *r, const void *message, size_t len)

@@ -6,6 +6,8 @@
  * The functions under test are those of the library, in its own files. Each is called once, on
  * an endpoint in any state that its invariant allows, and must leave it in such a state. So a
  * proof for one call holds for any number of calls.
+ *
+ * With MARKS the ring has slots with marks, otherwise records, or slots without.
  */
 #ifndef HOSTILE_H
 #define HOSTILE_H
@@ -42,6 +44,9 @@ struct shmring any_consumer(void);
 /* Of an endpoint: what holds before and after each call. */
 void check_producer(const struct shmring *r);
 void check_consumer(const struct shmring *r);
+
+/* With marks: is the last slot before the head, which was just published, marked? */
+void check_marked(const struct shmring *r);
 
 /* Where the library returns a message: is it one of @len bytes? */
 void check_message(const struct shmring *r, const void *message, size_t len);
