@@ -27,6 +27,8 @@ static const struct option_help {
 	  "a new ring stays until it is unlinked" },
 	{ { "queue", no_argument, NULL, 'q' }, "",
 	  "a new ring queues while it has no receiver: no error" },
+	{ { "marks", no_argument, NULL, 'k' }, "",
+	  "slots of a new ring say themselves that they are full" },
 	{ { "wait", no_argument, NULL, 'w' }, "",
 	  "wait for the ring to be made" },
 	{ { "wait-policy", required_argument, NULL, 'P' }, "POLICY",
@@ -167,6 +169,9 @@ static int parse_option(struct args *a, int letter, const char *value)
 		return 0;
 	case 'q':
 		a->opt.flags |= SHMRING_QUEUE;
+		return 0;
+	case 'k':
+		a->opt.flags |= SHMRING_MARKS;
 		return 0;
 	case 'w':
 		a->wait = true;

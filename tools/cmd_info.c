@@ -25,6 +25,8 @@ static void print_flags(uint64_t flags)
 		fprintf(out, "stays     until it is unlinked\n");
 	if (flags & SHMRING_QUEUE)
 		fprintf(out, "queues    while it has no consumer\n");
+	if (flags & SHMRING_MARKS)
+		fprintf(out, "marks     in each slot\n");
 }
 
 static void print_side(const char *name, const char *state, uint32_t pid, uint64_t bytes)

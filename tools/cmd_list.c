@@ -33,11 +33,15 @@ static void put_number(char (**cell)[CELL_SIZE], uint64_t n)
 	snprintf(*(*cell)++, CELL_SIZE, "%" PRIu64, n);
 }
 
-static const char *flags_name(uint64_t flags)
+static void put_flags(char (**cell)[CELL_SIZE], uint64_t flags)
 {
-	if (flags & SHMRING_QUEUE)
-		return flags & SHMRING_PERSIST ? "persist,queue" : "queue";
-	return flags & SHMRING_PERSIST ? "persist" : "-";
+	static const char *const names[] = {
+		"-", "persist", "queue", "persist,queue",
+		"marks", "persist,marks", "queue,marks", "persist,queue,marks",
+	};
+
+	put_text(cell, names[(flags & SHMRING_PERSIST ? 1 : 0) | (flags & SHMRING_QUEUE ? 2 : 0) |
+			     (flags & SHMRING_MARKS ? 4 : 0)]);
 }
 
 /* In the order of the titles. */
@@ -64,7 +68,7 @@ static void fill_row(row_t row, const struct shmring_info *info)
 	else
 		put_text(&cell, "-");
 	put_number(&cell, info->group);
-	put_text(&cell, flags_name(info->flags));
+	put_flags(&cell, info->flags);
 }
 
 static int add_row(const struct shmring_info *info, void *arg)

@@ -14,7 +14,7 @@ static const struct verb verbs[] = {
 	  cmd_recv },
 	{ "list", "", 0, 0, "b", "List the rings that you may see.", "", cmd_list },
 	{ "info", "NAME", 1, 1, "b", "Show one ring.", "", cmd_info },
-	{ "create", "NAME", 1, 1, "Csnamqb", "Make a ring that stays until it is unlinked.", "",
+	{ "create", "NAME", 1, 1, "Csnamqkb", "Make a ring that stays until it is unlinked.", "",
 	  cmd_create },
 	{ "chmod", "OCTAL NAME...", 2, 1024, "b", "Change who may receive (r) and send (w).",
 	  "What is attached already stays so.", cmd_chmod },

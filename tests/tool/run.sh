@@ -104,6 +104,14 @@ streams_in_slots() {
 		run 0 recv $ring && cmp -n 1000 "$dir/in" "$dir/out" && run 0 unlink $ring
 }
 
+streams_in_slots_with_marks() {
+	run 0 create --slot 1000 --marks $ring && run 0 info $ring && says "^marks *in each slot" &&
+		says "^messages *of 1000 bytes, up to 64" &&
+		run 0 list && [ "$(column flags)" = persist,marks ] && receiver_first &&
+		run 0 unlink $ring && run 1 create --marks $ring && complains "EINVAL" &&
+		run 2 send --marks $ring && complains "marks"
+}
+
 # A pipe gives the bytes that are there: less than a slot, at first.
 fills_a_slot_from_a_pipe() {
 	run 0 create --slot 1000 $ring &&
@@ -284,6 +292,7 @@ for backend; do
 	verify "a stream arrives" stream
 	verify "a stream arrives through a small ring, with the sides asleep" stream -C 4K -P block
 	verify "a stream in slots arrives" streams_in_slots
+	verify "a stream in slots with marks arrives" streams_in_slots_with_marks
 	verify "a slot is filled from a pipe, however it comes" fills_a_slot_from_a_pipe
 	verify "a ring holds exactly so many messages" holds_exactly_so_many
 	verify "what was moved is counted" counts_what_it_moved
