@@ -3,7 +3,8 @@
  * Contender: the bare ring of slots (see bare.h), with a mark in each. The first eight bytes of a
  * slot hold the lap in which it was written, the first one being 1. The consumer looks at the
  * mark of the next slot, not at the head: so a message comes with one transfer of a cache line
- * instead of two. The head is stored all the same, for the kernel, in a line that nobody polls.
+ * instead of two. The head is stored first, as in shmring's slots with marks: nobody polls its
+ * line, so the store does not wait for a transfer.
  *
  * Only the producer writes marks, and each has its place: no payload can be taken for one. A
  * mark is of this lap or of the lap before; anything else ends it.
@@ -53,11 +54,13 @@ BENCH_INLINE int wait_space(struct bench *b, void **p)
 BENCH_INLINE int commit(struct bench *b)
 {
 	struct bare_end *e = b->tx;
-	uint64_t from = e->offset;
+	uint64_t from = e->offset, lap = e->lap, *mark = mark_at(e);
 
-	__atomic_store_n(mark_at(e), e->lap, __ATOMIC_RELEASE);
 	step(e);
-	bare_publish(e, MARK + b->size);
+	e->pos += MARK + b->size;
+	atomic_store_explicit(&e->w->head, e->pos, memory_order_release);
+	__atomic_store_n(mark, lap, __ATOMIC_RELEASE);
+	bare_look_at_sleeper(&e->w->consumer, e->pos - MARK - b->size, e->pos);
 	bare_fetch_ahead(e, MARK + b->size, from, e->offset);
 	return 0;
 }

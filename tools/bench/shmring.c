@@ -3,7 +3,8 @@
  * Contender: shmring. Records and slots, waiting in three ways, used in three
  * ways: send and receive, which copy; reserve and commit, peek and release,
  * which do not; and many messages for each publish and each release: records one by
- * one, slots as arrays, in place or, if they are large, copied.
+ * one, slots as arrays, in place or, if they are large, copied. Slots with marks are for latency,
+ * and have no batches.
  */
 #include <stdlib.h>
 
@@ -12,6 +13,7 @@
 #include "loops.h"
 
 #define SLOTS		0x100	/* beside the policy, in a contender's option */
+#define MARKS		0x200
 #define ARRAY_SLOT_MAX	128	/* bytes */
 #define BOX_MAX		32768	/* bytes: they stay in the cache */
 
@@ -29,6 +31,7 @@ static int open_rings(const struct contender *c, const struct bench *b, void **c
 	struct shmring_options opt = {
 		.backend = (enum shmring_backend_id)b->backend,
 		.capacity = b->capacity, .slot_size = c->option & SLOTS ? b->size : 0,
+		.flags = c->option & MARKS ? SHMRING_MARKS : 0,
 	};
 	struct shmring **ring = calloc(2, sizeof(*ring));
 	int ret = -ENOMEM;
@@ -47,7 +50,7 @@ static int open_rings(const struct contender *c, const struct bench *b, void **c
 
 static int attach_rings(const struct contender *c, void *channels, struct bench *b)
 {
-	enum shmring_policy policy = (enum shmring_policy)(c->option & ~SLOTS);
+	enum shmring_policy policy = (enum shmring_policy)(c->option & ~(SLOTS | MARKS));
 	struct shmring **ring = channels, *tx, *rx;
 	int ret;
 
@@ -438,10 +441,13 @@ static int run_slots(struct bench *b, struct result *res)
 	{ NAME, FAMILY_SHMRING, WAIT, API, ABOUT, open_rings, attach_rings, RUN, close_rings, \
 	  POLICY }
 
-#define CONTENDERS(NAME, WAIT, POLICY, RUN_BATCH) \
+#define SINGLES(NAME, WAIT, POLICY) \
 	CONTENDER(NAME, WAIT, POLICY, API_COPY, run_copy, "send and receive"), \
 	CONTENDER(NAME, WAIT, POLICY, API_INPLACE, run_inplace, \
-		  "reserve and commit, peek and release"), \
+		  "reserve and commit, peek and release")
+
+#define CONTENDERS(NAME, WAIT, POLICY, RUN_BATCH) \
+	SINGLES(NAME, WAIT, POLICY), \
 	CONTENDER(NAME, WAIT, POLICY, API_BATCH, RUN_BATCH, \
 		  "many messages a publish, and a release")
 
@@ -454,5 +460,7 @@ const struct contender shmring_contenders[] = {
 	CONTENDERS("shmring-slots", WAIT_SPIN, SHMRING_SPIN | SLOTS, run_slots),
 	CONTENDERS("shmring-slots", WAIT_BLOCK, SHMRING_BLOCK | SLOTS, run_slots),
 	CONTENDERS("shmring-slots", WAIT_ADAPTIVE, SHMRING_ADAPTIVE | SLOTS, run_slots),
+	SINGLES("shmring-marked", WAIT_SPIN, SHMRING_SPIN | SLOTS | MARKS),
+	SINGLES("shmring-marked", WAIT_ADAPTIVE, SHMRING_ADAPTIVE | SLOTS | MARKS),
 	{ 0 }
 };
