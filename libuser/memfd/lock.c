@@ -133,11 +133,13 @@ static bool has_boot_times(void)
 
 static void look_oneself_up(struct shmring_memfd_process *m)
 {
+	bool comparable = has_boot_times();
 	struct stat st;
 
 	m->pid_ns = stat("/proc/self/ns/pid", &st) ? 0 : st.st_ino;
-	m->started = has_boot_times() ? start_time("/proc/self", getpid()) : 0;
-	m->knows_itself = m->pid_ns;	/* else try again: there is no /proc */
+	m->started = comparable ? start_time("/proc/self", getpid()) : 0;
+	/* Else try again: there is no /proc, or no descriptor. */
+	m->knows_itself = m->pid_ns && (m->started || !comparable);
 }
 
 /* Once a process: reading it takes as long as half an attach. */

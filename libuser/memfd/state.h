@@ -15,7 +15,15 @@ struct shmring_watch {
 	int wd;			/* inotify's watch descriptor */
 	int event_fd;		/* readable: there were events; 0: the file is not watched */
 	int poll_fd;		/* which contains it */
+	bool told;		/* it is readable, but for a moment */
 	bool closed;		/* one of them was that a process closed the file */
+};
+
+/* 0: none. */
+struct shmring_watch_fds {
+	int inotify;
+	int stop;		/* readable: the thread is to end */
+	int epoll;		/* of the thread, of the other two */
 };
 
 /* What all endpoints of a process share; see struct shmring_process. */
@@ -26,12 +34,12 @@ struct shmring_memfd_process {
 
 	/* Of watch.c. */
 	pthread_mutex_t watch_lock;
-	int inotify_fd;		/* 0: none */
+	struct shmring_watch_fds fds;
 	struct shmring_watch *alone;	/* reads it, if not NULL; else the thread does */
 	bool has_thread;
 	pthread_t thread;
-	int stop_fd;		/* readable: the thread is to end */
 	unsigned int nr_watches;
+	unsigned int nr_told;	/* times that an endpoint was told of its first event */
 };
 
 struct shmring_memfd {

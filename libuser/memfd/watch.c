@@ -13,7 +13,6 @@
  * is used.
  */
 #define _GNU_SOURCE 1
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -26,19 +25,20 @@
 
 #define NR_BUCKETS	1024
 #define NR_EVENTS	64
-#define READS_MAX	256		/* in a row: as many events as a queue holds ... */
-#define READS_OF_THREAD	4		/* ... but the thread lets others have the lock */
+#define READS_MAX	16		/* in a row: others are to have the lock, too */
 #define STACK_SIZE	131072		/* the least there is on arm64 */
 
 /* By watch descriptor. A child's copy is its parent's, until the child opens an instance. */
 static struct shmring_watch *buckets[NR_BUCKETS];
 
-/* What a child has of its parent's, to close: descriptors of the process of that generation. */
+/*
+ * What a child has of its parent's, to close: descriptors of the process of that generation. The
+ * second one is the parent's while the child has an instance of its own.
+ */
 static struct {
-	int inotify_fd;
-	int stop_fd;
+	struct shmring_watch_fds fds;
 	uint32_t generation;
-} inheritance;
+} inheritance[2];
 
 static struct shmring_memfd_process *shared(void)
 {
@@ -56,8 +56,11 @@ static void tell(struct shmring_watch *w, uint32_t mask, const struct shmring_wa
 {
 	/* What was lost may have been a close. */
 	w->closed |= !!(mask & (IN_CLOSE_WRITE | IN_Q_OVERFLOW));
-	if (w != reader)
-		eventfd_write(w->event_fd, 1);
+	if (w == reader || w->told)
+		return;
+	w->told = true;
+	shared()->nr_told++;
+	eventfd_write(w->event_fd, 1);
 }
 
 static void tell_all(uint32_t mask, const struct shmring_watch *reader)
@@ -82,19 +85,26 @@ static void pass_on(const struct inotify_event *event, const struct shmring_watc
 			tell(w, event->mask, reader);
 }
 
-/* Read events, and write to the eventfds of all endpoints that they concern but @reader's. */
-static void pass_on_events(const struct shmring_watch *reader, int reads)
+/*
+ * Read events, and write to the eventfds of all endpoints that they concern but @reader's. Returns
+ * whether there were events, and none was news: all the endpoints have yet to take earlier ones.
+ */
+static bool pass_on_events(const struct shmring_watch *reader)
 {
 	struct inotify_event events[NR_EVENTS];	/* without names: files are watched */
+	unsigned int told = shared()->nr_told;
+	int reads = 0;
 	ssize_t n, i;
 
-	while (reads--) {
-		n = read(shared()->inotify_fd, events, sizeof(events));
+	while (reads < READS_MAX) {
+		n = read(shared()->fds.inotify, events, sizeof(events));
 		if (n <= 0)
 			break;
+		reads++;
 		for (i = 0; i < n / (ssize_t)sizeof(*events); i++)
 			pass_on(&events[i], reader);
 	}
+	return reads && shared()->nr_told == told;
 }
 
 /* This process has caused an event. */
@@ -104,7 +114,7 @@ void shmring_memfd_pass_on_events(void)
 		return;
 	shmring_lock_process();
 	if (shared()->has_thread)
-		pass_on_events(NULL, READS_MAX);
+		pass_on_events(NULL);
 	shmring_unlock_process();
 }
 
@@ -115,9 +125,10 @@ bool shmring_memfd_take_events(struct shmring_watch *w)
 
 	shmring_lock_process();
 	if (shared()->alone == w)
-		pass_on_events(w, READS_MAX);
-	else
+		pass_on_events(w);
+	if (w->told)
 		eventfd_read(w->event_fd, &times);
+	w->told = false;
 	closed = w->closed;
 	w->closed = false;
 	shmring_unlock_process();
@@ -126,25 +137,34 @@ bool shmring_memfd_take_events(struct shmring_watch *w)
 
 /* ----------------------------------------------------- the thread and the instance, watch_lock */
 
+/*
+ * Not poll(2), which fails where RLIMIT_NOFILE is below two. A peer that causes events as fast as it
+ * can gets a pause for those that nobody has asked for, and not all of a CPU.
+ */
 static void *read_for_all(void *unused)
 {
-	struct pollfd p[] = {
-		{ .fd = shared()->stop_fd, .events = POLLIN },
-		{ .fd = shared()->inotify_fd, .events = POLLIN },
-	};
+	struct shmring_memfd_process *m = shared();
+	struct epoll_event event;
+	eventfd_t times;
+	bool in_vain;
 
 	pthread_setname_np(pthread_self(), "shmring");
 	for (;;) {
-		poll(p, 2, -1);
-		if (p[0].revents)
+		epoll_wait(m->fds.epoll, &event, 1, -1);
+		if (!eventfd_read(m->fds.stop, &times))
 			return unused;
 		shmring_lock_process();
-		pass_on_events(NULL, READS_OF_THREAD);
+		in_vain = pass_on_events(NULL);
 		shmring_unlock_process();
+		if (in_vain)
+			shmring_memfd_nap();
 	}
 }
 
-/* A small stack, if the program's thread-local variables leave room in it. */
+/*
+ * A small stack, if the program's thread-local variables leave room in it. -EAGAIN: no thread,
+ * whatever forbids it.
+ */
 static int create_thread(pthread_t *thread)
 {
 	pthread_attr_t attr;
@@ -157,27 +177,56 @@ static int create_thread(pthread_t *thread)
 	}
 	if (ret == EINVAL)
 		ret = pthread_create(thread, NULL, read_for_all, NULL);
-	return -ret;
+	return ret ? -EAGAIN : 0;
+}
+
+static void close_fds(struct shmring_watch_fds *fds)
+{
+	if (fds->inotify)
+		close(fds->inotify);
+	if (fds->stop > 0)
+		close(fds->stop);
+	if (fds->epoll > 0)
+		close(fds->epoll);
+	*fds = (struct shmring_watch_fds){ 0 };
+}
+
+static int open_thread_fds(struct shmring_watch_fds *fds)
+{
+	int ret;
+
+	fds->stop = kept_fd(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
+	if (fds->stop < 0)
+		return fds->stop;
+	fds->epoll = kept_fd(epoll_create1(EPOLL_CLOEXEC));
+	if (fds->epoll < 0)
+		return fds->epoll;
+	ret = shmring_memfd_add_to_epoll(fds->epoll, fds->stop);
+	return ret ? ret : shmring_memfd_add_to_epoll(fds->epoll, fds->inotify);
 }
 
 /* No signal handler of the program is to run in it. */
 static int start_thread(void)
 {
 	struct shmring_memfd_process *m = shared();
+	struct shmring_watch_fds own;
 	sigset_t all, before;
-	int ret;
+	int ret = open_thread_fds(&m->fds);
 
-	m->stop_fd = kept_fd(eventfd(0, EFD_CLOEXEC));
-	if (m->stop_fd < 0)
-		return m->stop_fd;
-	sigfillset(&all);
-	pthread_sigmask(SIG_BLOCK, &all, &before);
-	ret = create_thread(&m->thread);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	if (ret)
-		close(m->stop_fd);
-	else
-		inheritance.stop_fd = m->stop_fd;
+	if (!ret) {
+		sigfillset(&all);
+		pthread_sigmask(SIG_BLOCK, &all, &before);
+		ret = create_thread(&m->thread);
+		pthread_sigmask(SIG_SETMASK, &before, NULL);
+	}
+	if (!ret) {
+		inheritance[0].fds = m->fds;
+		return 0;
+	}
+	own = m->fds;
+	own.inotify = 0;
+	close_fds(&own);
+	m->fds.stop = m->fds.epoll = 0;
 	return ret;
 }
 
@@ -197,7 +246,7 @@ static int share_instance(void)
 
 	if (ret)
 		return ret;
-	epoll_ctl(m->alone->poll_fd, EPOLL_CTL_DEL, m->inotify_fd, NULL);
+	epoll_ctl(m->alone->poll_fd, EPOLL_CTL_DEL, m->fds.inotify, NULL);
 	set_reader(NULL, true);
 	return 0;
 }
@@ -214,10 +263,11 @@ static int open_instance(struct shmring_watch *w)
 		return ret;
 	}
 	memset(buckets, 0, sizeof(buckets));
-	m->inotify_fd = fd;
-	inheritance.inotify_fd = fd;
-	inheritance.stop_fd = -1;
-	inheritance.generation = shmring_process->generation;
+	m->fds.inotify = fd;
+	if (inheritance[0].generation)
+		inheritance[1] = inheritance[0];
+	inheritance[0].fds = m->fds;
+	inheritance[0].generation = shmring_process->generation;
 	set_reader(w, false);
 	return 0;
 }
@@ -228,29 +278,45 @@ static void close_instance(void)
 	struct shmring_memfd_process *m = shared();
 
 	if (m->has_thread) {
-		eventfd_write(m->stop_fd, 1);
+		eventfd_write(m->fds.stop, 1);
 		pthread_join(m->thread, NULL);
-		close(m->stop_fd);
 	}
 	set_reader(NULL, false);
-	close(m->inotify_fd);
-	m->inotify_fd = 0;
-	inheritance.generation = 0;
+	inheritance[0].generation = 0;
+	close_fds(&m->fds);
 }
 
 /* -------------------------------------------------------------------- watches */
 
-/* What has come so far is not for this watch, though another one may be of the same file. */
-static void insert(struct shmring_watch *w)
+static int watch_file(struct shmring_watch *w, int file)
 {
-	struct shmring_watch **bucket = bucket_of(w->wd);
+	char path[PATH_SIZE];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", file);
+	w->wd = inotify_add_watch(shared()->fds.inotify, path, IN_MODIFY | IN_CLOSE_WRITE);
+	return w->wd < 0 ? -errno : 0;
+}
+
+/*
+ * What has come so far is not for this watch, though another one may be of the same file. What
+ * comes from now on is: nobody reads it before the watch can be found.
+ */
+static int insert(struct shmring_watch *w, int file)
+{
+	struct shmring_watch **bucket;
+	int ret;
 
 	shmring_lock_process();
-	pass_on_events(NULL, READS_MAX);
-	w->next = *bucket;
-	*bucket = w;
+	pass_on_events(NULL);
+	ret = watch_file(w, file);
+	if (!ret) {
+		bucket = bucket_of(w->wd);
+		w->next = *bucket;
+		*bucket = w;
+		shared()->nr_watches++;
+	}
 	shmring_unlock_process();
-	shared()->nr_watches++;
+	return ret;
 }
 
 /* Returns whether it was the last watch of its file. */
@@ -270,30 +336,18 @@ static bool take_out(struct shmring_watch *w)
 	return true;
 }
 
-/* The file is watched from now on, but the watch is found only after insert(). */
-static int watch_file(struct shmring_watch *w, int file)
-{
-	char path[PATH_SIZE];
-
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", file);
-	w->wd = inotify_add_watch(shared()->inotify_fd, path, IN_MODIFY | IN_CLOSE_WRITE);
-	return w->wd < 0 ? -errno : 0;
-}
-
 static int add_watch(struct shmring_watch *w, int file)
 {
 	int ret = 0;
 
-	if (!shared()->inotify_fd)
+	if (!shared()->fds.inotify)
 		ret = open_instance(w);
 	else if (shared()->alone)
 		ret = share_instance();
 	if (ret)
 		return ret;
-	ret = watch_file(w, file);
-	if (!ret)
-		insert(w);
-	else if (!shared()->nr_watches)
+	ret = insert(w, file);
+	if (ret && !shared()->nr_watches)
 		close_instance();
 	return ret;
 }
@@ -322,7 +376,7 @@ void shmring_memfd_unwatch(struct shmring_watch *w)
 {
 	pthread_mutex_lock(&shared()->watch_lock);
 	if (take_out(w))
-		inotify_rm_watch(shared()->inotify_fd, w->wd);
+		inotify_rm_watch(shared()->fds.inotify, w->wd);
 	if (!shared()->nr_watches)
 		close_instance();
 	pthread_mutex_unlock(&shared()->watch_lock);
@@ -333,12 +387,14 @@ void shmring_memfd_unwatch(struct shmring_watch *w)
 /* In a child: an object of its parent's goes, and with the first of them the parent's instance. */
 void shmring_memfd_close_inherited(struct shmring_watch *w, uint32_t generation)
 {
+	int i;
+
 	close(w->event_fd);
 	w->event_fd = 0;
-	if (inheritance.generation != generation)
-		return;
-	inheritance.generation = 0;
-	close(inheritance.inotify_fd);
-	if (inheritance.stop_fd >= 0)
-		close(inheritance.stop_fd);
+	for (i = 0; i < 2; i++) {
+		if (inheritance[i].generation != generation)
+			continue;
+		inheritance[i].generation = 0;
+		close_fds(&inheritance[i].fds);
+	}
 }

@@ -8,6 +8,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -331,12 +332,11 @@ static void lost_events_are_for_all(void **state)
 }
 
 /* Where the thread cannot be had, a timer has the loop look now and then. */
-static void poll_works_without_a_thread(void **state)
+static void poll_without_a_thread(const char *call, int error)
 {
 	struct polled first = start_polling(), second;
 
-	(void)state;
-	fault_in("pthread_create", EAGAIN, 1);
+	fault_in(call, error, 1);
 	second = start_polling();
 	assert_true(fault_happened());
 	fault_at(0);
@@ -349,6 +349,64 @@ static void poll_works_without_a_thread(void **state)
 	assert_true(is_readable(first.fd));
 	stop_polling(&second);
 	stop_polling(&first);
+}
+
+/* A filter of system calls may forbid it with any error. */
+static void poll_works_without_a_thread(void **state)
+{
+	unsigned int fds = nr_fds();
+
+	(void)state;
+	poll_without_a_thread("pthread_create", EAGAIN);
+	poll_without_a_thread("pthread_create", EPERM);
+	assert_int_equal(nr_fds(), fds);
+}
+
+/* A program may forbid itself any further descriptor. */
+static void thread_goes_on_without_further_descriptors(void **state)
+{
+	struct polled first = start_polling(), second = start_polling();
+	struct rlimit before, none;
+
+	(void)state;
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	none = (struct rlimit){ .rlim_cur = 0, .rlim_max = before.rlim_max };
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	put(first.p, 8, 1);
+	usleep(10000);	/* for the thread */
+	stop_polling(&first);
+	stop_polling(&second);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+	assert_readers(0);
+}
+
+/* Events of a descriptor that is readable already are no reason to use up a CPU. */
+static void flood_does_not_keep_the_thread_busy(void **state)
+{
+	struct polled ends = start_polling(), other = start_polling();
+	struct timespec before, after;
+	pid_t pid = fork();
+	char path[32];
+	int fd;
+
+	(void)state;
+	if (!pid) {
+		snprintf(path, sizeof(path), "/proc/self/fd/%d", shmring_fd(ends.c));
+		fd = open(path, O_RDWR | O_CLOEXEC);
+		for (;;)
+			if (pwrite(fd, "", 1, sysconf(_SC_PAGESIZE) - 1) != 1)
+				_exit(1);
+	}
+	assert_true(gets_readable(ends.fd));
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &before);
+	usleep(300000);
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &after);
+	end_of_child(pid);
+	after.tv_sec -= before.tv_sec;
+	assert_true(after.tv_sec * 1000000000 + after.tv_nsec - before.tv_nsec < 75000000);
+	assert_false(is_readable(other.fd));
+	stop_polling(&ends);
+	stop_polling(&other);
 }
 
 /* Thread-local variables of the program may need all of a small stack. */
@@ -425,7 +483,7 @@ static void be_a_child(struct polled *parents, unsigned int fds, bool first)
 			_exit(2);
 		stop_polling(&own[0]);
 		stop_polling(&own[1]);
-		if (first && nr_fds() != fds)
+		if (nr_fds() != fds)
 			_exit(3);
 	}
 	_exit(0);
@@ -465,6 +523,8 @@ int main(void)
 		TEST(watches_of_one_bucket_differ),
 		TEST(lost_events_are_for_all),
 		TEST(poll_works_without_a_thread),
+		TEST(thread_goes_on_without_further_descriptors),
+		TEST(flood_does_not_keep_the_thread_busy),
 		TEST(thread_gets_a_larger_stack),
 		TEST(thread_takes_no_signals),
 		TEST(children_poll_for_themselves),
