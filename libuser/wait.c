@@ -133,6 +133,9 @@ static int spin_for_ever(struct shmring *r, struct shmring_want *want, uint64_t 
 	uint64_t spun;
 	int ret = spin_for(r, want, UINT64_MAX, deadline, &spun);
 
+	/* The looks may all have been at a mark, which says neither what is there nor who is gone. */
+	if (!ret)
+		ret = shmring_look(r, want);
 	return ret ? ret : -ETIMEDOUT;
 }
 

@@ -316,6 +316,22 @@ static void spin_looks_at_marks_and_at_the_head(void **state)
 	rig_free(rig);
 }
 
+/* Each of these waits ends before the clock is read a second time. */
+static void short_spin_looks_at_the_head(void **state)
+{
+	const struct shmring_wait spin = { .policy = SHMRING_SPIN, .deadline = 1 };
+	struct rig *rig = marked(state, 0);
+
+	put(&rig->p, SIZE, 1);
+	*mark_at(rig, rig->start) = 0;
+	assert_int_equal(shmring_wait_data(&rig->c, &spin), 0);
+	take(&rig->c, SIZE, 1);
+	assert_int_equal(shmring_wait_data(&rig->c, &spin), -ETIMEDOUT);
+	rig->lane->producer.state = SHMRING_PEER_GONE;
+	assert_int_equal(shmring_wait_data(&rig->c, &spin), -ENODATA);
+	rig_free(rig);
+}
+
 static void copies_go_by_the_mark(void **state)
 {
 	struct rig *rig = marked(state, 0);
@@ -598,6 +614,7 @@ int main(void)
 		cmocka_unit_test(missing_mark_hides_nothing),
 		cmocka_unit_test(calls_for_many_look_at_the_head),
 		cmocka_unit_test(spin_looks_at_marks_and_at_the_head),
+		cmocka_unit_test(short_spin_looks_at_the_head),
 		cmocka_unit_test(copies_go_by_the_mark),
 		cmocka_unit_test(threads_pass_each_message),
 		cmocka_unit_test(mark_beyond_a_full_ring_is_refused),
