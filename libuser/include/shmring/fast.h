@@ -110,9 +110,9 @@ void __shmring_prefetch(const unsigned char *p, uint64_t len)
 static __attribute__((__noinline__, __unused__))
 void __shmring_fetch_ahead(struct shmring *r, uint64_t old, uint64_t head)
 {
+	uint64_t *at = __shmring_has_marks(r) ? &r->p.fetch_marked_at : &r->p.fetch_at;
 #if __SHMRING_PREFETCH
 	uint64_t next = (head | (__SHMRING_PREFETCH - 1)) + 1;
-	uint64_t *at = __shmring_has_marks(r) ? &r->p.fetch_marked_at : &r->p.fetch_at;
 
 	if (head - old <= __SHMRING_PREFETCH &&
 	    r->p.limit - head >= next - head + __SHMRING_PREFETCH)
@@ -121,7 +121,7 @@ void __shmring_fetch_ahead(struct shmring *r, uint64_t old, uint64_t head)
 #else
 	(void)old;
 	(void)head;
-	r->p.fetch_at = __shmring_has_marks(r) ? 0 : SHMRING_NO_WAKE;
+	*at = SHMRING_NO_WAKE;
 #endif
 }
 
