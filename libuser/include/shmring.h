@@ -221,6 +221,8 @@ struct shmring {
  * and the message comes with it, in one cache line instead of two: a round trip takes less time,
  * if mark and message fit into a line. A slot takes the lowest power of two that holds align +
  * slot_size bytes, and align is at least 8: best are messages of 8, 24, 56 or 120 bytes.
+ * Do not write between the messages of an array: the marks are there. If a producer was killed just
+ * before it wrote a mark, a wait finds the message, and so does the 64th shmring_peek() in a row.
  *
  * With SHMRING_OPEN_OR_CREATE, which needs a name too, attach to the ring of that name as
  * shmring_attach_opt() does, whatever its capacity, slot_size, slots, align, mode and other flags
