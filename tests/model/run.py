@@ -193,7 +193,7 @@ def broken_library(fault, folder):
 
 def cbmc(tool, file, function, fault=None):
     want = "broken" if fault else "right"
-    folder, start = fresh(f"cbmc-{fault or want}-{function}"), time.monotonic()
+    folder, start = fresh(f"cbmc-{file}-{fault or want}-{function}"), time.monotonic()
     library = broken_library(fault, folder) if fault else TOP / "libuser"
     variant = {"slow": ["-DSLOW_PATH"], "marked": ["-DMARKS"]}.get(file, [])
     # A ring has up to four slots with marks, whose marks are written one by one.
@@ -217,7 +217,7 @@ def cbmc(tool, file, function, fault=None):
         got = "unfinished"
     counted = re.search(r"^\*\* (\d+ of \d+) failed", said, re.M)
     details = f"{counted[1] if counted else 'no'} properties fail, {time.monotonic() - start:.0f} s"
-    name = f"cbmc: {function}, {fault}," if fault else f"cbmc: {function}"
+    name = f"cbmc: {file} {function}, {fault}," if fault else f"cbmc: {file} {function}"
     return expect(want, got, name, details, folder, re.findall(".*FAILURE$", said, re.M))
 
 
@@ -238,7 +238,7 @@ def cbmc_jobs(results):
         return
     for file, function, *faults in table("cbmc.txt"):
         for fault in [None, *faults]:
-            yield f"cbmc-{fault or ''}-{function}", \
+            yield f"cbmc-{file}-{fault or ''}-{function}", \
                 lambda a=(file, function, fault): cbmc(tool, *a)
 
 
