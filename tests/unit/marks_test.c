@@ -260,6 +260,7 @@ static void missing_mark_hides_nothing(void **state)
 
 static void calls_for_many_look_at_the_head(void **state)
 {
+	const struct shmring_wait spin = { .policy = SHMRING_SPIN };
 	struct rig *rig = marked(state, 0);
 	struct shmring_run run;
 	size_t n = 8, len;
@@ -275,6 +276,14 @@ static void calls_for_many_look_at_the_head(void **state)
 	assert_int_equal(shmring_run_take(&rig->c, &run), 3 * STRIDE);
 	assert_non_null(shmring_run_next(&run, &len));
 	assert_int_equal(shmring_run_release(&run), 0);
+	while (shmring_peek(&rig->c, &len))
+		assert_int_equal(shmring_release(&rig->c), 0);
+	/* Also after a wait that went by a mark. */
+	for (i = 0; i < 3; i++)
+		put(&rig->p, SIZE, i);
+	assert_int_equal(shmring_wait_data(&rig->c, &spin), 0);
+	assert_int_equal(rig->c.c.limit, rig->c.c.tail + STRIDE);
+	assert_int_equal(shmring_run_take(&rig->c, &run), 3 * STRIDE);
 	rig_free(rig);
 }
 

@@ -155,17 +155,19 @@ __SHMRING_PUBLIC int shmring_run_publish(struct shmring_run *run)
 
 /*
  * Consumer: begin a run over all messages that are there. Looks how far the producer has got
- * only if none is known. Ends a peek. Never waits.
+ * only if none is known, or with SHMRING_MARKS. Ends a peek. Never waits.
  *
  * Returns how many bytes are there, headers and padding included; 0: none, or @r is no consumer.
  * Then shmring_wait_data() waits, or says what is wrong; the run is empty.
  */
 __SHMRING_PUBLIC size_t shmring_run_take(struct shmring *r, struct shmring_run *run)
 {
-	/* Not by a mark, which says only that the next message is there. */
-	int found = r->c.tail != r->c.limit || __shmring_look_for_head(r);
-	uint64_t avail = found ? r->c.limit - r->c.tail : 0;
+	uint64_t avail;
 
+	/* Marks say only that the next message is there: do not go by what a wait has found so. */
+	if (r->c.tail == r->c.limit || __shmring_has_marks(r))
+		__shmring_look_for_head(r);
+	avail = r->c.limit - r->c.tail;
 	__shmring_end_peek(r, r->c.tail);
 	__shmring_run_init(r, run, r->c.tail, 0, avail);
 	return (size_t)avail;
