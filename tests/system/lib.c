@@ -50,6 +50,16 @@ struct shmring *attach(const struct shmring *r, enum shmring_role role)
 	return end;
 }
 
+struct shmring_info info_of(const struct shmring *r)
+{
+	struct shmring_info info;
+
+	memset(&info, 0xcc, sizeof(info));
+	info.size = sizeof(info);
+	CHECK_EQ(shmring_get_info(r, &info), 0);
+	return info;
+}
+
 struct pair make_pair(size_t capacity, size_t slot_size)
 {
 	struct shmring *p = make(capacity, slot_size, SHMRING_PRODUCER);

@@ -20,6 +20,7 @@ bool on_memfd(void);
  */
 struct shmring *make(size_t capacity, size_t slot_size, enum shmring_role role);
 struct shmring *attach(const struct shmring *r, enum shmring_role role);
+struct shmring_info info_of(const struct shmring *r);	/* all bytes of it are the library's */
 
 /* A producer and a consumer of a new ring, both in this process. */
 struct pair {

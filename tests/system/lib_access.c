@@ -10,14 +10,6 @@
 
 static const char *name;
 
-static struct shmring_info info_of(const struct shmring *r)
-{
-	struct shmring_info info = SHMRING_INFO_INIT;
-
-	CHECK_EQ(shmring_get_info(r, &info), 0);
-	return info;
-}
-
 /* Of any object of an own ring: a handle, or an endpoint; named, kept or anonymous. */
 static void test_own(void)
 {

@@ -18,14 +18,6 @@ static struct shmring *make_exact(size_t slot_size, size_t slots, size_t align,
 	return r;
 }
 
-static struct shmring_info info_of(const struct shmring *r)
-{
-	struct shmring_info info = SHMRING_INFO_INIT;
-
-	CHECK_EQ(shmring_get_info(r, &info), 0);
-	return info;
-}
-
 static bool is_ready(struct shmring *r)
 {
 	struct pollfd p = { .fd = shmring_poll_fd(r), .events = POLLIN | POLLOUT };

@@ -2,16 +2,6 @@
 /* shmring_get_info(): what it returns, before and after each change. */
 #include "lib.h"
 
-static struct shmring_info info_of(const struct shmring *r)
-{
-	struct shmring_info info = SHMRING_INFO_INIT;
-
-	memset(&info, 0xcc, sizeof(info));
-	info.size = sizeof(info);
-	CHECK_EQ(shmring_get_info(r, &info), 0);
-	return info;
-}
-
 static void test_constants(void)
 {
 	struct pair pair = make_pair(2 * page_size(), 24);

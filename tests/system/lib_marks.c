@@ -26,14 +26,6 @@ static struct shmring *make_marked(const char *name, size_t slots, enum shmring_
 	return r;
 }
 
-static struct shmring_info info_of(const struct shmring *r)
-{
-	struct shmring_info info = SHMRING_INFO_INIT;
-
-	CHECK_EQ(shmring_get_info(r, &info), 0);
-	return info;
-}
-
 static __shmring_word *mark_at(const struct shmring *r, uint64_t position)
 {
 	return (__shmring_word *)(void *)(r->payload + (position & r->mask)) - 1;

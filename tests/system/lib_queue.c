@@ -24,14 +24,6 @@ static struct shmring *make_queue(const char *name, enum shmring_role role, unsi
 	return r;
 }
 
-static struct shmring_info info_of(const struct shmring *r)
-{
-	struct shmring_info info = SHMRING_INFO_INIT;
-
-	CHECK_EQ(shmring_get_info(r, &info), 0);
-	return info;
-}
-
 static uint64_t nr_messages(void)
 {
 	return page_size() / 16;
