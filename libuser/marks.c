@@ -4,7 +4,8 @@
 
 static bool is_marked(const struct shmring *r, uint64_t position)
 {
-	return __atomic_load_n(__shmring_mark(r, position), __ATOMIC_RELAXED) == position + 1;
+	return __atomic_load_n(__shmring_mark(r, position), __ATOMIC_ACQUIRE) ==
+	       position + 1;	/* M, matches L: its message is published again, by A */
 }
 
 /*
