@@ -91,14 +91,9 @@ static inline bool pipes(const struct contender *c)
 	return !strcmp(c->name, "pipe");
 }
 
-static inline bool fenced_futex(const struct contender *c)
-{
-	return !strcmp(c->name, "futex");
-}
-
 static inline bool sleeping_rivals(const struct contender *c)
 {
-	return pipes(c) || fenced_futex(c) || !strcmp(c->name, "futex-membarrier") ||
+	return pipes(c) || !strcmp(c->name, "futex") || !strcmp(c->name, "futex-membarrier") ||
 	       !strcmp(c->name, "fifo") || !strcmp(c->name, "eventfd");
 }
 
