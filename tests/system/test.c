@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/random.h>
 #include <sys/wait.h>
 #include <time.h>
 
@@ -220,13 +221,22 @@ bool can_write(void *p)
 	return ok;
 }
 
+uint32_t run_id(void)
+{
+	static uint32_t id;
+
+	while (!id)
+		CHECK_EQ(getrandom(&id, sizeof(id), 0), sizeof(id));
+	return id;
+}
+
 const char *unique(const char *stem)
 {
 	static char names[8][64];
 	static unsigned int nr;
 	char *name = names[nr++ % ARRAY_SIZE(names)];
 
-	snprintf(name, sizeof(names[0]), "test-%s-%d-%u", stem, getpid(), nr);
+	snprintf(name, sizeof(names[0]), "test-%s-%x-%d-%u", stem, run_id(), getpid(), nr);
 	return name;
 }
 

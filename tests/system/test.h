@@ -91,6 +91,9 @@ bool has_input(int fd);			/* readable at once */
 bool can_read(const void *p);
 bool can_write(void *p);
 
+/* For names: no other run of a test has this number. A pid may be that of an earlier run. */
+uint32_t run_id(void);
+
 /* A name that no other run of a test has. */
 const char *unique(const char *stem);
 

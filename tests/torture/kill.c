@@ -498,7 +498,7 @@ static int nr_names(void)
 	int nr = 0;
 
 	CHECK(dir);
-	snprintf(ours, sizeof(ours), "shmring.test-kill-%d-", getpid());
+	snprintf(ours, sizeof(ours), "shmring.test-kill-%x-%d-", run_id(), getpid());
 	while ((entry = readdir(dir)))
 		nr += !strncmp(entry->d_name, ours, strlen(ours));
 	closedir(dir);

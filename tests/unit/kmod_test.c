@@ -349,7 +349,7 @@ static struct shmring *make_memfd_ring(void)
 	static int nr;
 	struct shmring *r;
 
-	snprintf(name, sizeof(name), "unit-kmod-%d-%d", getpid(), nr++);
+	snprintf(name, sizeof(name), "unit-kmod-%x-%d", run_id(), nr++);
 	assert_int_equal(shmring_create(&r, name, &opt), 0);
 	assert_string_equal(shmring_backend_reason(r), "the caller asked for it");
 	unsetenv("SHMRING_BACKEND");

@@ -42,7 +42,7 @@ const char *name(void)
 	static char name[SHMRING_NAME_MAX];
 
 	if (!*name)
-		snprintf(name, sizeof(name), "unit-memfd.%d", getpid());
+		snprintf(name, sizeof(name), "unit-memfd.%x", run_id());
 	return name;
 }
 

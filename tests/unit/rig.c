@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 #include <unistd.h>
 
 const struct shmring_wait nowait = { .flags = SHMRING_NOWAIT };
@@ -254,6 +255,15 @@ void assert_empty(struct shmring *c)
 
 	assert_null(shmring_peek(c, &len));
 	assert_int_equal(shmring_wait_data(c, &nowait), -EAGAIN);
+}
+
+uint32_t run_id(void)
+{
+	static uint32_t id;
+
+	while (!id)
+		assert_int_equal(getrandom(&id, sizeof(id), 0), sizeof(id));
+	return id;
 }
 
 uint64_t random_u64(uint64_t *state)

@@ -46,6 +46,9 @@ struct rig {
 
 extern const struct shmring_wait nowait;
 
+/* For names: no other run of a test has this number. A pid may be that of an earlier run. */
+uint32_t run_id(void);
+
 /*
  * Records, or as many slots as fit; or slots (0: as many as fit) and records of any alignment; or
  * slots with marks, from the multiple of the stride below @start. The capacity of @g is ignored.
