@@ -31,6 +31,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -71,7 +72,7 @@ def asked_for(words):
         name=last["-k"], limit=int(last.get("-t", 60)), cpu=last.get("-c"), files=files,
         log=Path(last.get("-l") or CACHE / f"log/boot-{last['-k']}.log"),
         scan="n" if "-n" in last else "y", command=" ".join(command),
-        arguments=["panic=-1", "oops=panic", "printk.devkmsg=on",
+        arguments=["panic=-1", "oops=panic", "unknown_nmi_panic", "printk.devkmsg=on",
                    *(value for option, value in given if option == "-a")])
 
 
@@ -190,6 +191,7 @@ def qemu(asked, kernel, run, out):
             "-cpu", "host" if kvm else asked.cpu or cpu, "-smp", "2", "-m", str(MEMORY),
             "-nodefaults", "-display", "none", "-no-reboot", "-kernel", kernel["IMAGE"],
             "-initrd", run / "initrd", "-serial", "file:/dev/stdout",
+            "-monitor", f"unix:{run}/monitor,server=on,wait=off",
             "-chardev", f"file,id=out,path=/dev/fd/{out}", device, f"{port}out",
             "-chardev", f"file,id=channel,path={run}/channel", device, f"{port}channel",
             "-append", " ".join([f"console={console}", "loglevel=6", *asked.arguments])]
@@ -222,6 +224,20 @@ def session(command, **how):
         process.wait()
 
 
+def say_where(monitor):
+    """Where the CPUs of a guest in QEMU are, whose time is up. The NMI makes the kernel of a PC
+    panic, so that its log says more."""
+    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as qemu_monitor:
+        qemu_monitor.settimeout(5)
+        qemu_monitor.connect(str(monitor))
+        qemu_monitor.sendall(b"info registers -a\n")
+        time.sleep(1)
+        said = qemu_monitor.recv(1 << 16).decode(errors="replace")
+        print(*re.findall("CPU#.*|[RE]IP=.*|PC=.*", said), sep="\n", file=sys.stderr)
+        qemu_monitor.sendall(b"nmi\n")
+        time.sleep(5)
+
+
 def is_late(asked, kernel, run):
     """Runs the guest, and returns whether it had to be killed. A cat ends by itself once all
     that write to it are gone."""
@@ -235,6 +251,7 @@ def is_late(asked, kernel, run):
             try:
                 guest.wait(asked.limit)
             except subprocess.TimeoutExpired:
+                say_where(run / "monitor")
                 return True
     return False
 
@@ -264,7 +281,7 @@ def judge(asked, late, channel, console):
     asked.log.write_text(f"{body}--- console\n{console}", errors="surrogateescape")
     verdict = re.fullmatch(r"status (\d+)\n(.*\n)?end\n?", channel, re.S)
     if late or not verdict:
-        print(*console.splitlines()[-20:], sep="\n", file=sys.stderr)
+        print(*console.splitlines()[-80:], sep="\n", file=sys.stderr)
         say(f"time is up after {asked.limit} s on {asked.name}: killed;" if late else
             f"{asked.name} ended without a verdict;", f"kernel log: {asked.log}")
         return 124 if late else 125
