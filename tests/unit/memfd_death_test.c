@@ -30,11 +30,10 @@ static void consumer_notices_a_kill(void **state)
 /* A side that could not end its role on close is found dead, perhaps not at the first look. */
 static void close_that_fails_is_a_death(void **state)
 {
-	struct shmring *p = new_ring(NULL, SHMRING_PRODUCER), *c;
+	struct shmring *c, *p = new_pair(&c);
 	const struct shmring_wait wait = soon();
 
 	(void)state;
-	assert_int_equal(shmring_attach_fd(&c, shmring_fd(p), SHMRING_CONSUMER), 0);
 	fault_at(1);	/* the lock for changes of roles */
 	shmring_close(p);
 	assert_true(fault_happened());
@@ -72,8 +71,7 @@ static void pid_shows_a_death_in_its_namespace(void **state)
 	end_of(dead);
 	assert_int_equal(waitid(P_PID, (id_t)zombie, &(siginfo_t){ 0 }, WEXITED | WNOWAIT), 0);
 	for (i = 0; i < ARRAY_SIZE(cases); i++) {
-		p = new_ring(NULL, SHMRING_PRODUCER);
-		assert_int_equal(shmring_attach_fd(&c, shmring_fd(p), SHMRING_CONSUMER), 0);
+		p = new_pair(&c);
 		p->producer->reserved[0] = cases[i].pid;
 		p->producer->reserved[1] += cases[i].other_namespace;
 		p->producer->reserved[2] = 0;	/* when it was started is not known */
@@ -399,10 +397,9 @@ static void info_shows_no_more_used_than_fits(void **state)
 /* Another process has the dead owner's pid, and a child of the owner has its lock. */
 static void pid_of_another_process_shows_a_death(void **state)
 {
-	struct shmring *p = new_ring(NULL, SHMRING_PRODUCER), *c;
+	struct shmring *c, *p = new_pair(&c);
 
 	(void)state;
-	assert_int_equal(shmring_attach_fd(&c, shmring_fd(p), SHMRING_CONSUMER), 0);
 	assert_true(p->producer->reserved[2] > 0);
 	assert_int_equal(shmring_wait_data(c, &nowait), -EAGAIN);
 	p->producer->reserved[2]--;

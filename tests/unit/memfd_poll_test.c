@@ -11,11 +11,10 @@
 
 static void poll_fd_is_readable_when_it_is_time(void **state)
 {
-	struct shmring *p = new_ring(NULL, SHMRING_PRODUCER), *c;
+	struct shmring *c, *p = new_pair(&c);
 	int fd;
 
 	(void)state;
-	assert_int_equal(shmring_attach_fd(&c, shmring_fd(p), SHMRING_CONSUMER), 0);
 	fd = shmring_poll_fd(c);
 	assert_true(fd >= 0 && shmring_poll_fd(c) == fd);
 	assert_int_equal(shmring_wait_data(c, &nowait), -EAGAIN);
@@ -70,11 +69,10 @@ static void poll_fd_of_a_producer_is_for_the_space_it_needs(void **state)
 /* If the bytes are there already, the other side need not wake it. */
 static void poll_fd_that_is_ready_asks_for_no_wakeup(void **state)
 {
-	struct shmring *p = new_ring(NULL, SHMRING_PRODUCER), *c;
+	struct shmring *c, *p = new_pair(&c);
 	uint64_t wakes;
 
 	(void)state;
-	assert_int_equal(shmring_attach_fd(&c, shmring_fd(p), SHMRING_CONSUMER), 0);
 	put(p, 8, 1);
 	assert_true(is_readable(shmring_poll_fd(c)));
 	wakes = p->priv->wakes;
@@ -176,8 +174,7 @@ static int start_polling(void)
 {
 	int fd;
 
-	producer = new_ring(NULL, SHMRING_PRODUCER);
-	assert_int_equal(shmring_attach_fd(&consumer, shmring_fd(producer), SHMRING_CONSUMER), 0);
+	producer = new_pair(&consumer);
 	assert_int_equal(shmring_attach_fd(&handle, shmring_fd(producer), SHMRING_HANDLE), 0);
 	fd = shmring_poll_fd(consumer);
 	assert_int_equal(shmring_wait_data(consumer, &nowait), -EAGAIN);
@@ -270,12 +267,11 @@ static void poll_fd_shows_a_death_that_a_lock_hides(void **state)
  */
 static void poll_fd_does_not_count_what_is_held(void **state)
 {
-	struct shmring *p = new_ring(NULL, SHMRING_PRODUCER), *c;
+	struct shmring *c, *p = new_pair(&c);
 	size_t len;
 	int fd;
 
 	(void)state;
-	assert_int_equal(shmring_attach_fd(&c, shmring_fd(p), SHMRING_CONSUMER), 0);
 	fd = shmring_poll_fd(c);
 	put(p, 8, 1);
 	assert_non_null(shmring_peek(c, &len));
@@ -293,11 +289,10 @@ static void poll_fd_does_not_count_what_is_held(void **state)
 /* An event loop goes on polling after the end of the stream, and of each consumer. */
 static void poll_fd_is_quiet_after_the_end(void **state)
 {
-	struct shmring *p = new_ring(NULL, SHMRING_PRODUCER), *c;
+	struct shmring *c, *p = new_pair(&c);
 	int fd;
 
 	(void)state;
-	assert_int_equal(shmring_attach_fd(&c, shmring_fd(p), SHMRING_CONSUMER), 0);
 	fd = shmring_poll_fd(c);
 	shmring_close(p);
 	assert_true(is_readable(fd));
@@ -325,11 +320,10 @@ static void poll_fd_is_quiet_after_the_end(void **state)
 /* A message committed after all others have gone still makes poll ready. */
 static void poll_fd_shows_what_a_short_visit_left(void **state)
 {
-	struct shmring *p = new_ring(NULL, SHMRING_PRODUCER), *c;
+	struct shmring *c, *p = new_pair(&c);
 	int fd;
 
 	(void)state;
-	assert_int_equal(shmring_attach_fd(&c, shmring_fd(p), SHMRING_CONSUMER), 0);
 	fd = shmring_poll_fd(c);
 	shmring_close(p);
 	assert_int_equal(shmring_wait_data(c, &nowait), -ENODATA);

@@ -90,6 +90,14 @@ struct shmring *new_ring(const char *called, enum shmring_role role)
 	return r;
 }
 
+struct shmring *new_pair(struct shmring **c)
+{
+	struct shmring *p = new_ring(NULL, SHMRING_PRODUCER);
+
+	assert_int_equal(shmring_attach_fd(c, shmring_fd(p), SHMRING_CONSUMER), 0);
+	return p;
+}
+
 int create(struct shmring **r, const char *called, unsigned int flags)
 {
 	const struct shmring_options opt = { .backend = SHMRING_MEMFD, .flags = flags,

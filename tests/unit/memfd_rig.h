@@ -35,6 +35,9 @@ extern struct shmring *successor;	/* comes in the middle of it */
 struct shmring *new_ring(const char *called, enum shmring_role role);
 struct shmring *persistent_ring(void);
 
+/* The producer of an anonymous ring; its consumer, in @c, is in this process, too. */
+struct shmring *new_pair(struct shmring **c);
+
 /* These may fail; create() makes a producer of a ring @called so. */
 int create(struct shmring **r, const char *called, unsigned int flags);
 int create_anonymous(struct shmring **r);

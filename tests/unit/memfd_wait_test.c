@@ -41,10 +41,9 @@ static void wait_of_every_policy_ends_at_its_deadline(void **state)
 static void wait_whose_deadline_is_past_looks_and_ends(void **state)
 {
 	const struct shmring_wait past = { .deadline = 1 };
-	struct shmring *p = new_ring(NULL, SHMRING_PRODUCER), *c;
+	struct shmring *c, *p = new_pair(&c);
 
 	(void)state;
-	assert_int_equal(shmring_attach_fd(&c, shmring_fd(p), SHMRING_CONSUMER), 0);
 	assert_int_equal(shmring_wait_data(c, &past), -ETIMEDOUT);
 	put(p, 8, 1);
 	assert_int_equal(shmring_wait_data(c, &past), 0);
@@ -54,10 +53,9 @@ static void wait_whose_deadline_is_past_looks_and_ends(void **state)
 
 static void wait_that_has_ended_is_not_woken(void **state)
 {
-	struct shmring *p = new_ring(NULL, SHMRING_PRODUCER), *c;
+	struct shmring *c, *p = new_pair(&c);
 
 	(void)state;
-	assert_int_equal(shmring_attach_fd(&c, shmring_fd(p), SHMRING_CONSUMER), 0);
 	wait_a_little(c);
 	assert_true(c->lane->consumer.wake_at == SHMRING_NO_WAKE);
 	put(p, 8, 1);
@@ -73,10 +71,9 @@ static void wait_that_has_ended_is_not_woken(void **state)
  */
 static void wait_of_an_empty_consumer_sleeps_though_the_producer_waits(void **state)
 {
-	struct shmring *p = new_ring(NULL, SHMRING_PRODUCER), *c;
+	struct shmring *c, *p = new_pair(&c);
 
 	(void)state;
-	assert_int_equal(shmring_attach_fd(&c, shmring_fd(p), SHMRING_CONSUMER), 0);
 	p->lane->producer.wake_at = 8;
 	wait_a_little(c);
 	assert_in_range(c->priv->sleeps, 1, 2);
@@ -109,11 +106,10 @@ static void wait_for_more_ends_though_the_producer_has_polled(void **state)
 /* The producer was killed before it could store that it waits for nothing. */
 static void wait_for_more_ends_though_the_producer_dies_while_it_polls(void **state)
 {
-	struct shmring *p = new_ring(NULL, SHMRING_PRODUCER), *c;
+	struct shmring *c, *p = new_pair(&c);
 	struct shmring_wait wait = { .policy = SHMRING_BLOCK, .min_bytes = 100 };
 
 	(void)state;
-	assert_int_equal(shmring_attach_fd(&c, shmring_fd(p), SHMRING_CONSUMER), 0);
 	put(p, 8, 1);
 	p->lane->producer.wake_at = (uint64_t)-8;
 	alarm(30);	/* without the fix this never returned */
@@ -187,10 +183,9 @@ static void large_ring_has_a_large_credit(void **state)
 /* The barrier was available at first and then fails: the other side is asked to fence for good. */
 static void peer_fences_if_a_barrier_fails(void **state)
 {
-	struct shmring *p = new_ring(NULL, SHMRING_PRODUCER), *c;
+	struct shmring *c, *p = new_pair(&c);
 
 	(void)state;
-	assert_int_equal(shmring_attach_fd(&c, shmring_fd(p), SHMRING_CONSUMER), 0);
 	p->lane->consumer.fence_until = 0;
 	p->lane->producer.fence_until = 0;
 	refuse_barrier(MEMBARRIER_CMD_GLOBAL_EXPEDITED);
@@ -266,10 +261,9 @@ static void wait_for_space_ends_when_the_message_fits(void **state)
  */
 static void any_data_is_enough_if_space_is_wanted(void **state)
 {
-	struct shmring *p = new_ring(NULL, SHMRING_PRODUCER), *c;
+	struct shmring *c, *p = new_pair(&c);
 
 	(void)state;
-	assert_int_equal(shmring_attach_fd(&c, shmring_fd(p), SHMRING_CONSUMER), 0);
 	put(p, 8, 1);
 	assert_false(shmring_memfd_arm(c, 100));
 	p->producer->space_wanted = 8;
@@ -285,11 +279,10 @@ static void any_data_is_enough_if_space_is_wanted(void **state)
 /* As any data is enough for it now: what it was armed for may never come. */
 static void armed_producer_wakes_a_consumer_that_waits_for_more(void **state)
 {
-	struct shmring *p = new_ring(NULL, SHMRING_PRODUCER), *c;
+	struct shmring *c, *p = new_pair(&c);
 	uint32_t before;
 
 	(void)state;
-	assert_int_equal(shmring_attach_fd(&c, shmring_fd(p), SHMRING_CONSUMER), 0);
 	put(p, 8, 1);
 	before = p->lane->consumer.futex;
 	p->lane->consumer.wake_at = 16;
