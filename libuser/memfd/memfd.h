@@ -135,10 +135,12 @@ int shmring_memfd_add_to_epoll(int poll_fd, int fd);	/* a negative @fd is return
 
 /* watch.c; take: were there events, and did a process close the file? */
 int shmring_memfd_watch(struct shmring_watch *w, int poll_fd, int file);
-void shmring_memfd_unwatch(struct shmring_watch *w);
+void shmring_memfd_unwatch(struct shmring_watch *w, int poll_fd);
 void shmring_memfd_close_inherited(struct shmring_watch *w, uint32_t generation);
-void shmring_memfd_pass_on_events(void);
 bool shmring_memfd_take_events(struct shmring_watch *w);
+
+/* watch_shared.c */
+void shmring_memfd_pass_on_events(void);
 
 /* name.c */
 static inline bool is_same_file(const struct stat *a, const struct stat *b)

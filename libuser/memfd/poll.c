@@ -124,7 +124,7 @@ void shmring_memfd_arm_poll(struct shmring *r, uint64_t bytes)
 
 	if (p->poll_fd < 0)
 		return;
-	if (!p->memfd.watch.event_fd) {
+	if (!p->memfd.watch.fd) {
 		arm_timer(r);
 		return;
 	}
@@ -182,9 +182,9 @@ static int open_poll(struct shmring_private *p)
 
 void shmring_memfd_close_poll(struct shmring_private *p)
 {
-	if (p->memfd.watch.event_fd && shmring_is_ours(p))
-		shmring_memfd_unwatch(&p->memfd.watch);
-	else if (p->memfd.watch.event_fd)
+	if (p->memfd.watch.fd && shmring_is_ours(p))
+		shmring_memfd_unwatch(&p->memfd.watch, p->poll_fd);
+	else if (p->memfd.watch.fd)
 		shmring_memfd_close_inherited(&p->memfd.watch, p->generation);
 	if (p->memfd.timer_fd)
 		close(p->memfd.timer_fd);

@@ -11,19 +11,14 @@
 
 /* An endpoint that polls, and the events of its file: see watch.c. */
 struct shmring_watch {
-	struct shmring_watch *next;	/* in its bucket */
+	int fd;			/* readable: there were events; 0: the file is not watched */
+	bool is_private;	/* it is an inotify instance, and not an eventfd */
 	int wd;			/* inotify's watch descriptor */
-	int event_fd;		/* readable: there were events; 0: the file is not watched */
-	int poll_fd;		/* which contains it */
-	bool told;		/* it is readable, but for a moment */
-	bool closed;		/* one of them was that a process closed the file */
-};
 
-/* 0: none. */
-struct shmring_watch_fds {
-	int inotify;
-	int stop;		/* readable: the thread is to end */
-	int epoll;		/* of the thread, of the other two */
+	/* Of watch_shared.c. */
+	struct shmring_watch *next;	/* in its bucket */
+	bool told;		/* fd is readable, but for a moment */
+	bool closed;		/* one of the events was that a process closed the file */
 };
 
 /* What all endpoints of a process share; see struct shmring_process. */
@@ -32,10 +27,10 @@ struct shmring_memfd_process {
 	uint64_t pid_ns;	/* where the process's pid means something; 0: nowhere */
 	uint64_t started;	/* when it was, ticks since boot; 0: unknown */
 
-	/* Of watch.c. */
+	unsigned int nr_private;	/* endpoints with an instance, of watch.c */
+
+	/* Of watch_shared.c. */
 	pthread_mutex_t watch_lock;
-	struct shmring_watch_fds fds;
-	struct shmring_watch *alone;	/* reads it, if not NULL; else the thread does */
 	bool has_thread;
 	pthread_t thread;
 	unsigned int nr_watches;

@@ -110,16 +110,6 @@ static int get_a_poll_fd(struct shmring **r)
 	return shmring_poll_fd(ring);
 }
 
-/* The first one has an inotify instance; the second one needs a thread that reads for both. */
-static int get_two_poll_fds(struct shmring **r)
-{
-	int ret = shmring_poll_fd(ring);
-
-	if (ret < 0 || shmring_attach_fd(r, shmring_fd(ring), SHMRING_CONSUMER))
-		return ret;
-	return shmring_poll_fd(*r);
-}
-
 static void create_ends_as_documented(void **state)
 {
 	(void)state;
@@ -145,7 +135,6 @@ static void poll_fd_ends_as_documented(void **state)
 {
 	(void)state;
 	assert_documented("shmring_poll_fd", get_a_poll_fd);
-	assert_documented("shmring_poll_fd", get_two_poll_fds);
 }
 
 static int change_mode(struct shmring **r)
@@ -192,6 +181,7 @@ int main(void)
 		TEST(attach_ends_as_documented),
 		TEST(unlink_ends_as_documented),
 		TEST(poll_fd_ends_as_documented),
+		SHARED(poll_fd_ends_as_documented),
 		TEST(access_ends_as_documented),
 		TEST(each_error_has_its_text),
 	};

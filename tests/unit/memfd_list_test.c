@@ -208,7 +208,7 @@ static void list_wakes_no_poller(void **state)
 	int fd = shmring_poll_fd(c);
 
 	(void)state;
-	assert_true(c->priv->memfd.watch.event_fd > 0);
+	assert_true(c->priv->memfd.watch.fd > 0);
 	assert_int_equal(shmring_wait_data(c, &nowait), -EAGAIN);
 	assert_int_equal(list(SHMRING_AUTO), 0);
 	assert_int_equal(seen.nr, 1);

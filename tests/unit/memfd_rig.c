@@ -10,6 +10,15 @@
 #include <unistd.h>
 
 #include "faults.h"
+#include "process.h"
+
+int share_instance(void **state)
+{
+	(void)state;
+	assert_int_equal(shmring_enter_process(), 0);
+	__atomic_store_n(&shmring_process->memfd.nr_private, MAX_PRIVATE, __ATOMIC_RELAXED);
+	return 0;
+}
 
 unsigned int nr_fds(void)
 {
@@ -212,6 +221,8 @@ int tidy(void **state)
 	after_next_refusal(NULL);
 	before_next_nap(NULL);
 	skip_sleeps(NULL, 0);
+	if (shmring_process)
+		__atomic_store_n(&shmring_process->memfd.nr_private, 0, __ATOMIC_RELAXED);
 	shmring_unlink(name());
 	return 0;
 }

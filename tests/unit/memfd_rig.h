@@ -3,12 +3,21 @@
 #ifndef MEMFD_RIG_H
 #define MEMFD_RIG_H
 
+#include "memfd/watch.h"
 #include "rig.h"
 
 /* Every test starts with a library that finds memfd alone, and tidies up at its end. */
 void use_memfd(void);
 int tidy(void **state);
 #define TEST(fn)	cmocka_unit_test_teardown(fn, tidy)
+
+/*
+ * As if other endpoints had all of the private inotify instances: those that poll from now on
+ * share one, which a thread reads. A test may be for either kind.
+ */
+int share_instance(void **state);
+#define SHARED(fn)	{ .name = #fn " (shared)", .test_func = fn, \
+			  .setup_func = share_instance, .teardown_func = tidy }
 
 /* The descriptors, and the mappings of rings, of this process. */
 unsigned int nr_fds(void);
