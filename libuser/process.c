@@ -2,6 +2,7 @@
 /* The page that the rings of one process share: see process.h. */
 #define _GNU_SOURCE 1
 #include <errno.h>
+#include <signal.h>
 #include <sys/mman.h>
 
 #include "private.h"
@@ -47,14 +48,26 @@ static int make_page(void)
 	return 0;
 }
 
+/*
+ * A signal handler of the program may use a ring of its own, and so take the lock: it must not run
+ * in the thread that has the lock.
+ */
 void shmring_lock_process(void)
 {
+	sigset_t all, before;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_BLOCK, &all, &before);
 	pthread_mutex_lock(&shmring_process->lock);
+	shmring_process->signals = before;
 }
 
 void shmring_unlock_process(void)
 {
+	const sigset_t before = shmring_process->signals;
+
 	pthread_mutex_unlock(&shmring_process->lock);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
 int shmring_enter_process(void)

@@ -2,6 +2,7 @@
 /* The memfd backend: the inotify instance that poll descriptors share, and its thread. */
 #include "memfd_polled.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -215,6 +216,35 @@ static void thread_gets_a_larger_stack(void **state)
 	stop_polling(&ends);
 }
 
+static struct polled handlers;
+
+static void send_one(int nr)
+{
+	int before = errno;
+
+	(void)nr;
+	put(handlers.p, 8, 1);
+	errno = before;
+}
+
+/* Else the handler would wait for ever for a lock that the code it interrupts has. */
+static void handler_sends_once_the_lock_is_free(void **state)
+{
+	(void)state;
+	handlers = start_polling();
+	signal(SIGUSR1, send_one);
+	alarm(30);
+	shmring_lock_process();
+	raise(SIGUSR1);
+	assert_false(is_readable(handlers.fd));
+	shmring_unlock_process();
+	alarm(0);
+	assert_true(is_readable(handlers.fd));
+	take(handlers.c, 8, 1);
+	signal(SIGUSR1, SIG_DFL);
+	stop_polling(&handlers);
+}
+
 static void note_signal(int nr)
 {
 	(void)nr;
@@ -254,6 +284,7 @@ int main(void)
 		SHARED(thread_goes_on_without_further_descriptors),
 		SHARED(flood_is_passed_on_once),
 		SHARED(thread_gets_a_larger_stack),
+		SHARED(handler_sends_once_the_lock_is_free),
 		TEST(thread_takes_no_signals),
 	};
 

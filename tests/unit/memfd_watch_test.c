@@ -248,6 +248,7 @@ static void be_a_child(struct polled *parents, unsigned int fds, bool first)
 {
 	bool shared = !is_private(&parents[0]);
 	struct polled own[2];
+	unsigned int inherited;
 
 	if (first) {
 		stop_polling(&parents[0]);
@@ -258,8 +259,11 @@ static void be_a_child(struct polled *parents, unsigned int fds, bool first)
 	if (FORKS_THREADS || !shared) {
 		if (shared)
 			share_instance(NULL);
+		inherited = nr_instances();
 		own[0] = start_polling();
 		own[1] = start_polling();
+		if (nr_instances() != inherited + (shared ? 1 : 2))
+			_exit(4);
 		if (!first) {
 			stop_polling(&parents[0]);
 			stop_polling(&parents[1]);
