@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include "lib.h"
 
+#include <sys/inotify.h>
+
+#define NR_INOTIFY	5	/* what a process of the library takes at most */
+
 const struct shmring_wait nowait = { .flags = SHMRING_NOWAIT };
 
 static bool memfd;
@@ -28,6 +32,20 @@ void need_backend(void)
 	if (want)
 		CHECK(!strcmp(shmring_backend_name(r), want));
 	shmring_close(r);
+}
+
+void need_inotify(void)
+{
+	int fds[NR_INOTIFY], n = 0;
+
+	while (on_memfd() && n < NR_INOTIFY) {
+		fds[n] = inotify_init1(IN_CLOEXEC);
+		if (fds[n] < 0)
+			skip("no inotify instances left: %s", strerror(errno));
+		n++;
+	}
+	while (n > 0)
+		close(fds[--n]);
 }
 
 struct shmring *make(size_t capacity, size_t slot_size, enum shmring_role role)

@@ -15,6 +15,12 @@ void need_backend(void);
 bool on_memfd(void);
 
 /*
+ * For tests of when exactly a poll ends: skip the program if memfd's poll descriptors would follow
+ * a timer, as other programs of the user have all inotify instances.
+ */
+void need_inotify(void);
+
+/*
  * These cannot fail. Their waits sleep at once and do not spin, so that tests of sleeping do
  * sleep.
  */

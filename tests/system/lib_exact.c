@@ -337,6 +337,7 @@ static void test_refused(void)
 int main(void)
 {
 	need_backend();
+	need_inotify();
 	RUN(test_exactly);
 	RUN(test_sleep_for_a_slot);
 	RUN(test_drain);

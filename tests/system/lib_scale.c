@@ -360,6 +360,7 @@ int main(int argc, char **argv)
 	int i;
 
 	need_backend();
+	need_inotify();
 	for (i = 1; i < argc; i++)
 		test_scale(strtoul(argv[i], NULL, 0));
 	if (argc == 1)

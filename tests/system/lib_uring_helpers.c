@@ -138,6 +138,7 @@ int main(void)
 	struct shmring *r;
 
 	need_backend();
+	need_inotify();
 	need_uring();
 	EXPECT_EQ(in_child(without_descriptors, native_later), TEST_PASS);
 	ring = open_uring(0);

@@ -498,7 +498,7 @@ int main(void)
 		TEST(words_of_the_killed_are_not_inherited),
 		TEST(sleep_of_the_killed_is_over),
 		TEST(queue_has_no_consumer_yet_after_a_death),
-		TEST(queue_polls_on_after_a_death),
+		WATCHING(queue_polls_on_after_a_death),
 		TEST(flag_that_is_unknown_is_refused),
 		TEST(info_shows_no_more_used_than_fits),
 	};

@@ -245,7 +245,7 @@ int main(void)
 		TEST(list_passes_over_what_is_no_ring),
 		TEST(list_passes_over_bad_names),
 		TEST(list_waits_for_no_lock),
-		TEST(list_wakes_no_poller),
+		WATCHING(list_wakes_no_poller),
 		TEST(list_removes_debris),
 	};
 

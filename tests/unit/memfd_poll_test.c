@@ -355,6 +355,8 @@ int main(void)
 		TEST(poll_fd_shows_what_a_short_visit_left),
 	};
 
+	if (!has_inotify())
+		return SKIP_PROGRAM;
 	use_memfd();
 	return cmocka_run_group_tests_name("memfd_poll", tests, NULL, NULL);
 }

@@ -20,6 +20,29 @@ int share_instance(void **state)
 	return 0;
 }
 
+bool has_inotify(void)
+{
+	int fds[MAX_PRIVATE + 1];
+	size_t n = 0;
+	bool all;
+
+	while (n < ARRAY_SIZE(fds) && (fds[n] = inotify_init1(IN_CLOEXEC)) >= 0)
+		n++;
+	all = n == ARRAY_SIZE(fds);
+	while (n > 0)
+		close(fds[--n]);
+	if (!all)
+		puts("no inotify instances left");
+	return all;
+}
+
+void run_with_inotify(void **fn)
+{
+	if (!has_inotify())
+		skip();
+	((CMUnitTestFunction)*fn)(fn);
+}
+
 unsigned int nr_fds(void)
 {
 	DIR *dir = opendir("/proc/self/fd");

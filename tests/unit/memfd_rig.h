@@ -19,6 +19,15 @@ int share_instance(void **state);
 #define SHARED(fn)	{ .name = #fn " (shared)", .test_func = fn, \
 			  .setup_func = share_instance, .teardown_func = tidy }
 
+/* Whether the user has as many inotify instances left as a process takes; if not, says so. */
+bool has_inotify(void);
+#define SKIP_PROGRAM	77	/* an exit status */
+
+/* A test that is skipped without them. A set-up function cannot skip a test. */
+void run_with_inotify(void **fn);
+#define WATCHING(fn)	{ .name = #fn, .test_func = run_with_inotify, .teardown_func = tidy, \
+			  .initial_state = (void *)(fn) }
+
 /* The descriptors, and the mappings of rings, of this process. */
 unsigned int nr_fds(void);
 unsigned int nr_mappings(void);

@@ -288,6 +288,8 @@ int main(void)
 		TEST(thread_takes_no_signals),
 	};
 
+	if (!has_inotify())
+		return SKIP_PROGRAM;
 	use_memfd();
 	return cmocka_run_group_tests_name("memfd_shared", tests, NULL, NULL);
 }

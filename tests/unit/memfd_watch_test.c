@@ -323,6 +323,8 @@ int main(void)
 		SHARED(children_poll_for_themselves),
 	};
 
+	if (!has_inotify())
+		return SKIP_PROGRAM;
 	use_memfd();
 	return cmocka_run_group_tests_name("memfd_watch", tests, NULL, NULL);
 }
