@@ -10,9 +10,9 @@
 /*
  * How many endpoints of a process have an inotify instance of their own. Most programs poll no
  * more rings, and so get no thread from the library. The fewer, the more processes of a user can
- * poll: by default, 128 instances are enough for 32 processes that take all of theirs.
+ * poll: by default, 128 instances are enough for 64 processes that take all of theirs.
  */
-#define MAX_PRIVATE	4
+#define MAX_PRIVATE	2
 
 /* Descriptors that the endpoints of a process share; 0: none. */
 enum {
