@@ -648,6 +648,9 @@ __SHMRING_PUBLIC int shmring_release(struct shmring *r)
 
 /* ---------------------------------------------------------------- copying */
 
+/* Bytes that a compiler copies by moves. Of more it may make a string instruction (copy.c). */
+#define __SHMRING_MOVES	256
+
 /* Drop the peek above @tail. Compares first, as __shmring_end_reservation() does. */
 __SHMRING_INLINE void __shmring_end_peek(struct shmring *r, uint64_t tail)
 {
@@ -711,7 +714,8 @@ __SHMRING_INLINE void __shmring_end_recv(struct shmring *r, uint64_t need)
 /*
  * Producer: copy a message in and publish it, with all that is staged, waiting for space.
  * Returns @len, or an error as shmring_wait_space(); then nothing was sent. If @w is NULL and
- * the compiler knows @len, the message is copied here, by a few moves; otherwise in the library.
+ * the compiler knows that @len is at most 256, the message is copied here, by a few moves;
+ * otherwise in the library.
  */
 __SHMRING_PUBLIC ssize_t shmring_send(struct shmring *r, const void *buf, size_t len,
 				      const struct shmring_wait *w)
@@ -719,7 +723,7 @@ __SHMRING_PUBLIC ssize_t shmring_send(struct shmring *r, const void *buf, size_t
 	uint64_t need;
 	void *to;
 
-	if (!__builtin_constant_p(len) || w)
+	if (!__builtin_constant_p(len) || len > __SHMRING_MOVES || w)
 		return __shmring_send(r, buf, len, w);
 	to = __shmring_begin_send(r, len, &need);
 	if (__shmring_unlikely(!to))
@@ -733,7 +737,8 @@ __SHMRING_PUBLIC ssize_t shmring_send(struct shmring *r, const void *buf, size_t
  * Consumer: copy the next message out and release it, with all that were advanced past, waiting
  * for one. Returns its length (0 is a message like any other), or an error as
  * shmring_wait_data(), or -EMSGSIZE: it is longer than @size, and is still there. If @w is NULL
- * and the compiler knows @size, a message of exactly that length is copied here.
+ * and the compiler knows that @size is at most 256, a message of exactly that length is copied
+ * here.
  */
 __SHMRING_PUBLIC ssize_t shmring_recv(struct shmring *r, void *buf, size_t size,
 				      const struct shmring_wait *w)
@@ -742,7 +747,7 @@ __SHMRING_PUBLIC ssize_t shmring_recv(struct shmring *r, void *buf, size_t size,
 	uint64_t need;
 	size_t len;
 
-	if (!__builtin_constant_p(size) || w)
+	if (!__builtin_constant_p(size) || size > __SHMRING_MOVES || w)
 		return __shmring_recv(r, buf, size, w);
 	from = __shmring_begin_recv(r, &len, &need);
 	if (__shmring_unlikely(!from || len != size))
