@@ -2,13 +2,14 @@
 /*
  * shmring: message passing at shared-memory speed. The user-space ABI.
  *
- * Three kinds of file
- * -------------------
+ * Four kinds of file
+ * ------------------
  *
  *   control	open("/dev/shmring"). Makes and finds rings.
  *   ring	what CREATE and OPEN return. Carries rights, holds no role.
  *   endpoint	what ATTACH returns: one role of one ring. Maps the ring, waits,
  *		wakes and polls.
+ *   wait set	what WAITSET_CREATE returns. Sleeps until one of its endpoints is ready.
  *
  *   ioctl	on		does					returns
  *   CREATE	control		makes a ring				ring fd
@@ -22,6 +23,10 @@
  *   SET_LOWAT	endpoint	says when poll() calls it ready		0
  *   WAIT_PEER	endpoint	sleeps until the other role is taken	0
  *   SET_ACCESS	ring, endpoint	changes the mode and the owner		0
+ *   KICK	hub's endpoint	ends the other side's role		0
+ *   WAITSET_CREATE	control		makes a wait set		wait set fd
+ *   WAITSET_CHANGE	wait set	adds or removes an endpoint	0
+ *   WAITSET_WAIT	wait set	sleeps until an endpoint is ready	0
  *
  * WAKE says ESHUTDOWN if this endpoint's own role is over. New file descriptors are
  * O_CLOEXEC, and cannot be reopened through /proc.
@@ -63,6 +68,55 @@
  * say EPERM), EINVAL (not a whole region, or not MAP_SHARED), EBUSY (an own
  * region, for the second time or by a second process) or ESHUTDOWN (an own
  * region, and the role is over).
+ *
+ * Lanes
+ * -----
+ *
+ * A ring with a topology has up to SHMRING_LANES_MAX lanes under one name. Each lane is a ring
+ * of its own, with its own regions, positions and two roles: all that is said here of a ring
+ * holds for a lane. One role of all lanes belongs to one process, the hub. The hub attaches to
+ * each lane by its number. Any other process attaches without a number, as to a ring without
+ * lanes, and gets the other role of a lane that is free. So a program that knows no lanes can
+ * use one.
+ *
+ *   topology	the hub is	each of the other processes is
+ *   FAN_IN	consumer	a producer: many to one
+ *   WORK	producer	a consumer: the hub gives each message to one of them
+ *
+ * A process in one lane cannot read, delay or end another lane. A lane is free if its role is
+ * not taken, no process that had the role before still maps the lane, and all data in it has
+ * been released. Before the lane is given to a process of another user, its data is zeroed.
+ *
+ * Wait sets
+ * ---------
+ *
+ * A process that has many endpoints finds those that are ready without looking at each. A wait
+ * set has a bit for each of its endpoints, in the pages that are mapped from offset 0 of its
+ * file, read-only: struct shmring_waitset. An endpoint is hot (its bit is set) or cold.
+ *
+ *   hot	the process looks at the endpoint itself
+ *   cold	the endpoint is not ready; wake_at is armed. The other side's next publication
+ *		at or above wake_at calls WAKE, which makes the endpoint hot
+ *
+ * WAITSET_WAIT arms each hot endpoint, makes it cold if it is not ready, and sleeps if none is.
+ * An endpoint is ready as poll() says, see SET_LOWAT, with two exceptions. That a role was taken
+ * or has ended makes the endpoint ready once; after that, an endpoint whose other side is gone is
+ * not ready. And a lane of WORK is not ready while no process has the consumer's role. Only the
+ * kernel writes the bits:
+ *
+ *   WAKE, and each change of a role		WAITSET_WAIT, for each hot endpoint
+ *
+ *   store wake_at: never			clear the bit
+ *   set the bit		(N)		store wake_at
+ *   wake the wait set				full barrier, (J) if due	(D)
+ *						look at the position
+ *						ready: set the bit		(O)
+ *						after all: sleep, if no bit is set
+ *
+ * (N) comes before the wake-up: the sleeper that is woken sees the bit. (O) is done for every
+ * endpoint that is found ready and not only for the first: otherwise a later one would be cold
+ * and not armed. A process that reads a bit late looks at the endpoint late; WAITSET_WAIT does
+ * not sleep while a bit is set.
  *
  * Positions
  * ---------
@@ -288,13 +342,19 @@ struct shmring_record {
  *
  * With MARKS each slot has a mark: see Positions.
  *
+ * With a topology the ring has nr_lanes lanes: see Lanes. The capacity, slots, slot_size and
+ * align are those of each lane. All lanes are made, and charged, by CREATE, so that a process
+ * that attaches to one cannot fail for lack of memory.
+ *
  * EINVAL	capacity is not a power of two of at least a page; slot_size
  *		above the capacity; align is not a power of two, is above
  *		SHMRING_ALIGN_MAX or, of records and with MARKS, below SHMRING_ALIGN; more
  *		slots than the capacity holds, with MARKS less than one; slots or MARKS
  *		without a slot_size; mode has other bits
  *		than 0666; PERSIST without a name; the name has no final NUL, is "." or
- *		"..", or has a '/' or anything but visible ASCII in it
+ *		"..", or has a '/' or anything but visible ASCII in it; no such topology;
+ *		nr_lanes is 0 or above SHMRING_LANES_MAX; RING with nr_lanes or
+ *		lanes_per_user
  * EFBIG	capacity is above SHMRING_CAPACITY_MAX
  * EEXIST	the name is taken
  * EDQUOT	RLIMIT_MEMLOCK would be exceeded (CAP_IPC_LOCK is exempt). All rings
@@ -312,7 +372,18 @@ struct shmring_ioc_create {
 	__u32 mode;			/* permission bits, less the umask */
 	__u32 flags;			/* SHMRING_CREATE_F_* */
 	__u8  name[SHMRING_NAME_MAX];	/* "": anonymous */
+	__u32 topology;			/* SHMRING_TOPOLOGY_*. The first version ended before it */
+	__u32 nr_lanes;			/* 1 ... SHMRING_LANES_MAX; RING: 0 */
+	__u32 lanes_per_user;		/* most lanes that one user may have; 0: any */
+	__u32 reserved;
 };
+
+#define SHMRING_LANES_MAX	256u
+
+/* Topologies: how the processes of a ring are connected. */
+#define SHMRING_TOPOLOGY_RING	0u	/* one producer, one consumer */
+#define SHMRING_TOPOLOGY_FAN_IN	1u	/* the hub consumes, each lane has a producer */
+#define SHMRING_TOPOLOGY_WORK	2u	/* the hub produces, each lane has a consumer */
 
 #define SHMRING_CREATE_F_PERSIST	0x1u
 #define SHMRING_CREATE_F_QUEUE		0x2u
@@ -357,17 +428,27 @@ struct shmring_ioc_name {
  * poll() calls the endpoint ready once there are lowat bytes of data (default: 1), or of
  * space (default: a slot, or the smallest record). SET_LOWAT changes lowat.
  *
- * EBUSY	the role is taken
+ * In a ring with lanes: with F_LANE the role of lane @lane, which is how the hub attaches;
+ * without F_LANE the role that is not the hub's, of a lane that is free.
+ *
+ * EBUSY	the role is taken; no lane is free
+ * EDQUOT	the user has lanes_per_user lanes already
  * EACCES	this file does not carry the right, or not all of rights
- * EINVAL	no such role; lowat above the span, or with ROLE_NONE
+ * EINVAL	no such role; lowat above the span, or with ROLE_NONE; F_LANE: no such lane, or
+ *		with ROLE_NONE; lane is not 0 without F_LANE
+ * EPROTO	the hub's role of a ring with lanes, without F_LANE
+ * EINTR	a fatal signal, while a lane was zeroed
  */
 struct shmring_ioc_attach {
 	__u32 role;		/* SHMRING_ROLE_* */
 	__u32 rights;		/* SHMRING_RIGHT_* of the new file; 0: those of this one */
 	__aligned_u64 lowat;	/* bytes; 0: the default */
-	__u32 flags;		/* 0 */
-	__u32 reserved;
+	__u32 flags;		/* SHMRING_ATTACH_F_* */
+	__u32 lane;		/* with F_LANE: its number, from 0 */
 };
+
+#define SHMRING_ATTACH_F_LANE	0x1u
+#define SHMRING_ATTACH_F_ALL	SHMRING_ATTACH_F_LANE
 
 /* A region to map: mmap(NULL, length, ..., fd, offset). */
 struct shmring_region {
@@ -380,7 +461,7 @@ struct shmring_region {
  * sides are honest, head - tail is at most the span, even if both positions move.
  */
 struct shmring_ioc_query {
-	__u32 lane;			/* in: 0 */
+	__u32 lane;			/* in: of a ring file, which lane; of an endpoint: 0 */
 	__u32 role;			/* of this file */
 	__u32 rights;			/* of this file */
 	__u32 mode;			/* permission bits */
@@ -414,6 +495,10 @@ struct shmring_ioc_query {
 					 * The first version ended before it.
 					 */
 	__u32 consumer_pid;
+	__u32 topology;			/* SHMRING_TOPOLOGY_*. The second version ended before it */
+	__u32 nr_lanes;			/* RING: 1 */
+	__u32 own_lane;			/* the lane of this endpoint; the one that was asked for */
+	__u32 reserved2;
 };
 
 /*
@@ -502,6 +587,75 @@ struct shmring_ioc_access {
 #define SHMRING_ACCESS_ALL	(SHMRING_ACCESS_MODE | SHMRING_ACCESS_UID | SHMRING_ACCESS_GID)
 
 /*
+ * KICK (no argument): end the other side's role in this lane, as if its process had died. The
+ * lane is free again only when that process no longer maps it, so that it writes into no other
+ * process's lane. The kicked process gets ESHUTDOWN.
+ *
+ * EPERM	this is not the hub's endpoint
+ * ENOENT	the other role is not taken
+ * ESHUTDOWN	this endpoint's own role is over
+ * ENOTTY	not an endpoint
+ */
+
+/*
+ * WAITSET_CREATE: make a wait set for up to @max endpoints, with the numbers 0 to @max - 1.
+ *
+ * EINVAL	max is 0 or above SHMRING_WAITSET_MAX; flags is not 0
+ * ENOMEM, EMFILE, ENFILE
+ */
+struct shmring_ioc_waitset_create {
+	__u32 max;
+	__u32 flags;		/* 0 */
+};
+
+#define SHMRING_WAITSET_MAX	4096u
+
+/* The pages of a wait set. Bit n % 64 of hot[n / 64] stands for the endpoint with number n. */
+struct shmring_waitset {
+	__u32 magic;		/* SHMRING_MAGIC */
+	__u32 max;
+	__aligned_u64 reserved[15];
+	__aligned_u64 hot[];	/* (max + 63) / 64 of them */
+};
+
+/*
+ * WAITSET_CHANGE: with a descriptor, add that endpoint as number @index; it is hot. With fd -1,
+ * remove the endpoint of that number. An endpoint is in one wait set at most. The wait set keeps
+ * the endpoint's file open. An endpoint whose own role has ended stays in the set until it is
+ * removed.
+ *
+ * EINVAL	no such number; flags is not 0; fd is not an endpoint
+ * EBADF	fd is no descriptor
+ * EBUSY	the number is in use, or the endpoint is in a wait set
+ * ENOENT	fd -1: the number is not in use
+ * EINTR	a fatal signal
+ */
+struct shmring_ioc_waitset_change {
+	__s32 fd;
+	__u32 index;
+	__u32 flags;		/* 0 */
+	__u32 reserved;
+};
+
+/*
+ * WAITSET_WAIT: sleep until an endpoint is ready. See Wait sets. With F_COOL do not sleep: return
+ * after each hot endpoint was looked at, so that those which are not ready are cold.
+ *
+ * ETIMEDOUT	the deadline has passed; success takes precedence
+ * EAGAIN	F_COOL: no endpoint is ready
+ * EINTR	a signal handler has run, whatever its SA_RESTART
+ * EINVAL	flags has other bits; a deadline with F_COOL
+ */
+struct shmring_ioc_waitset_wait {
+	__aligned_u64 deadline;	/* CLOCK_MONOTONIC, ns; 0: none */
+	__u32 flags;		/* SHMRING_WAITSET_F_* */
+	__u32 reserved;
+};
+
+#define SHMRING_WAITSET_F_COOL	0x1u
+#define SHMRING_WAITSET_F_ALL	SHMRING_WAITSET_F_COOL
+
+/*
  * WAIT_DATA and WAIT_SPACE as commands of io_uring (IORING_OP_URING_CMD, with one of these
  * in cmd_op and the argument in cmd), if the kernel can cancel a command when its
  * io_uring or its process goes: since Linux 6.10. Older kernels: EOPNOTSUPP; use poll there.
@@ -551,5 +705,9 @@ struct shmring_uring_wait {
 #define SHMRING_IOC_SET_LOWAT	_IOW(SHMRING_IOC_TYPE, 11, struct shmring_ioc_lowat)
 #define SHMRING_IOC_WAIT_PEER	_IOW(SHMRING_IOC_TYPE, 12, struct shmring_ioc_wait_peer)
 #define SHMRING_IOC_SET_ACCESS	_IOW(SHMRING_IOC_TYPE, 13, struct shmring_ioc_access)
+#define SHMRING_IOC_KICK	_IO(SHMRING_IOC_TYPE, 14)
+#define SHMRING_IOC_WAITSET_CREATE _IOW(SHMRING_IOC_TYPE, 15, struct shmring_ioc_waitset_create)
+#define SHMRING_IOC_WAITSET_CHANGE _IOW(SHMRING_IOC_TYPE, 16, struct shmring_ioc_waitset_change)
+#define SHMRING_IOC_WAITSET_WAIT _IOW(SHMRING_IOC_TYPE, 17, struct shmring_ioc_waitset_wait)
 
 #endif /* _UAPI_LINUX_SHMRING_H */
