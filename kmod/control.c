@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* /dev/shmring itself: making, opening and unlinking rings. */
+/* /dev/shmring itself: making, opening and unlinking rings; making wait sets. */
 #include <linux/err.h>
 #include <linux/file.h>
 #include <linux/fs.h>
@@ -10,20 +10,21 @@
 
 static int check_create(const struct shmring_ioc_create *c)
 {
-	if ((c->flags & ~SHMRING_CREATE_F_ALL) || (c->mode & ~0666))
+	if ((c->flags & ~SHMRING_CREATE_F_ALL) || (c->mode & ~0666) || c->reserved)
 		return -EINVAL;
 	return shmring_check_name(c->name);
 }
 
 static long do_create(unsigned int cmd, void __user *uarg)
 {
+	const struct shmring_ioc_attach all = { .rights = SHMRING_RIGHT_ALL };
 	struct shmring_geometry geometry;
 	struct shmring_ioc_create c;
 	struct shmring *ring;
 	struct file *file;
 	int fd, ret;
 
-	ret = copy_in(&c, sizeof(c), cmd, uarg);
+	ret = copy_grown(&c, sizeof(c), offsetof(struct shmring_ioc_create, topology), cmd, uarg);
 	if (!ret)
 		ret = check_create(&c);
 	if (ret)
@@ -34,11 +35,14 @@ static long do_create(unsigned int cmd, void __user *uarg)
 		.slot_size = c.slot_size,
 		.align = c.align,
 		.marks = c.flags & SHMRING_CREATE_F_MARKS,
+		.topology = c.topology,
+		.nr_lanes = c.nr_lanes,
+		.lanes_per_user = c.lanes_per_user,
 	};
 	ring = shmring_alloc(&geometry);
 	if (IS_ERR(ring))
 		return PTR_ERR(ring);
-	fd = shmring_prepare_file(ring, SHMRING_ROLE_NONE, SHMRING_RIGHT_ALL, 0, &file);
+	fd = shmring_prepare_file(ring, &all, &file);
 	if (fd < 0)
 		return fd;
 	ret = shmring_register(ring, c.name, c.mode, c.flags);
@@ -71,6 +75,7 @@ static struct shmring *find_ring(const struct shmring_ioc_name *n)
 
 static long do_open(unsigned int cmd, void __user *uarg)
 {
+	struct shmring_ioc_attach file = { .role = SHMRING_ROLE_NONE };
 	struct shmring_ioc_name n;
 	struct shmring *ring;
 	int ret = copy_name(&n, cmd, uarg);
@@ -82,7 +87,8 @@ static long do_open(unsigned int cmd, void __user *uarg)
 	ring = find_ring(&n);
 	if (IS_ERR(ring))
 		return PTR_ERR(ring);
-	return shmring_install_file(ring, SHMRING_ROLE_NONE, n.rights, 0);
+	file.rights = n.rights;
+	return shmring_install_file(ring, &file);
 }
 
 static long do_unlink(unsigned int cmd, void __user *uarg)
@@ -106,6 +112,8 @@ static long control_ioctl(struct file *file, unsigned int cmd, unsigned long arg
 		return do_open(cmd, uarg);
 	case NR(SHMRING_IOC_UNLINK):
 		return do_unlink(cmd, uarg);
+	case NR(SHMRING_IOC_WAITSET_CREATE):
+		return shmring_create_set(cmd, uarg);
 	default:
 		return -ENOTTY;
 	}

@@ -225,13 +225,13 @@ static void trust_fences_and_wake(struct work_struct *work)
 	struct shmring *ring = side->ring;
 
 	/* A ring without files has no sleepers, and its pages are gone. */
-	if (refcount_inc_not_zero(&ring->ref)) {
+	if (refcount_inc_not_zero(&ring->first->ref)) {
 		spin_lock(&side->fence_lock);
 		/* Pairs with the acquire in known_to_fence(). */
 		smp_store_release(&side->fence_confirmed, SHMRING_FENCE_ALWAYS);
 		spin_unlock(&side->fence_lock);
 		shmring_wake_all(side);
-		shmring_put(ring);
+		shmring_put(ring->first);
 	}
 	shmring_put_memory(ring);
 }

@@ -14,15 +14,21 @@
 
 static const struct file_operations shmring_fops;
 
-/* Ends the role, if it was taken, and drops the ring. */
+/* Ends the role, if it was taken, gives the lane back, and drops the ring. */
 static void release_file(struct shmring_file *sf)
 {
-	spin_lock(&sf->ring->lock);
-	if (sf->role != SHMRING_ROLE_NONE)
+	struct shmring *first = sf->ring->first;
+
+	if (sf->role != SHMRING_ROLE_NONE) {
+		spin_lock(&sf->ring->lock);
 		shmring_role_end(sf);
+		shmring_leave_lane(sf);
+		spin_unlock(&sf->ring->lock);
+	}
+	spin_lock(&first->lock);
 	shmring_remove_file(sf);
-	spin_unlock(&sf->ring->lock);
-	shmring_put(sf->ring);
+	spin_unlock(&first->lock);
+	shmring_put(first);
 	kfree(sf);
 }
 
@@ -33,11 +39,11 @@ void shmring_undo_file(int fd, struct file *file)
 }
 
 /*
- * Make a file and reserve its descriptor, for fd_install() or shmring_undo_file(). Consumes
- * the caller's reference to the ring, even on failure. Takes the role last, so that a
- * failure begins and ends no role.
+ * Make a file and reserve its descriptor, for fd_install() or shmring_undo_file(). @ring is the
+ * first lane; consumes the caller's reference to it, even on failure. Takes the role last, so
+ * that a failure begins and ends no role. @a: all members are set and checked.
  */
-int shmring_prepare_file(struct shmring *ring, u32 role, u32 rights, u64 lowat,
+int shmring_prepare_file(struct shmring *ring, const struct shmring_ioc_attach *a,
 			 struct file **file)
 {
 	struct shmring_file *sf;
@@ -49,9 +55,9 @@ int shmring_prepare_file(struct shmring *ring, u32 role, u32 rights, u64 lowat,
 		return -ENOMEM;
 	}
 	sf->ring = ring;
-	sf->role = role;
-	sf->rights = rights;
-	sf->lowat = lowat;
+	sf->role = a->role;
+	sf->rights = a->rights;
+	sf->lowat = a->lowat;
 
 	fd = get_unused_fd_flags(O_CLOEXEC);
 	if (fd < 0) {
@@ -64,7 +70,7 @@ int shmring_prepare_file(struct shmring *ring, u32 role, u32 rights, u64 lowat,
 		goto err_file;
 	}
 	shmring_add_file(sf, (*file)->f_cred);
-	ret = role == SHMRING_ROLE_NONE ? 0 : shmring_role_begin(sf);
+	ret = a->role == SHMRING_ROLE_NONE ? 0 : shmring_enter_lane(sf, a) ?: shmring_role_begin(sf);
 	if (ret) {
 		shmring_undo_file(fd, *file);
 		return ret;
@@ -78,10 +84,10 @@ err_fd:
 	return ret;
 }
 
-int shmring_install_file(struct shmring *ring, u32 role, u32 rights, u64 lowat)
+int shmring_install_file(struct shmring *ring, const struct shmring_ioc_attach *a)
 {
 	struct file *file;
-	int fd = shmring_prepare_file(ring, role, rights, lowat, &file);
+	int fd = shmring_prepare_file(ring, a, &file);
 
 	if (fd >= 0)
 		fd_install(fd, file);
@@ -106,22 +112,31 @@ static u64 default_lowat(const struct shmring *ring, u32 role)
 	return role == SHMRING_ROLE_PRODUCER ? ring->step : 1;
 }
 
+static bool is_lane(const struct shmring_file *sf, const struct shmring_ioc_attach *a)
+{
+	if (!(a->flags & SHMRING_ATTACH_F_LANE))
+		return !a->lane;
+	return a->role != SHMRING_ROLE_NONE && a->lane < sf->ring->nr_lanes;
+}
+
 static long do_attach(struct shmring_file *sf, unsigned int cmd, void __user *uarg)
 {
+	struct shmring *first = sf->ring->first;
 	struct shmring_ioc_attach a;
 	int ret = copy_in(&a, sizeof(a), cmd, uarg);
 
 	if (ret)
 		return ret;
-	if (a.flags || a.reserved || a.role > SHMRING_ROLE_CONSUMER ||
+	if ((a.flags & ~SHMRING_ATTACH_F_ALL) || !is_lane(sf, &a) || a.role > SHMRING_ROLE_CONSUMER ||
 	    (a.rights & ~SHMRING_RIGHT_ALL) || a.lowat > sf->ring->span ||
 	    (a.lowat && a.role == SHMRING_ROLE_NONE))
 		return -EINVAL;
 	if ((a.rights | right_of(a.role)) & ~sf->rights)
 		return -EACCES;
-	refcount_inc(&sf->ring->ref);
-	return shmring_install_file(sf->ring, a.role, a.rights ?: sf->rights,
-			    a.lowat ?: default_lowat(sf->ring, a.role));
+	a.rights = a.rights ?: sf->rights;
+	a.lowat = a.lowat ?: default_lowat(first, a.role);
+	refcount_inc(&first->ref);
+	return shmring_install_file(first, &a);
 }
 
 /* The argument of a call that only an endpoint has. */
@@ -197,7 +212,7 @@ static long do_set_access(struct shmring_file *sf, unsigned int cmd, void __user
 	    ((a.valid & SHMRING_ACCESS_UID) && !uid_valid(a.uid)) ||
 	    ((a.valid & SHMRING_ACCESS_GID) && !gid_valid(a.gid)))
 		return -EINVAL;
-	return shmring_set_access(sf->ring, &a);
+	return shmring_set_access(sf->ring->first, &a);
 }
 
 static long do_wake(struct shmring_file *sf)
@@ -208,6 +223,11 @@ static long do_wake(struct shmring_file *sf)
 		return -ESHUTDOWN;
 	shmring_wake(shmring_peer(sf->ring, sf->role));
 	return 0;
+}
+
+static long do_kick(struct shmring_file *sf)
+{
+	return sf->role == SHMRING_ROLE_NONE ? -ENOTTY : shmring_kick(sf);
 }
 
 static long shmring_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
@@ -232,6 +252,8 @@ static long shmring_ioctl(struct file *file, unsigned int cmd, unsigned long arg
 		return do_wait_peer(sf, cmd, uarg);
 	case NR(SHMRING_IOC_SET_ACCESS):
 		return do_set_access(sf, cmd, uarg);
+	case NR(SHMRING_IOC_KICK):
+		return cmd == SHMRING_IOC_KICK ? do_kick(sf) : -ENOTTY;
 	default:
 		return -ENOTTY;
 	}
@@ -253,3 +275,11 @@ static const struct file_operations shmring_fops = {
 	.uring_cmd = shmring_compat_uring_cmd,
 	.show_fdinfo = shmring_show_fdinfo,
 };
+
+/* The endpoint of a file; NULL: it is none. */
+struct shmring_file *shmring_endpoint_of(struct file *file)
+{
+	struct shmring_file *sf = file->private_data;
+
+	return file->f_op == &shmring_fops && sf->role != SHMRING_ROLE_NONE ? sf : NULL;
+}

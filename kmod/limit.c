@@ -85,10 +85,10 @@ static bool charge_user(struct shmring *ring)
 	unsigned long limit = rlimit(RLIMIT_MEMLOCK) >> PAGE_SHIFT;
 	const struct cred *cred = current_cred();
 
-	if (!charge_counter(&cred->user->locked_vm, ring->nr_pages, limit)) {
+	if (!charge_counter(&cred->user->locked_vm, ring->nr_charged, limit)) {
 		if (!capable(CAP_IPC_LOCK))
 			return false;
-		atomic_long_add(ring->nr_pages, &cred->user->locked_vm);
+		atomic_long_add(ring->nr_charged, &cred->user->locked_vm);
 	}
 	/* get_cred() stores a zero, as all users of the credentials do: the kernel's own race. */
 	ring->cred = data_race(get_cred(cred));
@@ -98,7 +98,7 @@ static bool charge_user(struct shmring *ring)
 
 static void uncharge_user(struct shmring *ring)
 {
-	atomic_long_sub(ring->nr_pages, &ring->cred->user->locked_vm);
+	atomic_long_sub(ring->nr_charged, &ring->cred->user->locked_vm);
 	put_cred(ring->cred);
 	ring->cred = NULL;
 }
@@ -111,7 +111,7 @@ int shmring_charge(struct shmring *ring)
 {
 	if (!charge_user(ring))
 		return -EDQUOT;
-	if (charge_counter(&shmring_total_pages, ring->nr_pages, READ_ONCE(shmring_max_pages)))
+	if (charge_counter(&shmring_total_pages, ring->nr_charged, READ_ONCE(shmring_max_pages)))
 		return 0;
 	uncharge_user(ring);
 	return -ENOSPC;
@@ -122,7 +122,7 @@ void shmring_uncharge(struct shmring *ring)
 	if (!ring->cred)
 		return;
 	uncharge_user(ring);
-	atomic_long_sub(ring->nr_pages, &shmring_total_pages);
+	atomic_long_sub(ring->nr_charged, &shmring_total_pages);
 }
 
 /* If the creator has gone, charge the user of the oldest open file. Under ring->lock. */
@@ -138,8 +138,8 @@ static void hand_over(struct shmring *ring)
 	if (oldest->cred->user == from->user)
 		return;
 	/* Even above the limit: no call can be refused here, and the user can close the file. */
-	atomic_long_add(ring->nr_pages, &oldest->cred->user->locked_vm);
-	atomic_long_sub(ring->nr_pages, &from->user->locked_vm);
+	atomic_long_add(ring->nr_charged, &oldest->cred->user->locked_vm);
+	atomic_long_sub(ring->nr_charged, &from->user->locked_vm);
 	ring->cred = get_cred(oldest->cred);
 	put_cred(from);
 }
@@ -147,7 +147,7 @@ static void hand_over(struct shmring *ring)
 /* Count @sf, which was opened with @cred and holds it, among the files of its ring. */
 void shmring_add_file(struct shmring_file *sf, const struct cred *cred)
 {
-	struct shmring *ring = sf->ring;
+	struct shmring *ring = sf->ring->first;
 
 	spin_lock(&ring->lock);
 	sf->cred = cred;
@@ -160,10 +160,10 @@ void shmring_add_file(struct shmring_file *sf, const struct cred *cred)
 }
 EXPORT_SYMBOL_IF_KUNIT(shmring_add_file);
 
-/* @sf is closed, or was never counted. Under ring->lock. */
+/* @sf is closed, or was never counted. Under the lock of the first lane. */
 void shmring_remove_file(struct shmring_file *sf)
 {
-	struct shmring *ring = sf->ring;
+	struct shmring *ring = sf->ring->first;
 
 	lockdep_assert_held(&ring->lock);
 	if (!sf->cred)

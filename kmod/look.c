@@ -104,6 +104,24 @@ static void remember_ready(struct shmring_file *sf, const struct shmring_look *l
 	spin_unlock_irq(&side->wait.lock);
 }
 
+/*
+ * Under side->wait.lock: can a WAKE have a reason? Its caller has published up to wake_at, or
+ * wants space from a consumer that has data. A wait set does not look at an endpoint otherwise,
+ * so that the other side cannot keep it awake for nothing.
+ */
+bool shmring_is_worth_a_look(struct shmring_side *side)
+{
+	struct shmring *ring = side->ring;
+	bool consumer = side == shmring_side(ring, SHMRING_ROLE_CONSUMER);
+	u64 tail = READ_ONCE(*shmring_side(ring, SHMRING_ROLE_CONSUMER)->position);
+
+	if (!consumer)
+		return tail >= READ_ONCE(side->half->wake_at);
+	return READ_ONCE(*shmring_peer(ring, SHMRING_ROLE_CONSUMER)->position) >=
+	       READ_ONCE(side->half->wake_at) ||
+	       (shmring_used(ring) && shmring_producer_wants_space(ring, tail));
+}
+
 static int is_data_ready(struct shmring_file *sf, const struct shmring_look *look, u64 bytes)
 {
 	u64 used = look->theirs - look->own;

@@ -73,15 +73,24 @@ static bool holds_role(const struct vm_area_struct *vma)
 	return vma->vm_flags & VM_MAYWRITE;
 }
 
+/* Other mappings matter in a lane, which must not be given away while one of them is left. */
+static bool is_counted(const struct vm_area_struct *vma)
+{
+	return holds_role(vma) || shmring_is_lane_end(vma->vm_private_data);
+}
+
 /* mremap(), until it is refused: a second VMA for the same pages. */
 static void vm_open(struct vm_area_struct *vma)
 {
 	struct shmring_file *sf = vma->vm_private_data;
 
-	if (!holds_role(vma))
+	if (!is_counted(vma))
 		return;
 	spin_lock(&sf->ring->lock);
-	sf->nr_vmas++;
+	if (holds_role(vma))
+		sf->nr_vmas++;
+	else
+		sf->nr_views++;
 	spin_unlock(&sf->ring->lock);
 }
 
@@ -90,11 +99,14 @@ static void vm_close(struct vm_area_struct *vma)
 {
 	struct shmring_file *sf = vma->vm_private_data;
 
-	if (!holds_role(vma))
+	if (!is_counted(vma))
 		return;
 	spin_lock(&sf->ring->lock);
-	if (!--sf->nr_vmas)
+	if (!holds_role(vma))
+		sf->nr_views--;
+	else if (!--sf->nr_vmas)
 		shmring_role_end(sf);
+	shmring_leave_lane(sf);
 	spin_unlock(&sf->ring->lock);
 }
 
@@ -193,9 +205,9 @@ static int reserve_own(struct shmring_file *sf, const struct shmring_span *span,
 }
 
 /*
- * The mapping has failed. The role has not ended meanwhile, because the file is in use and
- * the caller's mmap_lock keeps its other own mappings, which only this process can have. So
- * if no mapping is left now, there was none before.
+ * The mapping has failed. The role has not ended meanwhile, unless by KICK, because the file is
+ * in use and the caller's mmap_lock keeps its other own mappings, which only this process can
+ * have. So if no mapping is left now, there was none before.
  */
 static void unreserve_own(struct shmring_file *sf, const struct shmring_span *span)
 {
@@ -205,6 +217,7 @@ static void unreserve_own(struct shmring_file *sf, const struct shmring_span *sp
 		sf->mm = NULL;
 		shmring_set_mm(shmring_side(sf->ring, sf->role), NULL);
 	}
+	shmring_leave_lane(sf);
 	spin_unlock(&sf->ring->lock);
 }
 
@@ -218,6 +231,35 @@ static int map_own(struct shmring_file *sf, struct vm_area_struct *vma,
 	ret = insert_span(vma, sf->ring, span);
 	if (ret)
 		unreserve_own(sf, span);
+	return ret;
+}
+
+/*
+ * The other side's regions, and the kernel's. A lane end whose role is over maps none, as the
+ * lane may be another process's by now.
+ */
+static int map_view(struct shmring_file *sf, struct vm_area_struct *vma,
+		    const struct shmring_span *span)
+{
+	int ret = 0;
+
+	if (!shmring_is_lane_end(sf))
+		return insert_span(vma, sf->ring, span);
+	spin_lock(&sf->ring->lock);
+	if (shmring_is_over(sf))
+		ret = -ESHUTDOWN;
+	else
+		sf->nr_views++;
+	spin_unlock(&sf->ring->lock);
+	if (ret)
+		return ret;
+	ret = insert_span(vma, sf->ring, span);
+	if (ret) {
+		spin_lock(&sf->ring->lock);
+		sf->nr_views--;
+		shmring_leave_lane(sf);
+		spin_unlock(&sf->ring->lock);
+	}
 	return ret;
 }
 
@@ -244,7 +286,7 @@ int shmring_mmap(struct file *file, struct vm_area_struct *vma)
 
 	vm_flags_clear(vma, VM_MAYEXEC | (own ? 0 : VM_MAYWRITE));
 	vm_flags_set(vma, VM_IO | VM_PFNMAP | VM_DONTCOPY | VM_DONTEXPAND | VM_DONTDUMP);
-	ret = own ? map_own(sf, vma, &span) : insert_span(vma, sf->ring, &span);
+	ret = own ? map_own(sf, vma, &span) : map_view(sf, vma, &span);
 	if (ret)
 		return ret;
 	vma->vm_private_data = sf;

@@ -192,6 +192,7 @@ int shmring_register(struct shmring *ring, const char *name, u32 mode, u32 flags
 	bool persist = flags & SHMRING_CREATE_F_PERSIST;
 	struct bucket *bucket = bucket_of(name);
 	int ret = persist ? check_persist(name) : 0;
+	u32 i;
 
 	if (ret)
 		return ret;
@@ -203,7 +204,8 @@ int shmring_register(struct shmring *ring, const char *name, u32 mode, u32 flags
 	ring->named = *name;
 	ring->user_ns = get_user_ns(this_ns()->user_ns);
 	/* No process has mapped the ring yet. */
-	ring->status->flags = flags & SHMRING_CREATE_F_QUEUE;
+	for (i = 0; i < ring->nr_lanes; i++)
+		shmring_lane_of(ring, i)->status->flags = flags & SHMRING_CREATE_F_QUEUE;
 
 	spin_lock(&shmring_names_lock);
 	if (*name && find_in_bucket(bucket, name)) {

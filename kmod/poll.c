@@ -4,6 +4,7 @@
  * wait.c says how a caller is armed, and why no wake-up is lost.
  */
 #include <linux/fs.h>
+#include <linux/module.h>
 #include <linux/poll.h>
 
 #include "ring.h"
@@ -18,6 +19,7 @@ void shmring_set_lowat(struct shmring_file *sf, u64 bytes)
 	if (bytes < xchg(&sf->lowat, bytes))
 		shmring_wake_all(shmring_side(sf->ring, sf->role));
 }
+EXPORT_SYMBOL_IF_KUNIT(shmring_set_lowat);
 
 static __poll_t mask_of(struct shmring_file *sf, const struct shmring_look *look, int ret)
 {

@@ -25,6 +25,18 @@ const char *shmring_role_name(u32 role)
 	}
 }
 
+const char *shmring_topology_name(u32 topology)
+{
+	switch (topology) {
+	case SHMRING_TOPOLOGY_FAN_IN:
+		return "fan-in";
+	case SHMRING_TOPOLOGY_WORK:
+		return "work";
+	default:
+		return "ring";
+	}
+}
+
 /*
  * An anonymous ring has no mode to go by: its owner and root see it. Root of the initial
  * namespaces sees the rings of all namespaces, as they take the machine's memory.
@@ -68,6 +80,7 @@ struct row {
 	pid_t producer;
 	pid_t consumer;
 	unsigned int ipc_inum;	/* 0: the reader's */
+	u32 lanes;
 };
 
 static unsigned int nr_holders(const struct shmring_side *side)
@@ -75,13 +88,33 @@ static unsigned int nr_holders(const struct shmring_side *side)
 	return READ_ONCE(side->half->state) == SHMRING_PEER_LIVE;
 }
 
-static void fill_row(struct row *row, struct shmring *ring, struct pid_namespace *ns)
+/* Add up what is in the lanes: SHMRING_LANES_MAX at most. */
+static void add_lane(struct row *row, struct shmring *ring)
 {
 	struct shmring_side *producer = shmring_side(ring, SHMRING_ROLE_PRODUCER);
 	struct shmring_side *consumer = shmring_side(ring, SHMRING_ROLE_CONSUMER);
 	u64 head, tail;
 
 	shmring_positions(ring, &head, &tail);
+	/* Capped: the positions are whatever user space wrote. */
+	row->used += min(head - tail, ring->span);
+	row->producers += nr_holders(producer);
+	row->consumers += nr_holders(consumer);
+	row->sleeps += atomic64_read(&producer->nr_sleeps) + atomic64_read(&consumer->nr_sleeps);
+	row->wakes += atomic64_read(&producer->nr_wakes) + atomic64_read(&consumer->nr_wakes);
+	row->refused += READ_ONCE(*producer->refused) + READ_ONCE(*consumer->refused);
+}
+
+/* Of a ring with lanes, only the hub has one. */
+static pid_t pid_of(struct shmring *ring, u32 role, struct pid_namespace *ns)
+{
+	return ring->hub_role && role != ring->hub_role ? 0 : shmring_pid_of(ring, role, ns);
+}
+
+static void fill_row(struct row *row, struct shmring *ring, struct pid_namespace *ns)
+{
+	u32 i;
+
 	*row = (struct row) {
 		.visible = true,
 		.uid = ring->uid,
@@ -89,21 +122,15 @@ static void fill_row(struct row *row, struct shmring *ring, struct pid_namespace
 		.mode = ring->mode,
 		.flags = ring->flags,
 		.capacity = ring->capacity,
-		/* Capped: the positions are whatever user space wrote. */
-		.used = min(head - tail, ring->span),
-		.producers = nr_holders(producer),
-		.consumers = nr_holders(consumer),
-		.sleeps = atomic64_read(&producer->nr_sleeps) +
-			  atomic64_read(&consumer->nr_sleeps),
-		.wakes = atomic64_read(&producer->nr_wakes) +
-			 atomic64_read(&consumer->nr_wakes),
-		.refused = READ_ONCE(*producer->refused) + READ_ONCE(*consumer->refused),
 		.id = ring->id,
-		.producer = shmring_pid_of(ring, SHMRING_ROLE_PRODUCER, ns),
-		.consumer = shmring_pid_of(ring, SHMRING_ROLE_CONSUMER, ns),
+		.producer = pid_of(ring, SHMRING_ROLE_PRODUCER, ns),
+		.consumer = pid_of(ring, SHMRING_ROLE_CONSUMER, ns),
+		.lanes = ring->nr_lanes,
 		.ipc_inum = shmring_in_this_ns(ring) ? 0 : ring->ipc_inum,
 	};
 	strscpy(row->name, ring->name[0] ? ring->name : "-", sizeof(row->name));
+	for (i = 0; i < ring->nr_lanes; i++)
+		add_lane(row, shmring_lane_of(ring, i));
 }
 
 /*
@@ -151,18 +178,18 @@ static int show_row(struct seq_file *m, void *v)
 	char ipc[16] = "-";
 
 	if (v == SEQ_START_TOKEN) {
-		seq_puts(m, "name                     owner mode   capacity       used producers consumers     sleeps      wakes    refused     id   prod-pid   cons-pid     ipc-ns     group  flags\n");
+		seq_puts(m, "name                     owner mode   capacity       used producers consumers     sleeps      wakes    refused     id   prod-pid   cons-pid     ipc-ns     group  flags lanes\n");
 		return 0;
 	}
 	if (!row->visible)
 		return 0;
 	if (row->ipc_inum)
 		snprintf(ipc, sizeof(ipc), "%u", row->ipc_inum);
-	seq_printf(m, "%-20s %9u %04o %10llu %10llu %9u %9u %10llu %10llu %10llu %6llu %10d %10d %10s %9u  %#5x\n",
+	seq_printf(m, "%-20s %9u %04o %10llu %10llu %9u %9u %10llu %10llu %10llu %6llu %10d %10d %10s %9u  %#5x %5u\n",
 		   row->name, from_kuid_munged(seq_user_ns(m), row->uid), row->mode,
 		   row->capacity, row->used, row->producers, row->consumers, row->sleeps,
 		   row->wakes, row->refused, row->id, row->producer, row->consumer, ipc,
-		   from_kgid_munged(seq_user_ns(m), row->gid), row->flags);
+		   from_kgid_munged(seq_user_ns(m), row->gid), row->flags, row->lanes);
 	return 0;
 }
 

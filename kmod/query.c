@@ -13,6 +13,7 @@
 /* The members that shmring_names_lock protects. */
 static void query_name_and_access(struct shmring *ring, struct shmring_ioc_query *q)
 {
+	ring = ring->first;
 	spin_lock(&shmring_names_lock);
 	q->mode = ring->mode;
 	q->uid = from_kuid_munged(current_user_ns(), ring->uid);
@@ -22,14 +23,15 @@ static void query_name_and_access(struct shmring *ring, struct shmring_ioc_query
 	spin_unlock(&shmring_names_lock);
 }
 
-static void query(struct shmring_file *sf, struct shmring_ioc_query *q)
+/* @ring: the lane q->lane; of an endpoint, its own. */
+static void query(struct shmring_file *sf, struct shmring *ring, struct shmring_ioc_query *q)
 {
-	struct shmring *ring = sf->ring;
 	struct shmring_side *producer = shmring_side(ring, SHMRING_ROLE_PRODUCER);
 	struct shmring_side *consumer = shmring_side(ring, SHMRING_ROLE_CONSUMER);
 	struct pid_namespace *ns = task_active_pid_ns(current);
 
 	*q = (struct shmring_ioc_query) {
+		.lane = q->lane,
 		.role = sf->role,
 		.rights = sf->rights,
 		.slot_size = ring->slot_size,
@@ -48,6 +50,9 @@ static void query(struct shmring_file *sf, struct shmring_ioc_query *q)
 		.consumer_pid = shmring_pid_of(ring, SHMRING_ROLE_CONSUMER, ns),
 		.consumer_refused = READ_ONCE(*consumer->refused),
 		.producer_refused = READ_ONCE(*producer->refused),
+		.topology = ring->topology,
+		.nr_lanes = ring->nr_lanes,
+		.own_lane = ring->index,
 	};
 	shmring_positions(ring, &q->head, &q->tail);
 	shmring_regions(ring, q);
@@ -58,22 +63,24 @@ long shmring_query(struct shmring_file *sf, unsigned int cmd, void __user *uarg)
 {
 	const size_t first = offsetof(struct shmring_ioc_query, producer_pid);
 	struct shmring_ioc_query q;
+	struct shmring *ring;
 	int ret = copy_grown(&q, sizeof(q), first, cmd, uarg);
 
 	if (ret)
 		return ret;
-	if (q.lane)
+	if (q.lane >= (sf->role == SHMRING_ROLE_NONE ? sf->ring->nr_lanes : 1))
 		return -EINVAL;
-	query(sf, &q);
+	ring = sf->role == SHMRING_ROLE_NONE ? shmring_lane_of(sf->ring, q.lane) : sf->ring;
+	query(sf, ring, &q);
 	return copy_to_user(uarg, &q, min_t(size_t, sizeof(q), _IOC_SIZE(cmd))) ? -EFAULT : 0;
 }
 
 void shmring_show_fdinfo(struct seq_file *m, struct file *file)
 {
 	struct shmring_file *sf = file->private_data;
-	struct shmring_ioc_query q;
+	struct shmring_ioc_query q = { .lane = 0 };
 
-	query(sf, &q);
+	query(sf, sf->ring, &q);
 	seq_printf(m, "ring-id:\t%llu\n", q.id);
 	seq_printf(m, "ring-name:\t%s\n", q.name[0] ? (char *)q.name : "-");
 	seq_printf(m, "role:\t%s\n", shmring_role_name(q.role));
@@ -83,6 +90,9 @@ void shmring_show_fdinfo(struct seq_file *m, struct file *file)
 	seq_printf(m, "slot-size:\t%u\n", q.slot_size);
 	seq_printf(m, "slots:\t%llu\n", q.slots);
 	seq_printf(m, "align:\t%u\n", q.align);
+	seq_printf(m, "topology:\t%s\n", shmring_topology_name(q.topology));
+	seq_printf(m, "lanes:\t%u\n", q.nr_lanes);
+	seq_printf(m, "lane:\t%u\n", q.own_lane);
 	seq_printf(m, "lowat:\t%llu\n", READ_ONCE(sf->lowat));
 	seq_printf(m, "head:\t%llu\n", q.head);
 	seq_printf(m, "tail:\t%llu\n", q.tail);

@@ -109,8 +109,25 @@ static int settle_geometry(struct shmring_geometry *g)
 	return g->slots > most || (g->slot_size && !most) ? -EINVAL : 0;
 }
 
+/* A ring without a topology has one lane, and says nothing of lanes. */
+static int settle_lanes(struct shmring_geometry *g)
+{
+	if (g->topology > SHMRING_TOPOLOGY_WORK)
+		return -EINVAL;
+	if (g->topology != SHMRING_TOPOLOGY_RING)
+		return !g->nr_lanes || g->nr_lanes > SHMRING_LANES_MAX ? -EINVAL : 0;
+	if (g->nr_lanes || g->lanes_per_user)
+		return -EINVAL;
+	g->nr_lanes = 1;
+	return 0;
+}
+
 static void set_geometry(struct shmring *ring, const struct shmring_geometry *g)
 {
+	ring->topology = g->topology;
+	ring->hub_role = shmring_hub_role(g->topology);
+	ring->nr_lanes = g->nr_lanes;
+	ring->lanes_per_user = g->lanes_per_user;
 	ring->capacity = g->capacity;
 	ring->slots = g->slots;
 	ring->slot_size = g->slot_size;
@@ -119,6 +136,48 @@ static void set_geometry(struct shmring *ring, const struct shmring_geometry *g)
 	ring->span = g->slot_size ? g->slots * ring->step : g->capacity;
 	ring->nr_data = g->capacity >> PAGE_SHIFT;
 	ring->nr_pages = SHMRING_DATA_PAGE + ring->nr_data;
+}
+
+/* A lane without pages. @first: NULL if it is the first one, or the only one. */
+static struct shmring *alloc_lane(const struct shmring_geometry *g, struct shmring *first)
+{
+	struct shmring *ring = kzalloc_obj(*ring, GFP_KERNEL_ACCOUNT);
+
+	if (!ring)
+		return NULL;
+	refcount_set(&ring->ref, 1);
+	refcount_set(&ring->memory, 1);
+	spin_lock_init(&ring->lock);
+	spin_lock_init(&ring->use_lock);
+	RB_CLEAR_NODE(&ring->node);
+	INIT_LIST_HEAD(&ring->files);
+	set_geometry(ring, g);
+	ring->first = first ?: ring;
+	if (first)
+		refcount_inc(&first->memory);
+	ring->id = first ? first->id : atomic64_inc_return(&shmring_last_id);
+	return ring;
+}
+
+static int fill_lane(struct shmring *ring, bool marks)
+{
+	int ret = alloc_pages_of(ring);
+
+	if (!ret)
+		lay_out_pages(ring, marks);
+	return ret;
+}
+
+/* Make lane @index beside @first. A failure leaves a lane that shmring_free_lane() frees. */
+int shmring_add_lane(struct shmring *first, u32 index, const struct shmring_geometry *g)
+{
+	struct shmring *ring = alloc_lane(g, first);
+
+	if (!ring)
+		return -ENOMEM;
+	ring->index = index;
+	first->lanes[index] = ring;
+	return fill_lane(ring, g->marks);
 }
 
 /**
@@ -134,28 +193,22 @@ struct shmring *shmring_alloc(const struct shmring_geometry *geometry)
 {
 	struct shmring_geometry g = *geometry;
 	struct shmring *ring;
-	int ret = settle_geometry(&g);
+	int ret = settle_geometry(&g) ?: settle_lanes(&g);
 
 	if (ret)
 		return ERR_PTR(ret);
-	ring = kzalloc_obj(*ring, GFP_KERNEL_ACCOUNT);
+	ring = alloc_lane(&g, NULL);
 	if (!ring)
 		return ERR_PTR(-ENOMEM);
-	refcount_set(&ring->ref, 1);
-	refcount_set(&ring->memory, 1);
-	spin_lock_init(&ring->lock);
-	RB_CLEAR_NODE(&ring->node);
-	INIT_LIST_HEAD(&ring->files);
-	ring->id = atomic64_inc_return(&shmring_last_id);
-	set_geometry(ring, &g);
-
+	ring->nr_charged = ring->nr_pages * g.nr_lanes;
 	ret = shmring_charge(ring);
 	if (ret)
 		goto err;
-	ret = alloc_pages_of(ring);
+	ret = fill_lane(ring, g.marks);
+	if (!ret && g.topology != SHMRING_TOPOLOGY_RING)
+		ret = shmring_alloc_lanes(ring, &g);
 	if (ret)
 		goto err;
-	lay_out_pages(ring, g.marks);
 	return ring;
 
 err:
@@ -167,12 +220,19 @@ EXPORT_SYMBOL_IF_KUNIT(shmring_alloc);
 /* Free the structure, once the ring is freed and no work of it is under way. */
 void shmring_put_memory(struct shmring *ring)
 {
-	if (refcount_dec_and_test(&ring->memory))
+	struct shmring *first;
+
+	/* Each further lane has a reference to the structure of the first one. */
+	while (refcount_dec_and_test(&ring->memory)) {
+		first = ring->first;
 		kfree(ring);
+		if (first == ring)
+			break;
+		ring = first;
+	}
 }
 
-/* Free a ring that no process can reach, or that is half made. */
-void shmring_free(struct shmring *ring)
+void shmring_free_pages(struct shmring *ring)
 {
 	unsigned long i;
 
@@ -181,6 +241,13 @@ void shmring_free(struct shmring *ring)
 		cond_resched();
 	}
 	kvfree(ring->pages);
+}
+
+/* Free a ring that no process can reach, or that is half made. */
+void shmring_free(struct shmring *ring)
+{
+	shmring_free_lanes(ring);
+	shmring_free_pages(ring);
 	shmring_uncharge(ring);
 	put_user_ns(ring->user_ns);
 	shmring_put_memory(ring);

@@ -7,17 +7,24 @@
  *			persistent, its name.
  *   struct shmring_side	one per role: its holder, its waiters.
  *   struct shmring_file	an open file: a ring file (no role) or an endpoint.
+ *   struct shmring_set	many endpoints, and which of them may be ready: see waitset.c.
+ *
+ * A ring with a topology has a struct shmring for each lane, with pages and sides of its own.
+ * The first one has the name, the owner, the charge, the files and the references of all of them.
  *
  * Locks, outermost first:
  *
  *   mmap_lock		(the mm's; held when our mmap and close run)
  *   shmring_names_lock	the set of rings, and every ring's name, owner and mode
- *   ring->lock		roles and mappings
+ *   set->lock		a mutex: the endpoints of a wait set. Only the set's users take it
+ *   ring->lock		roles and mappings; of the first lane, the files and the charge, too
+ *   ring->use_lock	which file has which lane
  *   side->fence_lock	that side's fence_until
- *   side->wait.lock	that side's wake_at; and the mm of its owner
+ *   side->wait.lock	that side's wake_at; the mm of its owner; its place in a wait set
+ *   set->wait.lock	the sleepers of a wait set
  *
- * User memory is never touched under any of our locks. All are spinlocks, held for a short
- * time that does not depend on any process. The holder of a sleeping lock can be preempted;
+ * User memory is never touched under any of our locks. All but one are spinlocks, held for a
+ * short time that does not depend on any process. The holder of a sleeping lock can be preempted;
  * if it then got hardly any CPU (cpu.max, SCHED_IDLE), the other side could not close, exit
  * or be killed.
  */
@@ -28,6 +35,7 @@
 #include <linux/ktime.h>
 #include <linux/list.h>
 #include <linux/mm_types.h>
+#include <linux/nospec.h>
 #include <linux/poll.h>
 #include <linux/rbtree.h>
 #include <linux/refcount.h>
@@ -43,6 +51,8 @@ struct io_uring_cmd;
 struct pid;
 struct pid_namespace;
 struct seq_file;
+struct shmring_lane_use;
+struct shmring_member;
 struct user_struct;
 
 struct shmring_side {
@@ -70,6 +80,8 @@ struct shmring_side {
 	struct shmring_file *owner;	/* the endpoint, or NULL; ring->lock */
 	struct pid *pid;		/* of the owner's process, or NULL; ring->lock */
 	struct mm_struct *mm;		/* the mm that maps the own regions, or NULL; wait.lock */
+	struct shmring_member *member;	/* the owner's in a wait set, or NULL; wait.lock */
+	u64 left_at;			/* where the last owner's position was settled; ring->lock */
 	atomic64_t nr_sleeps;
 	atomic64_t nr_wakes;
 };
@@ -96,10 +108,22 @@ struct shmring {
 	u32 align;
 	u32 step;			/* by how much a position moves at least */
 	unsigned long nr_data;		/* pages of data */
-	unsigned long nr_pages;		/* all pages, as charged */
+	unsigned long nr_pages;		/* all pages of this lane */
+	unsigned long nr_charged;	/* of the first lane: the pages of all lanes */
 	struct page **pages;		/* from SHMRING_KERNEL_PAGE on */
 	struct shmring_status *status;
 	struct shmring_lane *lane;
+	struct shmring *first;		/* the first lane; without a topology, the ring itself */
+	u32 topology;			/* SHMRING_TOPOLOGY_* */
+	u32 hub_role;			/* the role of the hub in each lane; NONE: there is none */
+	u32 nr_lanes;			/* 1: there is no topology */
+	u32 index;			/* of this lane */
+
+	/* Of the first lane of a ring with a topology: see lane.c. */
+	struct shmring **lanes;		/* constant */
+	struct shmring_lane_use *use;	/* use_lock */
+	spinlock_t use_lock;
+	u32 lanes_per_user;		/* 0: any */
 
 	/* The user that is charged, see limit.c; under ring->lock. */
 	const struct cred *cred;	/* of that user */
@@ -137,6 +161,8 @@ struct shmring_file {
 	struct mm_struct *mm;		/* the mm that maps them; only compared */
 	unsigned long mapped;		/* which of them have been mapped */
 	unsigned int nr_vmas;		/* how many mappings there are */
+	unsigned int nr_views;		/* mappings of other regions, of a lane end; ring->lock */
+	struct shmring_member *member;	/* in a wait set, or NULL; wait.lock of its side */
 };
 
 static inline struct shmring_side *shmring_side(struct shmring *ring, u32 role)
@@ -156,9 +182,14 @@ struct shmring_geometry {
 	u32 slot_size;			/* 0: records */
 	u32 align;			/* 0: SHMRING_ALIGN */
 	bool marks;			/* each slot has one */
+	u32 topology;			/* SHMRING_TOPOLOGY_* */
+	u32 nr_lanes;			/* with a topology */
+	u32 lanes_per_user;
 };
 
 struct shmring *shmring_alloc(const struct shmring_geometry *geometry);
+int shmring_add_lane(struct shmring *first, u32 index, const struct shmring_geometry *g);
+void shmring_free_pages(struct shmring *ring);
 void shmring_free(struct shmring *ring);
 void shmring_put(struct shmring *ring);
 void shmring_put_memory(struct shmring *ring);
@@ -177,6 +208,8 @@ u64 shmring_used(struct shmring *ring);
 void shmring_positions(struct shmring *ring, u64 *head, u64 *tail);
 int shmring_role_begin(struct shmring_file *sf);
 void shmring_role_end(struct shmring_file *sf);
+void shmring_settle_again(struct shmring *ring, u32 role);
+int shmring_kick(struct shmring_file *sf);
 void shmring_set_pid(struct shmring_side *side, struct pid *pid);
 pid_t shmring_pid_of(struct shmring *ring, u32 role, struct pid_namespace *ns);
 
@@ -185,6 +218,26 @@ static inline bool shmring_is_over(const struct shmring_file *sf)
 {
 	return READ_ONCE(shmring_side(sf->ring, sf->role)->owner) != sf;
 }
+
+/* lane.c: lanes, and which process gets which */
+static inline struct shmring *shmring_lane_of(struct shmring *ring, u32 lane)
+{
+	struct shmring *first = ring->first;
+
+	return first->lanes ? first->lanes[array_index_nospec(lane, first->nr_lanes)] : first;
+}
+
+/* The process at the other end of the hub's lane? */
+static inline bool shmring_is_lane_end(const struct shmring_file *sf)
+{
+	return sf->ring->hub_role && sf->role != sf->ring->hub_role;
+}
+
+u32 shmring_hub_role(u32 topology);
+int shmring_alloc_lanes(struct shmring *ring, const struct shmring_geometry *g);
+void shmring_free_lanes(struct shmring *ring);
+int shmring_enter_lane(struct shmring_file *sf, const struct shmring_ioc_attach *a);
+void shmring_leave_lane(struct shmring_file *sf);
 
 /* map.c: regions and mappings */
 struct shmring_span {
@@ -211,6 +264,7 @@ bool shmring_waits(const struct shmring_side *side);
 bool shmring_producer_wants_space(struct shmring *ring, u64 tail);
 u64 shmring_own_position(struct shmring_file *sf);
 void shmring_look(struct shmring_file *sf, struct shmring_look *look);
+bool shmring_is_worth_a_look(struct shmring_side *side);
 int shmring_judge(struct shmring_file *sf, const struct shmring_look *look, u64 bytes);
 int shmring_judge_armed(struct shmring_file *sf, const struct shmring_look *look, u64 bytes);
 int shmring_ready(struct shmring_file *sf, u64 bytes);
@@ -226,6 +280,13 @@ int shmring_wait(struct shmring_file *sf, u64 bytes, u64 mark, ktime_t deadline)
 int shmring_wait_peer(struct shmring_file *sf, ktime_t deadline);
 void shmring_wake(struct shmring_side *side);
 void shmring_wake_all(struct shmring_side *side);
+
+/* waitset.c, waitfile.c: waiting for many endpoints; see waitset.h, too */
+void shmring_heat(struct shmring_side *side);
+void shmring_note_change(struct shmring_side *side);
+void shmring_leave_set(struct shmring_side *side);
+bool shmring_is_cold(const struct shmring_side *side);
+long shmring_create_set(unsigned int cmd, void __user *uarg);
 
 /* poll.c */
 void shmring_set_lowat(struct shmring_file *sf, u64 bytes);
@@ -272,10 +333,11 @@ struct shmring_access {
 int shmring_set_access(struct shmring *ring, const struct shmring_access *a);
 
 /* file.c: ring files and endpoints */
-int shmring_prepare_file(struct shmring *ring, u32 role, u32 rights, u64 lowat,
+int shmring_prepare_file(struct shmring *ring, const struct shmring_ioc_attach *a,
 			 struct file **file);
 void shmring_undo_file(int fd, struct file *file);
-int shmring_install_file(struct shmring *ring, u32 role, u32 rights, u64 lowat);
+int shmring_install_file(struct shmring *ring, const struct shmring_ioc_attach *a);
+struct shmring_file *shmring_endpoint_of(struct file *file);
 
 /* query.c: what a ring is */
 long shmring_query(struct shmring_file *sf, unsigned int cmd, void __user *uarg);
@@ -288,5 +350,6 @@ extern const struct file_operations shmring_control_fops;
 int shmring_proc_init(void);
 void shmring_proc_exit(void);
 const char *shmring_role_name(u32 role);
+const char *shmring_topology_name(u32 topology);
 
 #endif /* SHMRING_RING_H */

@@ -65,11 +65,10 @@ static bool may_stand_at(const struct shmring *ring, u64 position)
 /*
  * Bring the position of a role that ends into the window [tail, head], at most a span
  * wide, for the next owner. The position of an honest process stays. If no honest process
- * can have written either position, the second role to end gets zero.
+ * can have written either position, the second role to end gets zero. @own: the role's.
  */
-static u64 settle_position(struct shmring *ring, u32 role)
+static u64 settle_position(struct shmring *ring, u32 role, u64 own)
 {
-	u64 own = READ_ONCE(*shmring_side(ring, role)->position);
 	u64 other = READ_ONCE(*shmring_peer(ring, role)->position);
 	u64 used = role == SHMRING_ROLE_PRODUCER ? own - other : other - own;
 
@@ -94,6 +93,8 @@ static void rewind_positions(struct shmring *ring)
 	WRITE_ONCE(*tail, READ_ONCE(*tail) - turns);
 	WRITE_ONCE(*head, READ_ONCE(*head) - turns);
 	WRITE_ONCE(ring->lane->producer.end, ring->lane->producer.end - turns);
+	ring->side[0].left_at -= turns;
+	ring->side[1].left_at -= turns;
 }
 
 /* Note the process that has the role; NULL: none has. Under ring->lock. */
@@ -135,6 +136,7 @@ int shmring_role_begin(struct shmring_file *sf)
 		/* Pairs with the acquires named in shmring_role_end(). */
 		smp_store_release(&side->half->state, SHMRING_PEER_LIVE);
 		/* For WAIT_PEER; and an edge for a poller that saw the end of the last role. */
+		shmring_note_change(shmring_peer(ring, sf->role));
 		shmring_wake_all(shmring_peer(ring, sf->role));
 	}
 	spin_unlock(&ring->lock);
@@ -168,7 +170,7 @@ static u32 state_after(const struct shmring *ring, u32 role)
 /*
  * End the role of @sf, if @sf still has it: store where the stream ends, then the
  * state, then wake both sides. Under ring->lock. No process can write the position
- * any more, as its mapping is gone.
+ * any more, as its mapping is gone; but after shmring_kick() one can, until it has unmapped.
  */
 void shmring_role_end(struct shmring_file *sf)
 {
@@ -180,7 +182,8 @@ void shmring_role_end(struct shmring_file *sf)
 	lockdep_assert_held(&ring->lock);
 	if (side->owner != sf)
 		return;
-	position = settle_position(ring, sf->role);
+	position = settle_position(ring, sf->role, READ_ONCE(*side->position));
+	side->left_at = position;
 	WRITE_ONCE(*side->position, position);
 	clear_hints(side, sf->role);
 	if (sf->role == SHMRING_ROLE_PRODUCER)
@@ -192,7 +195,58 @@ void shmring_role_end(struct shmring_file *sf)
 	WRITE_ONCE(side->owner, NULL);
 	shmring_set_mm(side, NULL);
 	shmring_set_pid(side, NULL);
+	shmring_note_change(side);
+	shmring_note_change(peer);
 	shmring_wake_all(side);
 	shmring_wake_all(peer);
+	/* The next owner of this side may be in another wait set. */
+	shmring_leave_set(side);
 }
 EXPORT_SYMBOL_IF_KUNIT(shmring_role_end);
+
+/*
+ * For a role that is about to be taken again, and that a process has had: what that process
+ * wrote into its pages after shmring_kick() does not count.
+ */
+void shmring_settle_again(struct shmring *ring, u32 role)
+{
+	struct shmring_side *side = shmring_side(ring, role);
+
+	spin_lock(&ring->lock);
+	WRITE_ONCE(*side->position, settle_position(ring, role, side->left_at));
+	clear_hints(side, role);
+	spin_unlock(&ring->lock);
+}
+EXPORT_SYMBOL_IF_KUNIT(shmring_settle_again);
+
+/**
+ * shmring_kick - KICK: end the other side's role
+ * @sf: the endpoint of a hub
+ *
+ * The process that had the role may still have its mappings, and write there. Until it has
+ * unmapped them, no other process gets the lane: see shmring_leave_lane().
+ *
+ * Return: 0, or as in <linux/shmring.h>.
+ */
+int shmring_kick(struct shmring_file *sf)
+{
+	struct shmring *ring = sf->ring;
+	struct shmring_file *other;
+	int ret = 0;
+
+	if (!ring->hub_role || shmring_is_lane_end(sf))
+		return -EPERM;
+	spin_lock(&ring->lock);
+	other = shmring_peer(ring, sf->role)->owner;
+	if (shmring_is_over(sf))
+		ret = -ESHUTDOWN;
+	else if (!other)
+		ret = -ENOENT;
+	else
+		shmring_role_end(other);
+	if (!ret)
+		shmring_leave_lane(other);
+	spin_unlock(&ring->lock);
+	return ret;
+}
+EXPORT_SYMBOL_IF_KUNIT(shmring_kick);

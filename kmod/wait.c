@@ -117,12 +117,12 @@ void shmring_arm_next_surely(struct shmring_file *sf, const struct shmring_look 
 		wake_when_fenced(sf);
 }
 
-/* If the queue is empty, spare the other side a WAKE. */
+/* If the queue is empty, and no wait set relies on it, spare the other side a WAKE. */
 void shmring_disarm(struct shmring_side *side)
 {
 	spin_lock_irq(&side->wait.lock);
 	/* No barrier: a later sleeper queues under this lock. */
-	if (!waitqueue_active(&side->wait))
+	if (!waitqueue_active(&side->wait) && !shmring_is_cold(side))
 		WRITE_ONCE(side->half->wake_at, SHMRING_NO_WAKE);
 	spin_unlock_irq(&side->wait.lock);
 }
@@ -263,6 +263,13 @@ int shmring_wait_peer(struct shmring_file *sf, ktime_t deadline)
 }
 EXPORT_SYMBOL_IF_KUNIT(shmring_wait_peer);
 
+/* Under wait.lock. A side with nothing but a wait set looks only if there may be a reason. */
+static bool wakes_anyone(struct shmring_side *side)
+{
+	return shmring_waits(side) && (!side->member || waitqueue_active(&side->wait) ||
+				       shmring_is_worth_a_look(side));
+}
+
 /*
  * Wake all waiters on @side; if there are none, this is one load. All exclusive waiters are
  * woken, too: the reset disarms all of them, and a single one may leave without looking. The
@@ -274,7 +281,8 @@ void shmring_wake(struct shmring_side *side)
 	if (!shmring_waits(side))
 		return;
 	spin_lock_irq(&side->wait.lock);
-	if (shmring_waits(side)) {
+	if (wakes_anyone(side)) {
+		shmring_heat(side);
 		WRITE_ONCE(side->half->wake_at, SHMRING_NO_WAKE);
 		atomic64_inc(&side->nr_wakes);
 		wake_up_all_locked(&side->wait);
@@ -288,6 +296,7 @@ void shmring_wake_all(struct shmring_side *side)
 {
 	spin_lock_irq(&side->wait.lock);
 	WRITE_ONCE(side->half->wake_at, SHMRING_NO_WAKE);
+	shmring_heat(side);
 	spin_unlock_irq(&side->wait.lock);
 	wake_up_all(&side->wait);
 }

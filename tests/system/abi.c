@@ -176,12 +176,12 @@ void *map_region(int fd, const struct shmring_region *region, int prot)
 	return p;
 }
 
-struct endpoint endpoint_lowat(int ring, uint32_t role, uint64_t lowat)
+struct endpoint map_endpoint(int fd, uint32_t role)
 {
 	const int rw = PROT_READ | PROT_WRITE;
 	const int producer = role == PRODUCER ? rw : PROT_READ;
 	const int consumer = role == CONSUMER ? rw : PROT_READ;
-	struct endpoint e = { .fd = attach_lowat(ring, role, lowat), .role = role };
+	struct endpoint e = { .fd = fd, .role = role };
 
 	CHECK(e.fd >= 0);
 	e.q = query(e.fd);
@@ -191,6 +191,11 @@ struct endpoint endpoint_lowat(int ring, uint32_t role, uint64_t lowat)
 	e.consumer = map_region(e.fd, &e.q.consumer, consumer);
 	e.data = map_region(e.fd, &e.q.data, producer);
 	return e;
+}
+
+struct endpoint endpoint_lowat(int ring, uint32_t role, uint64_t lowat)
+{
+	return map_endpoint(attach_lowat(ring, role, lowat), role);
 }
 
 struct endpoint endpoint(int ring, uint32_t role)

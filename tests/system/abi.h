@@ -75,6 +75,7 @@ struct endpoint {
 /* Attach and map everything as the role allows; cannot fail. */
 struct endpoint endpoint(int ring, uint32_t role);
 struct endpoint endpoint_lowat(int ring, uint32_t role, uint64_t lowat);
+struct endpoint map_endpoint(int fd, uint32_t role);	/* one that is attached already */
 void unmap(struct endpoint *e);
 void drop(struct endpoint *e);		/* unmap and close */
 

@@ -7,7 +7,7 @@
 
 #include <stddef.h>
 
-enum kind { CONTROL, RING, PRODUCER_END, CONSUMER_END, NR_KINDS };
+enum kind { CONTROL, RING, PRODUCER_END, CONSUMER_END, SET, NR_KINDS };
 
 static int files[NR_KINDS];
 
@@ -20,6 +20,9 @@ union argument {
 	struct shmring_ioc_lowat lowat;
 	struct shmring_ioc_wait_peer peer;
 	struct shmring_ioc_access access;
+	struct shmring_ioc_waitset_create waitset;
+	struct shmring_ioc_waitset_change change;
+	struct shmring_ioc_waitset_wait any;
 	unsigned char bytes[4096];
 };
 
@@ -51,6 +54,13 @@ static const struct {
 	  sizeof(struct shmring_ioc_wait_peer), 0 },
 	{ "SET_ACCESS", SHMRING_IOC_SET_ACCESS, ON(RING) | ON(PRODUCER_END) | ON(CONSUMER_END),
 	  sizeof(struct shmring_ioc_access), 0 },
+	{ "KICK", SHMRING_IOC_KICK, ON(PRODUCER_END) | ON(CONSUMER_END), 0, -EPERM },
+	{ "WAITSET_CREATE", SHMRING_IOC_WAITSET_CREATE, ON(CONTROL),
+	  sizeof(struct shmring_ioc_waitset_create), 0 },
+	{ "WAITSET_CHANGE", SHMRING_IOC_WAITSET_CHANGE, ON(SET),
+	  sizeof(struct shmring_ioc_waitset_change), -ENOENT },
+	{ "WAITSET_WAIT", SHMRING_IOC_WAITSET_WAIT, ON(SET),
+	  sizeof(struct shmring_ioc_waitset_wait), -ETIMEDOUT },
 };
 
 static void fill(union argument *a, unsigned long cmd)
@@ -76,6 +86,15 @@ static void fill(union argument *a, unsigned long cmd)
 	case SHMRING_IOC_SET_LOWAT:
 		a->lowat.bytes = 1;
 		break;
+	case SHMRING_IOC_WAITSET_CREATE:
+		a->waitset.max = 1;
+		break;
+	case SHMRING_IOC_WAITSET_CHANGE:
+		a->change.fd = -1;
+		break;
+	case SHMRING_IOC_WAITSET_WAIT:
+		a->any.deadline = 1;
+		break;
 	}
 }
 
@@ -100,7 +119,7 @@ static void works(int fd, unsigned long cmd, const union argument *a, long valid
 
 static void test_kinds_of_files(void)
 {
-	static const char *const names[] = { "control", "ring", "producer", "consumer" };
+	static const char *const names[] = { "control", "ring", "producer", "consumer", "set" };
 	union argument a;
 	size_t i;
 	int kind;
@@ -177,6 +196,8 @@ static void test_unknown_numbers(void)
 static size_t first_size(unsigned long cmd, size_t size)
 {
 	switch (cmd) {
+	case SHMRING_IOC_CREATE:
+		return offsetof(struct shmring_ioc_create, topology);
 	case SHMRING_IOC_OPEN:
 	case SHMRING_IOC_UNLINK:
 		return offsetof(struct shmring_ioc_name, deadline);
@@ -256,13 +277,14 @@ static void test_shorter_answer(void)
 	EXPECT_EQ(q.consumer_pid, getpid());
 }
 
-/* WAKE has no structure: its number with any size is not one of the module's. */
-static void test_wake_with_a_structure(void)
+/* These have no structure: their numbers with any size are not the module's. */
+static void test_with_a_structure(void)
 {
 	unsigned char bytes[64] = { 0 };
 
 	EXPECT_EQ(call(files[PRODUCER_END], resized(SHMRING_IOC_WAKE, 8), bytes), -ENOTTY);
 	EXPECT_EQ(call(files[CONSUMER_END], resized(SHMRING_IOC_WAKE, 8), bytes), -ENOTTY);
+	EXPECT_EQ(call(files[PRODUCER_END], resized(SHMRING_IOC_KICK, 8), bytes), -ENOTTY);
 }
 
 static void test_bad_pointers(void)
@@ -297,10 +319,14 @@ static void test_bad_pointers(void)
 
 int main(void)
 {
+	const struct shmring_ioc_waitset_create one = { .max = 1 };
+
 	files[CONTROL] = control();
 	files[RING] = make_ring(page_size());
 	files[PRODUCER_END] = attach(files[RING], PRODUCER);
 	files[CONSUMER_END] = attach(files[RING], CONSUMER);
+	files[SET] = (int)call(control(), SHMRING_IOC_WAITSET_CREATE, &one);
+	CHECK(files[SET] >= 0);
 	CHECK(files[PRODUCER_END] >= 0 && files[CONSUMER_END] >= 0);
 
 	RUN(test_kinds_of_files);
@@ -308,7 +334,7 @@ int main(void)
 	RUN(test_shorter_structures);
 	RUN(test_longer_structures);
 	RUN(test_shorter_answer);
-	RUN(test_wake_with_a_structure);
+	RUN(test_with_a_structure);
 	RUN(test_bad_pointers);
 	return finish();
 }

@@ -22,6 +22,7 @@ static void test_row(void)
 	EXPECT(!strcmp(r.ipc_ns, "-"));
 	EXPECT_EQ(r.group, getegid());
 	EXPECT_EQ(r.flags, SHMRING_CREATE_F_QUEUE);
+	EXPECT_EQ(r.lanes, 1);
 
 	p = endpoint(ring, PRODUCER);
 	c = endpoint(ring, CONSUMER);

@@ -11,11 +11,11 @@ bool find_row(const char *name, struct row *r)
 	CHECK(fgets(line, sizeof(line), f));
 	CHECK(!strncmp(line, "name ", 5));
 	while (!found && fgets(line, sizeof(line), f)) {
-		CHECK_EQ(sscanf(line, "%63s %u %o %llu %llu %u %u %llu %llu %llu %llu %d %d %15s %u %x",
+		CHECK_EQ(sscanf(line, "%63s %u %o %llu %llu %u %u %llu %llu %llu %llu %d %d %15s %u %x %u",
 				r->name, &r->owner, &r->mode, &r->capacity, &r->used,
 				&r->producers, &r->consumers, &r->sleeps, &r->wakes, &r->refused,
 				&r->id, &r->producer, &r->consumer, r->ipc_ns, &r->group,
-				&r->flags), 16);
+				&r->flags, &r->lanes), 17);
 		found = !strcmp(r->name, name);
 	}
 	fclose(f);

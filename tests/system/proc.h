@@ -15,7 +15,7 @@ struct row {
 	unsigned long long sleeps, wakes, refused, id;
 	int producer, consumer;		/* pids */
 	char ipc_ns[16];
-	unsigned int group, flags;
+	unsigned int group, flags, lanes;
 };
 
 /* Find the first line with this name. */

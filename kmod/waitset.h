@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Wait sets: see waitset.c. */
+#ifndef SHMRING_WAITSET_H
+#define SHMRING_WAITSET_H
+
+#include <linux/mutex.h>
+
+#include "ring.h"
+
+/* An endpoint in a set. */
+struct shmring_member {
+	struct shmring_set *set;
+	struct shmring_file *sf;	/* NULL: the number is not in use; the set's lock */
+	struct file *file;		/* of @sf, with a reference */
+	u32 index;
+	bool changed;			/* a role has, since the last scan; side->wait.lock */
+};
+
+struct shmring_set {
+	struct mutex lock;		/* members and scans; only the set's users take it */
+	wait_queue_head_t wait;		/* sleepers and pollers */
+	struct page *page;		/* what user space maps */
+	unsigned long *hot;		/* a bit for each member, in @page */
+	struct shmring_member *members;
+	u32 max;
+};
+
+struct shmring_set *shmring_alloc_set(u32 max);
+void shmring_free_set(struct shmring_set *set);
+int shmring_add_member(struct shmring_set *set, u32 index, struct shmring_file *sf,
+		       struct file *file);
+int shmring_remove_member(struct shmring_set *set, u32 index);
+bool shmring_scan_set(struct shmring_set *set, bool edge);
+int shmring_cool_set(struct shmring_set *set);
+int shmring_wait_set(struct shmring_set *set, ktime_t deadline);
+
+#endif /* SHMRING_WAITSET_H */
