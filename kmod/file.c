@@ -47,7 +47,7 @@ int shmring_prepare_file(struct shmring *ring, const struct shmring_ioc_attach *
 			 struct file **file)
 {
 	struct shmring_file *sf;
-	int fd, ret;
+	int fd, ret = 0;
 
 	sf = kzalloc_obj(*sf, GFP_KERNEL_ACCOUNT);
 	if (!sf) {
@@ -70,7 +70,8 @@ int shmring_prepare_file(struct shmring *ring, const struct shmring_ioc_attach *
 		goto err_file;
 	}
 	shmring_add_file(sf, (*file)->f_cred);
-	ret = a->role == SHMRING_ROLE_NONE ? 0 : shmring_enter_lane(sf, a) ?: shmring_role_begin(sf);
+	if (a->role != SHMRING_ROLE_NONE)
+		ret = shmring_enter_lane(sf, a) ?: shmring_role_begin(sf);
 	if (ret) {
 		shmring_undo_file(fd, *file);
 		return ret;
@@ -127,7 +128,8 @@ static long do_attach(struct shmring_file *sf, unsigned int cmd, void __user *ua
 
 	if (ret)
 		return ret;
-	if ((a.flags & ~SHMRING_ATTACH_F_ALL) || !is_lane(sf, &a) || a.role > SHMRING_ROLE_CONSUMER ||
+	if ((a.flags & ~SHMRING_ATTACH_F_ALL) || !is_lane(sf, &a) ||
+	    a.role > SHMRING_ROLE_CONSUMER ||
 	    (a.rights & ~SHMRING_RIGHT_ALL) || a.lowat > sf->ring->span ||
 	    (a.lowat && a.role == SHMRING_ROLE_NONE))
 		return -EINVAL;

@@ -212,7 +212,7 @@ void shmring_leave_lane(struct shmring_file *sf)
 	lockdep_assert_held(&sf->ring->lock);
 	if (!shmring_is_lane_end(sf) || !shmring_is_over(sf) || sf->nr_vmas || sf->nr_views)
 		return;
-	use = &first->use[sf->ring->index];
+	use = first->use + sf->ring->index;
 	spin_lock(&first->use_lock);
 	if (use->holder == sf)
 		use->holder = NULL;

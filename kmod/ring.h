@@ -81,7 +81,7 @@ struct shmring_side {
 	struct pid *pid;		/* of the owner's process, or NULL; ring->lock */
 	struct mm_struct *mm;		/* the mm that maps the own regions, or NULL; wait.lock */
 	struct shmring_member *member;	/* the owner's in a wait set, or NULL; wait.lock */
-	u64 left_at;			/* where the last owner's position was settled; ring->lock */
+	u64 left_at;			/* where the last owner's position ended; ring->lock */
 	atomic64_t nr_sleeps;
 	atomic64_t nr_wakes;
 };

@@ -177,12 +177,13 @@ void shmring_role_end(struct shmring_file *sf)
 	struct shmring *ring = sf->ring;
 	struct shmring_side *side = shmring_side(ring, sf->role);
 	struct shmring_side *peer = shmring_peer(ring, sf->role);
-	u64 position;
+	u64 own, position;
 
 	lockdep_assert_held(&ring->lock);
 	if (side->owner != sf)
 		return;
-	position = settle_position(ring, sf->role, READ_ONCE(*side->position));
+	own = READ_ONCE(*side->position);
+	position = settle_position(ring, sf->role, own);
 	side->left_at = position;
 	WRITE_ONCE(*side->position, position);
 	clear_hints(side, sf->role);

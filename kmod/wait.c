@@ -266,8 +266,10 @@ EXPORT_SYMBOL_IF_KUNIT(shmring_wait_peer);
 /* Under wait.lock. A side with nothing but a wait set looks only if there may be a reason. */
 static bool wakes_anyone(struct shmring_side *side)
 {
-	return shmring_waits(side) && (!side->member || waitqueue_active(&side->wait) ||
-				       shmring_is_worth_a_look(side));
+	if (!shmring_waits(side))
+		return false;
+	/* No barrier: sleepers queue under this lock. */
+	return !side->member || waitqueue_active(&side->wait) || shmring_is_worth_a_look(side);
 }
 
 /*

@@ -40,8 +40,8 @@
 
 /* User space sees the words of set_bit(). */
 static_assert(BITS_PER_LONG == 64);
-static_assert(sizeof(struct shmring_waitset) == 128);
-static_assert(sizeof(struct shmring_waitset) + SHMRING_WAITSET_MAX / 8 <= PAGE_SIZE);
+static_assert(offsetof(struct shmring_waitset, hot) == 128);
+static_assert(sizeof(struct shmring_waitset) <= PAGE_SIZE);
 
 static struct shmring_side *side_of(const struct shmring_file *sf)
 {
@@ -352,7 +352,7 @@ int shmring_wait_set(struct shmring_set *set, ktime_t deadline)
 
 	add_wait_queue(&set->wait, &wait);
 	for (;;) {
-		/* Full barrier: a wake-up whose note this removes has set its bit before the scan. */
+		/* Full barrier: a wake-up whose note this removes set its bit before the scan. */
 		smp_store_mb(wait.flags, wait.flags & ~WQ_FLAG_WOKEN);
 		ret = shmring_cool_set(set);
 		if (ret != -EAGAIN)

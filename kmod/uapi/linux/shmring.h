@@ -85,7 +85,11 @@
  *
  * A process in one lane cannot read, delay or end another lane. A lane is free if its role is
  * not taken, no process that had the role before still maps the lane, and all data in it has
- * been released. Before the lane is given to a process of another user, its data is zeroed.
+ * been released. Before the lane is given to a process of another user, its data is zeroed. In
+ * WORK the data is the hub's: a lane need not be empty to be free, and nothing is zeroed. The
+ * messages that a worker has not released wait for the next one, which gets such a lane first.
+ *
+ * The endpoint of such a process maps nothing more once its role is over (ESHUTDOWN).
  *
  * Wait sets
  * ---------
@@ -101,8 +105,8 @@
  * WAITSET_WAIT arms each hot endpoint, makes it cold if it is not ready, and sleeps if none is.
  * An endpoint is ready as poll() says, see SET_LOWAT, with two exceptions. That a role was taken
  * or has ended makes the endpoint ready once; after that, an endpoint whose other side is gone is
- * not ready. And a lane of WORK is not ready while no process has the consumer's role. Only the
- * kernel writes the bits:
+ * ready only while there is data that it has left. And a lane of WORK is not ready while no
+ * process has the consumer's role. Only the kernel writes the bits:
  *
  *   WAKE, and each change of a role		WAITSET_WAIT, for each hot endpoint
  *
@@ -116,7 +120,12 @@
  * (N) comes before the wake-up: the sleeper that is woken sees the bit. (O) is done for every
  * endpoint that is found ready and not only for the first: otherwise a later one would be cold
  * and not armed. A process that reads a bit late looks at the endpoint late; WAITSET_WAIT does
- * not sleep while a bit is set.
+ * not sleep while a bit is set. poll() of a wait set does as WAITSET_WAIT with F_COOL, and says
+ * POLLIN if an endpoint is ready. A sleep in a wait set is not counted in the endpoints' sleeps.
+ *
+ * WAKE does nothing if only a wait set could be woken, and the position is below wake_at, unless
+ * a producer wants space and there is data: so no process can keep another one's set awake
+ * without a message.
  *
  * Positions
  * ---------
@@ -429,9 +438,10 @@ struct shmring_ioc_name {
  * space (default: a slot, or the smallest record). SET_LOWAT changes lowat.
  *
  * In a ring with lanes: with F_LANE the role of lane @lane, which is how the hub attaches;
- * without F_LANE the role that is not the hub's, of a lane that is free.
+ * without F_LANE the role that is not the hub's, of a lane that is free. Without a topology a
+ * ring has lane 0.
  *
- * EBUSY	the role is taken; no lane is free
+ * EBUSY	the role is taken; no lane is free, or not this one
  * EDQUOT	the user has lanes_per_user lanes already
  * EACCES	this file does not carry the right, or not all of rights
  * EINVAL	no such role; lowat above the span, or with ROLE_NONE; F_LANE: no such lane, or
@@ -598,7 +608,8 @@ struct shmring_ioc_access {
  */
 
 /*
- * WAITSET_CREATE: make a wait set for up to @max endpoints, with the numbers 0 to @max - 1.
+ * WAITSET_CREATE: make a wait set for up to @max endpoints, with the numbers 0 to @max - 1. One
+ * page is mapped, read-only, MAP_SHARED and not executable.
  *
  * EINVAL	max is 0 or above SHMRING_WAITSET_MAX; flags is not 0
  * ENOMEM, EMFILE, ENFILE
@@ -615,7 +626,7 @@ struct shmring_waitset {
 	__u32 magic;		/* SHMRING_MAGIC */
 	__u32 max;
 	__aligned_u64 reserved[15];
-	__aligned_u64 hot[];	/* (max + 63) / 64 of them */
+	__aligned_u64 hot[SHMRING_WAITSET_MAX / 64];	/* (max + 63) / 64 of them are used */
 };
 
 /*
