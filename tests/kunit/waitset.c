@@ -205,6 +205,9 @@ static void own_role_ends(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, cool(&t), -EAGAIN);
 	/* The next one belongs to another set, and the old member does not disturb it. */
 	next = attach(test, lane, CONSUMER);
+	shmring_set_lowat(next, 2);
+	shmring_set_lowat(next, 1);
+	KUNIT_EXPECT_EQ(test, hot(&t), 0);
 	KUNIT_EXPECT_EQ(test, shmring_add_member(other, 0, next, NULL), 0);
 	KUNIT_EXPECT_EQ(test, shmring_cool_set(other), -EAGAIN);
 	KUNIT_EXPECT_EQ(test, shmring_remove_member(t.set, 0), 0);
