@@ -199,6 +199,11 @@ static bool do_create(const struct op *op)
 		.align = op->d == 0x22 ? 1u << (op->c & 15) : 0,
 	};
 
+	if ((op->d & 0x60) == 0x60) {
+		c.topology = op->a >> 6;
+		c.nr_lanes = op->b >> 5;
+		c.lanes_per_user = op->c >> 6;
+	}
 	strcpy((char *)c.name, op->c & 4 ? PICK(names, op->c) : "");
 	return keep_fd(op->map, call_control(op, SHMRING_IOC_CREATE, &c, sizeof(c)));
 }
@@ -232,15 +237,19 @@ static bool do_attach(const struct op *op)
 		.role = op->a % 8 < 7 ? op->a % 3 : 3,
 		.rights = op->b % 8 < 4 ? op->b % 4 : 0,
 		.lowat = op->c & 1 ? PICK(sizes, op->c >> 1) : 0,
-		.flags = op->d == 0x22,
+		.flags = op->d == 0x22 ? 2 : 0,
 	};
 
+	if ((op->d & 0x60) == 0x60) {
+		a.flags = SHMRING_ATTACH_F_LANE;
+		a.lane = op->c >> 5;
+	}
 	return keep_fd(op->map, call(op, SHMRING_IOC_ATTACH, &a, sizeof(a)));
 }
 
 static bool do_query(const struct op *op)
 {
-	struct shmring_ioc_query q = { .lane = op->d == 0x22 };
+	struct shmring_ioc_query q = { .lane = (op->d & 0x60) == 0x60 ? op->c >> 5 : 0 };
 
 	return !call(op, SHMRING_IOC_QUERY, &q, sizeof(q));
 }
@@ -300,11 +309,46 @@ static bool do_wake(const struct op *op)
 	return !call(op, SHMRING_IOC_WAKE, NULL, 0);
 }
 
+static bool do_kick(const struct op *op)
+{
+	return !call(op, SHMRING_IOC_KICK, NULL, 0);
+}
+
+static bool do_set_create(const struct op *op)
+{
+	static const uint32_t most[] = { 4, 1, 64, 65, SHMRING_WAITSET_MAX, 0, ~0u };
+	struct shmring_ioc_waitset_create c = { .max = PICK(most, op->a), .flags = op->d == 0x21 };
+
+	return keep_fd(op->map, call_control(op, SHMRING_IOC_WAITSET_CREATE, &c, sizeof(c)));
+}
+
+/* The set is in slot fd, the endpoint in slot map. */
+static bool do_set_change(const struct op *op)
+{
+	struct shmring_ioc_waitset_change c = {
+		.fd = op->b % 4 ? fd_of(op->map) : -1,
+		.index = op->a & 0x80 ? op->a : op->a % 4,
+		.flags = op->d == 0x21,
+	};
+
+	return !call(op, SHMRING_IOC_WAITSET_CHANGE, &c, sizeof(c));
+}
+
+static bool do_set_wait(const struct op *op)
+{
+	struct shmring_ioc_waitset_wait w = {
+		.deadline = op->a & 1 ? 0 : deadline(op->c),
+		.flags = op->a & 1 ? SHMRING_WAITSET_F_COOL : 0,
+	};
+
+	return !call(op, SHMRING_IOC_WAITSET_WAIT, &w, sizeof(w));
+}
+
 /* Any number, any argument. */
 static bool do_ioctl(const struct op *op)
 {
 	unsigned long cmd = _IOC(op->a >> 6, op->a & 0x20 ? SHMRING_IOC_TYPE : op->b,
-				 op->a % 16, op->c);
+				 op->a % 20, op->c);
 	uint64_t arg[32];
 	int ret;
 
@@ -688,6 +732,10 @@ static const struct kind {
 	{ "uring-exit", do_uring_exit, 1, false, true },
 	{ "fork", do_fork, 1, false, false },
 	{ "set-access", do_set_access, 2, false, false },
+	{ "kick", do_kick, 3, false, false },
+	{ "waitset-create", do_set_create, 4, false, false },
+	{ "waitset-change", do_set_change, 10, false, false },
+	{ "waitset-wait", do_set_wait, 10, false, false },
 };
 
 unsigned int nr_kinds(void)
