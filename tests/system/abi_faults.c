@@ -5,6 +5,7 @@
  * charged after a failure use them up.
  */
 #include "faults.h"
+#include "lanes.h"
 #include "regions.h"
 
 #include <fcntl.h>
@@ -19,11 +20,14 @@
 #define HEADER_PAGES	3
 #define SMALL		16	/* pages of data */
 #define LARGE		512	/* the array of pages takes more than one page itself */
-#define SPARE		100	/* pages that rings may have beside those of the scenes */
+#define LANES		4
+#define SPARE		200	/* pages that rings may have beside those of the scenes */
 #define MAX_PAGES	"/sys/module/shmring/parameters/max_pages"
 
 static int ring;		/* NAME; watched */
 static struct endpoint p, c;	/* of another one */
+static int lanes;		/* a fan-in */
+static int set;			/* a wait set */
 static int epoll_fd;
 
 /* Set by the scene's prepare(). */
@@ -94,6 +98,65 @@ static int call_unlink(const struct scene *s)
 static int call_attach(const struct scene *s)
 {
 	return attach(ring, s->role);
+}
+
+static int call_create_lanes(const struct scene *s)
+{
+	return create_lanes("", (uint32_t)s->arg, LANES, 0);
+}
+
+/* A lane that a process has had before. */
+static int call_attach_lane(const struct scene *s)
+{
+	(void)s;
+	return attach_lane(lanes, PRODUCER, 0);
+}
+
+static int call_create_set(const struct scene *s)
+{
+	return create_set((uint32_t)s->arg);
+}
+
+static int call_add(const struct scene *s)
+{
+	(void)s;
+	return change_set(set, 0, c.fd);
+}
+
+static void undo_add(const struct scene *s, int ret)
+{
+	(void)s;
+	(void)ret;
+	CHECK_EQ(change_set(set, 0, -1), 0);
+}
+
+static int call_wait_set(const struct scene *s)
+{
+	return s->arg ? cool_set(set) : wait_set(set, 1);
+}
+
+static int call_poll_set(const struct scene *s)
+{
+	struct pollfd pfd = { .fd = set, .events = POLLIN };
+	int ret = poll(&pfd, 1, 0);
+
+	(void)s;
+	return ret < 0 ? -errno : ret;
+}
+
+static int call_mmap_set(const struct scene *s)
+{
+	(void)s;
+	errno = 0;
+	addr = mmap(NULL, page_size(), PROT_READ, MAP_SHARED, set, 0);
+	return -errno;
+}
+
+static void undo_mmap_set(const struct scene *s, int ret)
+{
+	(void)s;
+	(void)ret;
+	CHECK(!munmap(addr, page_size()));
 }
 
 static int call_query(const struct scene *s)
@@ -254,6 +317,14 @@ static const struct scene scenes[] = {
 	NEW_FD("ATTACH, a handle", call_attach),
 	NEW_FD("ATTACH, a producer", call_attach, .role = PRODUCER),
 	NEW_FD("ATTACH, a consumer", call_attach, .role = CONSUMER),
+	NEW_FD("CREATE, lanes", call_create_lanes, .arg = FAN_IN),
+	NEW_FD("ATTACH, a lane", call_attach_lane),
+	NEW_FD("WAITSET_CREATE", call_create_set, .arg = SHMRING_WAITSET_MAX),
+	CALL("WAITSET_CHANGE, add", call_add, .undo = undo_add),
+	CALL("WAITSET_WAIT", call_wait_set, .works = -ETIMEDOUT),
+	CALL("WAITSET_WAIT, F_COOL", call_wait_set, .arg = 1, .works = -EAGAIN),
+	CALL("poll, a wait set", call_poll_set),
+	CALL("mmap, a wait set", call_mmap_set, .undo = undo_mmap_set),
 	CALL("QUERY, a handle", call_query),
 	CALL("QUERY, an endpoint", call_query, .role = PRODUCER),
 	MMAP(PRODUCER, "producer, kernel's", KERNEL),
@@ -312,6 +383,10 @@ static int play_all(void *arg)
 	p = endpoint(other, PRODUCER);
 	c = endpoint(other, CONSUMER);
 	move(&p, 8);
+	lanes = make_lanes(FAN_IN, 1);
+	CHECK(!close(attach(lanes, PRODUCER)));
+	set = create_set(1);
+	CHECK(set >= 0);
 	epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	CHECK(epoll_fd >= 0);
 	play_scenes(scenes, ARRAY_SIZE(scenes), ring);
