@@ -73,9 +73,10 @@ static bool is_drained(struct shmring *lane)
 	return !used || used > lane->span;
 }
 
+/* An answer without use_lock may be old. */
 static bool is_free(struct shmring *first, u32 index)
 {
-	if (first->use[index].holder)
+	if (READ_ONCE(first->use[index].holder))
 		return false;
 	return first->topology == SHMRING_TOPOLOGY_WORK || is_drained(first->lanes[index]);
 }
@@ -86,60 +87,60 @@ static bool is_urgent(struct shmring *first, u32 index)
 	return first->topology == SHMRING_TOPOLOGY_WORK && !is_drained(first->lanes[index]);
 }
 
-/* The lane for a process that asks for none: the first urgent one, or the first free one. */
-static int find_free_lane(struct shmring *first)
-{
-	int found = -EBUSY;
-	u32 i;
-
-	for (i = 0; i < first->nr_lanes; i++) {
-		if (!is_free(first, i))
-			continue;
-		if (is_urgent(first, i))
-			return i;
-		if (found < 0)
-			found = i;
-	}
-	return found;
-}
-
-static unsigned int nr_lanes_of(const struct shmring *first, kuid_t uid)
+static bool has_enough_lanes(const struct shmring *first, kuid_t uid)
 {
 	unsigned int nr = 0;
 	u32 i;
 
+	lockdep_assert_held(&first->use_lock);
 	for (i = 0; i < first->nr_lanes; i++)
 		nr += first->use[i].holder && uid_eq(first->use[i].uid, uid);
-	return nr;
+	return first->lanes_per_user && nr >= first->lanes_per_user;
 }
 
-/* Under use_lock: the number of a lane, or -EDQUOT, -EBUSY. @lane: -1: any. */
-static int choose_lane(struct shmring *first, int lane, kuid_t uid)
+/* Take this lane for @sf. @used: has a process had it before? -EDQUOT, -EBUSY. */
+static int take_lane(struct shmring_file *sf, u32 index, bool *used)
 {
-	if (first->lanes_per_user && nr_lanes_of(first, uid) >= first->lanes_per_user)
-		return -EDQUOT;
-	if (lane < 0)
-		return find_free_lane(first);
-	return is_free(first, lane) ? lane : -EBUSY;
-}
-
-static int reserve_lane(struct shmring_file *sf, int lane, bool *used)
-{
-	struct shmring *first = sf->ring;
+	struct shmring *first = sf->ring->first;
+	struct shmring_lane_use *use = first->use + index;
 	kuid_t uid = current_uid();
+	int ret = 0;
 
 	spin_lock(&first->use_lock);
-	lane = choose_lane(first, lane, uid);
-	if (lane >= 0) {
-		*used = first->use[lane].used;
-		first->use[lane] = (struct shmring_lane_use) { .holder = sf, .uid = uid,
-							       .used = true };
+	if (has_enough_lanes(first, uid)) {
+		ret = -EDQUOT;
+	} else if (!is_free(first, index)) {
+		ret = -EBUSY;
+	} else {
+		WRITE_ONCE(use->holder, sf);
+		use->uid = uid;
+		*used = use->used;
+		use->used = true;
 	}
 	spin_unlock(&first->use_lock);
-	if (lane < 0)
-		return lane;
-	sf->ring = first->lanes[lane];
-	return 0;
+	if (!ret)
+		sf->ring = first->lanes[index];
+	return ret;
+}
+
+/*
+ * Take the first lane that is free, of WORK first one with messages. Looking at all lanes takes
+ * some microseconds: that is done without the lock, and take_lane() looks once more.
+ */
+static int take_any_lane(struct shmring_file *sf, bool *used)
+{
+	struct shmring *first = sf->ring->first;
+	int ret = -EBUSY;
+	u32 i;
+
+	for (i = 0; i < first->nr_lanes && ret == -EBUSY; i++)
+		if (is_free(first, i) && is_urgent(first, i))
+			ret = take_lane(sf, i, used);
+	for (i = 0; i < first->nr_lanes && ret == -EBUSY; i++)
+		if (is_free(first, i))
+			ret = take_lane(sf, i, used);
+	/* None is free. Would that user have got one? */
+	return ret == -EBUSY ? take_lane(sf, 0, used) : ret;
 }
 
 /* What the struct at the start of a role's own page leaves of the page. */
@@ -195,8 +196,10 @@ int shmring_enter_lane(struct shmring_file *sf, const struct shmring_ioc_attach 
 		sf->ring = shmring_lane_of(sf->ring, a->lane);
 		return 0;
 	}
-	ret = reserve_lane(sf, numbered ? array_index_nospec(a->lane, sf->ring->nr_lanes) : -1,
-			   &used);
+	if (numbered)
+		ret = take_lane(sf, array_index_nospec(a->lane, sf->ring->nr_lanes), &used);
+	else
+		ret = take_any_lane(sf, &used);
 	if (!ret && used)
 		ret = clear_lane(sf);
 	return ret;
@@ -215,7 +218,7 @@ void shmring_leave_lane(struct shmring_file *sf)
 	use = first->use + sf->ring->index;
 	spin_lock(&first->use_lock);
 	if (use->holder == sf)
-		use->holder = NULL;
+		WRITE_ONCE(use->holder, NULL);
 	spin_unlock(&first->use_lock);
 }
 EXPORT_SYMBOL_IF_KUNIT(shmring_leave_lane);

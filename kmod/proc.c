@@ -88,7 +88,6 @@ static unsigned int nr_holders(const struct shmring_side *side)
 	return READ_ONCE(side->half->state) == SHMRING_PEER_LIVE;
 }
 
-/* Add up what is in the lanes: SHMRING_LANES_MAX at most. */
 static void add_lane(struct row *row, struct shmring *ring)
 {
 	struct shmring_side *producer = shmring_side(ring, SHMRING_ROLE_PRODUCER);
@@ -105,6 +104,17 @@ static void add_lane(struct row *row, struct shmring *ring)
 	row->refused += READ_ONCE(*producer->refused) + READ_ONCE(*consumer->refused);
 }
 
+/* How many lanes are added up under the lock. */
+#define LANES_AT_A_TIME		16
+
+static void add_lanes(struct row *row, struct shmring *ring, u32 from)
+{
+	u32 i;
+
+	for (i = from; i < min(from + LANES_AT_A_TIME, ring->nr_lanes); i++)
+		add_lane(row, shmring_lane_of(ring, i));
+}
+
 /* Of a ring with lanes, only the hub has one. */
 static pid_t pid_of(struct shmring *ring, u32 role, struct pid_namespace *ns)
 {
@@ -113,8 +123,6 @@ static pid_t pid_of(struct shmring *ring, u32 role, struct pid_namespace *ns)
 
 static void fill_row(struct row *row, struct shmring *ring, struct pid_namespace *ns)
 {
-	u32 i;
-
 	*row = (struct row) {
 		.visible = true,
 		.uid = ring->uid,
@@ -129,8 +137,23 @@ static void fill_row(struct row *row, struct shmring *ring, struct pid_namespace
 		.ipc_inum = shmring_in_this_ns(ring) ? 0 : ring->ipc_inum,
 	};
 	strscpy(row->name, ring->name[0] ? ring->name : "-", sizeof(row->name));
-	for (i = 0; i < ring->nr_lanes; i++)
-		add_lane(row, shmring_lane_of(ring, i));
+	add_lanes(row, ring, 0);
+}
+
+/* If the ring goes meanwhile, the row is what has been added up. */
+static void add_other_lanes(struct row *row)
+{
+	struct shmring *ring;
+	u32 from;
+
+	for (from = LANES_AT_A_TIME; from < row->lanes; from += LANES_AT_A_TIME) {
+		cond_resched();
+		spin_lock(&shmring_names_lock);
+		ring = shmring_next_ring(row->id);
+		if (ring && ring->id == row->id)
+			add_lanes(row, ring, from);
+		spin_unlock(&shmring_names_lock);
+	}
 }
 
 /*
@@ -153,6 +176,8 @@ static void *read_row(struct seq_file *m, loff_t *pos)
 			fill_row(row, ring, proc_pid_ns(file_inode(m->file)->i_sb));
 	}
 	spin_unlock(&shmring_names_lock);
+	if (ring && row->visible)
+		add_other_lanes(row);
 	return ring ? row : NULL;
 }
 

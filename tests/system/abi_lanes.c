@@ -360,6 +360,47 @@ static void test_messages_of_a_dead_worker(void)
 	CHECK(!close(ring));
 }
 
+/* Many processes come and go: no two have the same lane at a time. */
+struct crowd {
+	int ring;
+	int taken[NR];
+};
+
+static int come_and_go(void *arg)
+{
+	struct crowd *c = arg;
+	int fd, lane, i, got = 0;
+
+	for (i = 0; i < 2000 || !got; i++) {
+		fd = attach(c->ring, PRODUCER);
+		if (fd == -EBUSY)
+			continue;
+		CHECK(fd >= 0);
+		lane = lane_of(fd);
+		CHECK_EQ(__atomic_exchange_n(&c->taken[lane], 1, __ATOMIC_SEQ_CST), 0);
+		__atomic_store_n(&c->taken[lane], 0, __ATOMIC_SEQ_CST);
+		CHECK(!close(fd));
+		got++;
+	}
+	return TEST_PASS;
+}
+
+static void test_crowd(void)
+{
+	struct crowd *c = share(sizeof(*c));
+	pid_t pids[2 * NR];
+	size_t i;
+
+	c->ring = make_lanes(FAN_IN, NR - 1);
+	for (i = 0; i < ARRAY_SIZE(pids); i++)
+		pids[i] = start(come_and_go, c);
+	for (i = 0; i < ARRAY_SIZE(pids); i++)
+		EXPECT_EQ(end_of(pids[i]), TEST_PASS);
+	for (i = 0; i < NR - 1; i++)
+		EXPECT(attach(c->ring, PRODUCER) >= 0);
+	EXPECT_EQ(attach(c->ring, PRODUCER), -EBUSY);
+}
+
 static const char *limited;
 
 static int attach_as_user(void *arg)
@@ -400,27 +441,29 @@ static void test_lanes_per_user(void)
 static void test_proc(void)
 {
 	const char *name = unique("lanes");
-	int ring = create_lanes(name, FAN_IN, NR, 0), i;
-	struct endpoint p[NR], hub;
+	static struct endpoint p[SHMRING_LANES_MAX];
+	const int nr = 100;
+	int ring = create_lanes(name, FAN_IN, (uint32_t)nr, 0), i;
+	struct endpoint hub;
 	struct row r;
 
 	CHECK(ring >= 0);
-	for (i = 0; i < NR - 1; i++) {
+	for (i = 0; i < nr - 1; i++) {
 		p[i] = endpoint(ring, PRODUCER);
 		move(&p[i], 8);
 		p[i].producer->refused = 2;
 	}
 	hub = lane_endpoint(ring, CONSUMER, 0);
 	CHECK(find_row(name, &r));
-	EXPECT_EQ(r.lanes, NR);
+	EXPECT_EQ(r.lanes, nr);
 	EXPECT_EQ(r.capacity, page_size());
-	EXPECT_EQ(r.used, 8 * (NR - 1));
-	EXPECT_EQ(r.producers, NR - 1);
+	EXPECT_EQ(r.used, 8 * (nr - 1));
+	EXPECT_EQ(r.producers, nr - 1);
 	EXPECT_EQ(r.consumers, 1);
-	EXPECT_EQ(r.refused, 2 * (NR - 1));
+	EXPECT_EQ(r.refused, 2 * (nr - 1));
 	EXPECT_EQ(r.producer, 0);
 	EXPECT_EQ(r.consumer, getpid());
-	for (i = 0; i < NR - 1; i++)
+	for (i = 0; i < nr - 1; i++)
 		drop(&p[i]);
 	drop(&hub);
 	CHECK_EQ(unlink_ring(name), 0);
@@ -443,6 +486,7 @@ int main(void)
 	RUN(test_kick);
 	RUN(test_views_hold_the_lane);
 	RUN(test_messages_of_a_dead_worker);
+	RUN(test_crowd);
 	RUN(test_lanes_per_user);
 	RUN(test_proc);
 	return finish();
