@@ -8,7 +8,6 @@
 #include <linux/module.h>
 #include <linux/nospec.h>
 #include <linux/poll.h>
-#include <linux/seq_file.h>
 
 #include "args.h"
 #include "waitset.h"
@@ -119,13 +118,6 @@ static __poll_t set_poll(struct file *file, poll_table *pt)
 	return any ? EPOLLIN | EPOLLRDNORM : 0;
 }
 
-static void set_fdinfo(struct seq_file *m, struct file *file)
-{
-	struct shmring_set *set = file->private_data;
-
-	seq_printf(m, "wait-set-max:\t%u\n", set->max);
-}
-
 static int set_release(struct inode *inode, struct file *file)
 {
 	shmring_free_set(file->private_data);
@@ -139,7 +131,6 @@ static const struct file_operations set_fops = {
 	.compat_ioctl = compat_ptr_ioctl,
 	.mmap = set_mmap,
 	.poll = set_poll,
-	.show_fdinfo = set_fdinfo,
 };
 
 /* WAITSET_CREATE: a descriptor, or as in <linux/shmring.h>. */
