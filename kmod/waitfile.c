@@ -113,7 +113,7 @@ static __poll_t set_poll(struct file *file, poll_table *pt)
 
 	poll_wait(file, &set->wait, pt);
 	mutex_lock(&set->lock);
-	any = shmring_scan_set(set, edge);
+	any = shmring_scan_set(set, edge ? SHMRING_SCAN_EDGE : SHMRING_SCAN_POLL);
 	mutex_unlock(&set->lock);
 	return any ? EPOLLIN | EPOLLRDNORM : 0;
 }

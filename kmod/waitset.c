@@ -223,15 +223,15 @@ void shmring_free_set(struct shmring_set *set)
 }
 EXPORT_SYMBOL_IF_KUNIT(shmring_free_set);
 
-/* Has a role changed since the last scan? */
-static bool take_change(struct shmring_member *m)
+/* Has a role changed since the last WAITSET_WAIT? @take: this is one. */
+static bool has_changed(struct shmring_member *m, bool take)
 {
 	struct shmring_side *side = side_of(m->sf);
 	bool ret;
 
 	spin_lock_irq(&side->wait.lock);
 	ret = m->changed;
-	m->changed = false;
+	m->changed = ret && !take;
 	spin_unlock_irq(&side->wait.lock);
 	return ret;
 }
@@ -260,14 +260,15 @@ static bool is_ready(struct shmring_file *sf, const struct shmring_look *look)
  * Cool the member, and look whether it is ready. An edge-triggered poller does not scan again
  * before it sleeps, so for it a ready endpoint is armed for what comes next.
  */
-static bool look_at_member(struct shmring_member *m, bool edge)
+static bool look_at_member(struct shmring_member *m, enum shmring_scan why)
 {
+	const bool edge = why == SHMRING_SCAN_EDGE;
 	struct shmring_file *sf = m->sf;
 	struct shmring_look look;
 	bool changed;
 
 	clear_bit(m->index, m->set->hot);
-	changed = take_change(m);
+	changed = has_changed(m, why == SHMRING_SCAN_WAIT);
 	if (!shmring_is_over(sf)) {
 		shmring_arm_surely(sf, READ_ONCE(sf->lowat)); /* D, J */
 		shmring_look(sf, &look);
@@ -287,11 +288,11 @@ static bool look_at_member(struct shmring_member *m, bool edge)
 /**
  * shmring_scan_set - look at each hot endpoint, and leave those hot that are ready
  * @set: the set, with its lock held
- * @edge: the caller does not scan again before it sleeps
+ * @why: who asks
  *
  * Return: whether any is ready.
  */
-bool shmring_scan_set(struct shmring_set *set, bool edge)
+bool shmring_scan_set(struct shmring_set *set, enum shmring_scan why)
 {
 	unsigned int word, words = DIV_ROUND_UP(set->max, BITS_PER_LONG);
 	unsigned long hot;
@@ -302,7 +303,7 @@ bool shmring_scan_set(struct shmring_set *set, bool edge)
 		/* One reading: an endpoint that is made hot meanwhile comes with a wake-up. */
 		for (hot = READ_ONCE(set->hot[word]); hot; hot &= hot - 1) {
 			any |= look_at_member(&set->members[word * BITS_PER_LONG + __ffs(hot)],
-					      edge);
+					      why);
 			cond_resched();
 		}
 	}
@@ -317,7 +318,7 @@ int shmring_cool_set(struct shmring_set *set)
 
 	if (mutex_lock_killable(&set->lock))
 		return -EINTR;
-	any = shmring_scan_set(set, false);
+	any = shmring_scan_set(set, SHMRING_SCAN_WAIT);
 	mutex_unlock(&set->lock);
 	return any ? 0 : -EAGAIN;
 }

@@ -13,7 +13,7 @@ struct shmring_member {
 	struct shmring_file *sf;	/* NULL: the number is not in use; the set's lock */
 	struct file *file;		/* of @sf, with a reference */
 	u32 index;
-	bool changed;			/* a role has, since the last scan; side->wait.lock */
+	bool changed;			/* a role has, since the last WAITSET_WAIT; wait.lock */
 };
 
 struct shmring_set {
@@ -25,12 +25,19 @@ struct shmring_set {
 	u32 max;
 };
 
+/* What a scan is for. A poll is repeated for one event, and so leaves the changes of roles. */
+enum shmring_scan {
+	SHMRING_SCAN_WAIT,
+	SHMRING_SCAN_POLL,
+	SHMRING_SCAN_EDGE,		/* a poll that is not repeated before the next event */
+};
+
 struct shmring_set *shmring_alloc_set(u32 max);
 void shmring_free_set(struct shmring_set *set);
 int shmring_add_member(struct shmring_set *set, u32 index, struct shmring_file *sf,
 		       struct file *file);
 int shmring_remove_member(struct shmring_set *set, u32 index);
-bool shmring_scan_set(struct shmring_set *set, bool edge);
+bool shmring_scan_set(struct shmring_set *set, enum shmring_scan why);
 int shmring_cool_set(struct shmring_set *set);
 int shmring_wait_set(struct shmring_set *set, ktime_t deadline);
 

@@ -273,6 +273,31 @@ static void lane_without_a_worker_is_not_ready(struct kunit *test)
 	WRITE_ONCE(shmring_side(t.consumer[1]->ring, CONSUMER)->half->state, SHMRING_PEER_LIVE);
 }
 
+static bool poll_set(const struct trio *t)
+{
+	bool any;
+
+	mutex_lock(&t->set->lock);
+	any = shmring_scan_set(t->set, SHMRING_SCAN_POLL);
+	mutex_unlock(&t->set->lock);
+	return any;
+}
+
+/* epoll polls more than once for one event: only WAITSET_WAIT takes a change. */
+static void poll_leaves_the_change(struct kunit *test)
+{
+	struct trio t = make_trio(test, SHMRING_TOPOLOGY_FAN_IN);
+
+	KUNIT_EXPECT_FALSE(test, poll_set(&t));
+	detach(t.producer[0]);
+	KUNIT_EXPECT_TRUE(test, poll_set(&t));
+	KUNIT_EXPECT_TRUE(test, poll_set(&t));
+	KUNIT_EXPECT_EQ(test, hot(&t), 1);
+	KUNIT_EXPECT_EQ(test, cool(&t), 0);
+	KUNIT_EXPECT_EQ(test, cool(&t), -EAGAIN);
+	KUNIT_EXPECT_FALSE(test, poll_set(&t));
+}
+
 /* An edge-triggered poller does not come back before the next message. */
 static void edge_arms_what_is_ready(struct kunit *test)
 {
@@ -281,7 +306,7 @@ static void edge_arms_what_is_ready(struct kunit *test)
 
 	set_positions(t.producer[0]->ring, 8, 0);
 	mutex_lock(&t.set->lock);
-	any = shmring_scan_set(t.set, true);
+	any = shmring_scan_set(t.set, SHMRING_SCAN_EDGE);
 	mutex_unlock(&t.set->lock);
 	KUNIT_EXPECT_TRUE(test, any);
 	KUNIT_EXPECT_EQ(test, hot(&t), 1);
@@ -423,6 +448,7 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(one_set_and_one_number),
 	KUNIT_CASE(other_sleeper_leaves_the_set_armed),
 	KUNIT_CASE(lane_without_a_worker_is_not_ready),
+	KUNIT_CASE(poll_leaves_the_change),
 	KUNIT_CASE(edge_arms_what_is_ready),
 	KUNIT_CASE(sleeper_is_woken),
 	KUNIT_CASE(sleep_ends),

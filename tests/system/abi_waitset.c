@@ -419,6 +419,18 @@ static void test_poll(void)
 	move(&h.p[0], 8);
 	EXPECT_EQ(edges(epoll), 1);
 	EXPECT_EQ(hot_bits(&h), 5);
+	/* A role that ends is an event until WAITSET_WAIT has said so. */
+	move(&h.c[0], 8);
+	move(&h.c[2], 24);
+	EXPECT_EQ(ready(h.set.fd), 0);
+	drop(&h.p[3]);
+	EXPECT_EQ(edges(epoll), 1);
+	EXPECT_EQ(ready(h.set.fd), POLLIN);
+	EXPECT_EQ(ready(h.set.fd), POLLIN);
+	EXPECT_EQ(cool_set(h.set.fd), 0);
+	EXPECT_EQ(cool_set(h.set.fd), -EAGAIN);
+	EXPECT_EQ(ready(h.set.fd), 0);
+	h.p[3] = endpoint(h.ring, PRODUCER);
 	/* The set goes while it is in an epoll. */
 	drop_hub(&h);
 	EXPECT_EQ(edges(epoll), 0);

@@ -110,18 +110,25 @@
  *
  *   WAKE, and each change of a role		WAITSET_WAIT, for each hot endpoint
  *
- *   store wake_at: never			clear the bit
- *   set the bit		(N)		store wake_at
- *   wake the wait set				full barrier, (J) if due	(D)
- *						look at the position
+ *   under the endpoint's lock:			clear the bit
+ *	store wake_at: never			store wake_at, under the lock
+ *	set the bit		(N)		full barrier, (J) if due	(D)
+ *	wake the wait set			look at the position
  *						ready: set the bit		(O)
  *						after all: sleep, if no bit is set
  *
  * (N) comes before the wake-up: the sleeper that is woken sees the bit. (O) is done for every
  * endpoint that is found ready and not only for the first: otherwise a later one would be cold
- * and not armed. A process that reads a bit late looks at the endpoint late; WAITSET_WAIT does
- * not sleep while a bit is set. poll() of a wait set does as WAITSET_WAIT with F_COOL, and says
- * POLLIN if an endpoint is ready. A sleep in a wait set is not counted in the endpoints' sleeps.
+ * and not armed. The bit is cleared before wake_at is stored: between the two, a WAKE that was
+ * due for an older wake_at would reset the new one, and its bit would be lost. A process that
+ * reads a bit late looks at the endpoint late; WAITSET_WAIT does not sleep while a bit is set.
+ *
+ * A change of a role is told once. So a process looks at each endpoint whose bit is set, at its
+ * position and its state, before it calls WAITSET_WAIT again. poll() calls the wait set readable if
+ * an endpoint is ready, and does not count as the one time: call WAITSET_WAIT with F_COOL before
+ * poll() or epoll_wait().
+ *
+ * A sleep in a wait set is not counted in the sleeps of its endpoints.
  *
  * WAKE does nothing if only a wait set could be woken, and the position is below wake_at, unless
  * a producer wants space and there is data: so no process can keep another one's set awake
