@@ -3,7 +3,7 @@
  * Files that are passed on: over a socket, with fewer rights; and files that cannot be opened
  * again.
  */
-#include "abi.h"
+#include "lanes.h"
 
 #include <fcntl.h>
 #include <sys/socket.h>
@@ -129,7 +129,7 @@ static void test_reopen(void)
 	int ring = make_ring(page_size());
 	int narrowed = narrow(ring, SHMRING_RIGHT_CONSUME);
 	int end = attach(ring, PRODUCER);
-	const int fds[] = { ring, narrowed, end };
+	const int fds[] = { ring, narrowed, end, create_set(1) };
 	char path[64];
 	size_t i, j;
 
@@ -147,7 +147,7 @@ static void test_reopen(void)
 static void test_no_file_operations(void)
 {
 	int ring = make_ring(page_size());
-	const int fds[] = { control(), ring, attach(ring, PRODUCER) };
+	const int fds[] = { control(), ring, attach(ring, PRODUCER), create_set(1) };
 	char bytes[16] = { 0 };
 	size_t i;
 
@@ -162,6 +162,50 @@ static void test_no_file_operations(void)
 	CHECK(!close(ring));
 }
 
+/* The other process adds an endpoint that it has received, and waits. */
+static int wait_for_passed_set(void *arg)
+{
+	int set = receive_fd(*(int *)arg), end = receive_fd(*(int *)arg);
+
+	EXPECT_EQ(change_set(set, 0, end), 0);
+	CHECK(!close(end));
+	EXPECT_EQ(cool_set(set), -EAGAIN);
+	EXPECT_EQ(wait_set(set, 0), 0);
+	return TEST_PASS;
+}
+
+/* A wait set, and an endpoint that only a wait set in a socket holds. */
+static void test_wait_set_in_a_socket(void)
+{
+	struct set s = make_set(1);
+	int ring = make_lanes(FAN_IN, 1), c = attach_lane(ring, CONSUMER, 0), socks[2];
+	struct endpoint p = endpoint(ring, PRODUCER);
+	pid_t pid;
+
+	CHECK(!socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, socks));
+	pid = start(wait_for_passed_set, &socks[1]);
+	send_fd(socks[0], s.fd);
+	send_fd(socks[0], c);
+	CHECK(!close(c));
+	AWAIT(p.lane->consumer.wake_at == 1 && state_of(pid) == 'S');
+	move(&p, 8);
+	EXPECT_EQ(end_of(pid), TEST_PASS);
+	EXPECT(is_hot(&s, 0));
+
+	send_fd(socks[0], s.fd);
+	drop_set(&s);
+	EXPECT_EQ(query(ring).consumer_state, SHMRING_PEER_LIVE);
+	s.fd = receive_fd(socks[1]);
+	EXPECT_EQ(wait_set(s.fd, 0), 0);
+	send_fd(socks[0], s.fd);
+	CHECK(!close(s.fd));
+	move(&p, 8);
+	CHECK(!close(socks[0]) && !close(socks[1]));
+	AWAIT(query(ring).consumer_state == SHMRING_PEER_GONE);
+	drop(&p);
+	CHECK(!close(ring));
+}
+
 int main(void)
 {
 	control();
@@ -170,5 +214,6 @@ int main(void)
 	RUN(test_endpoint_in_flight);
 	RUN(test_reopen);
 	RUN(test_no_file_operations);
+	RUN(test_wait_set_in_a_socket);
 	return finish();
 }
