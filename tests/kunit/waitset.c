@@ -117,6 +117,7 @@ static void lowat_counts(struct kunit *test)
 	struct trio t = make_trio(test, SHMRING_TOPOLOGY_FAN_IN);
 
 	shmring_set_lowat(t.consumer[0], 64);
+	set_positions(t.consumer[0]->ring, 16, 0);
 	KUNIT_EXPECT_EQ(test, cool(&t), -EAGAIN);
 	KUNIT_EXPECT_EQ(test, wake_at(t.consumer[0]->ring, CONSUMER), 64);
 	publish(&t, 0, 32);
