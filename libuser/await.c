@@ -113,6 +113,8 @@ int shmring_wait_peer(struct shmring *r, const struct shmring_wait *w)
 
 	if (r->role == SHMRING_HANDLE)
 		return -EBADF;
+	if (!ret && r->priv->of_hub)
+		ret = -EOPNOTSUPP;
 	if (ret)
 		return ret;
 	epoch = peer_epoch(r);

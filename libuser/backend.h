@@ -10,6 +10,8 @@
 
 #include "private.h"
 
+struct shmring_hub;
+
 /* The backend in which a ring is made or looked for, and the reason. */
 struct shmring_choice {
 	const struct shmring_backend *backend;
@@ -70,6 +72,27 @@ struct shmring_backend {
 
 	/* End the role and close the files; the mapping is unmapped after. */
 	void (*close)(struct shmring *r);
+
+	/*
+	 * Hubs, see hub.h. What lanes the ring has; -EPROTO: none. Make @r, a new object, the
+	 * hub's endpoint of a lane of the handle @ring. End the other side's role.
+	 */
+	int (*lanes)(const struct shmring_private *p, struct shmring_lanes *lanes);
+	int (*attach_lane)(struct shmring *r, const struct shmring *ring, uint32_t lane);
+	int (*kick)(struct shmring *r);
+
+	/* All lanes are attached: find the words with the hot bits. And the reverse, at the end. */
+	int (*hub_open)(struct shmring_hub *h);
+	void (*hub_close)(struct shmring_hub *h);
+
+	/*
+	 * Arm each hot lane, and sleep until one may have data or it is @until (0: for ever).
+	 * 0: look again; -ETIMEDOUT; -EINTR. hub_arm: do not sleep, but have the poll descriptor
+	 * ready then.
+	 */
+	int (*hub_wait)(struct shmring_hub *h, uint64_t until);
+	void (*hub_arm)(struct shmring_hub *h);
+	int (*hub_poll_fd)(struct shmring_hub *h);		/* a descriptor */
 };
 
 extern const struct shmring_backend shmring_backend_kmod;
@@ -98,6 +121,7 @@ struct shmring_geometry {
 	uint64_t features;	/* SHMRING_FEATURE_* */
 	uint32_t slot_size;	/* 0: records */
 	uint32_t align;
+	uint32_t nr_lanes;	/* of a file with lanes; 0: one, or each lane is a ring of its own */
 };
 
 /* Where the parts of a ring are mapped, and its geometry from a source that is trusted. */
@@ -119,6 +143,9 @@ uint64_t shmring_span_of(const struct shmring_geometry *g);
 void shmring_settle_marks(struct shmring *r);
 
 /* ring.c */
+int shmring_new_object(struct shmring **out, const struct shmring_options *opt);
+int shmring_make_ring(struct shmring **out, const char *name, const struct shmring_options *o,
+		      const struct shmring_lanes *lanes);
 int shmring_bind(struct shmring *r, const struct shmring_mapping *m);
 void shmring_begin_role(struct shmring *r, enum shmring_role role);
 int shmring_map_reserve(struct shmring_private *p, size_t size);

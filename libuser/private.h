@@ -16,6 +16,13 @@
 #define SHMRING_CHECK_NS	50000000
 #define SHMRING_CHECK_MAX_NS	400000000
 
+/* The lanes of a ring, see <shmring/hub.h>; all zero: it has none. */
+struct shmring_lanes {
+	uint32_t topology;	/* SHMRING_TOPOLOGY_* */
+	uint32_t nr;
+	uint32_t per_user;	/* of a ring to make; 0: any number */
+};
+
 struct shmring_private {
 	const struct shmring_backend *backend;
 	const char *reason;	/* of the choice of the backend */
@@ -35,6 +42,11 @@ struct shmring_private {
 	uint64_t wakes;		/* wake-up system calls it made */
 	bool crowded;		/* the peer last waited on this CPU: do not spin */
 	bool created;		/* this object has made the ring */
+	bool of_hub;		/* a lane of a hub: the hub waits for it */
+	uint32_t lane;		/* of an endpoint: which lane of the ring */
+	uint32_t liar;		/* of_hub: the epoch of the last producer that wrote a false value */
+	bool liar_again;	/* and it has done so before */
+	struct shmring_lanes lanes;	/* of the ring to make */
 	bool refused;		/* this endpoint's -EBADMSG has been counted */
 
 	/* The backends'. */

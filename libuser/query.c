@@ -24,7 +24,9 @@ int shmring_poll_fd(struct shmring *r)
 {
 	SHMRING_NO_CANCEL;
 
-	return r->role == SHMRING_HANDLE ? -EBADF : r->priv->backend->poll_fd(r);
+	if (r->role == SHMRING_HANDLE)
+		return -EBADF;
+	return r->priv->of_hub ? -EOPNOTSUPP : r->priv->backend->poll_fd(r);
 }
 
 int shmring_set_policy(struct shmring *r, enum shmring_policy policy)

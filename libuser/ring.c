@@ -55,7 +55,8 @@ static bool is_understood(const struct shmring_mapping *m)
 	const struct shmring_geometry *g = &m->geometry;
 
 	return m->status->magic == SHMRING_MAGIC && m->status->abi == SHMRING_ABI &&
-	       m->status->features == g->features && m->status->nr_lanes == 1 &&
+	       m->status->features == g->features &&
+	       m->status->nr_lanes == (g->nr_lanes ? g->nr_lanes : 1) &&
 	       m->status->capacity == g->capacity && m->status->slot_size == g->slot_size &&
 	       m->status->align == g->align && m->status->slots == g->slots;
 }
@@ -141,7 +142,7 @@ static void free_object(struct shmring *r)
 	free(r);
 }
 
-static int new_object(struct shmring **out, const struct shmring_options *opt)
+int shmring_new_object(struct shmring **out, const struct shmring_options *opt)
 {
 	int ret = shmring_enter_process();
 	struct shmring *r;
@@ -229,7 +230,8 @@ static int create_in_backend(struct shmring_private *p, const struct shmring_cho
 }
 
 /* @name and @o are clean. */
-static int make_ring(struct shmring **out, const char *name, const struct shmring_options *o)
+int shmring_make_ring(struct shmring **out, const char *name, const struct shmring_options *o,
+		      const struct shmring_lanes *lanes)
 {
 	struct shmring_choice choice = { 0 };
 	struct shmring *r;
@@ -237,9 +239,10 @@ static int make_ring(struct shmring **out, const char *name, const struct shmrin
 	bool made;
 
 	if (!ret)
-		ret = new_object(&r, o);
+		ret = shmring_new_object(&r, o);
 	if (ret)
 		return ret;
+	r->priv->lanes = *lanes;
 	ret = create_in_backend(r->priv, &choice, name, o);
 	made = !ret;
 	r->priv->created = made;
@@ -248,6 +251,13 @@ static int make_ring(struct shmring **out, const char *name, const struct shmrin
 	if (ret && made && ret != -EBUSY && *name && (o->flags & SHMRING_PERSIST))
 		choice.backend->unlink(name);
 	return ret;
+}
+
+static int make_plain_ring(struct shmring **out, const char *name, const struct shmring_options *o)
+{
+	const struct shmring_lanes none = { 0 };
+
+	return shmring_make_ring(out, name, o, &none);
 }
 
 /*
@@ -263,7 +273,7 @@ static int open_or_make_ring(struct shmring **out, const char *name,
 	do {
 		ret = shmring_attach_opt(out, name, o);
 		if (ret == -ENOENT)
-			ret = make_ring(out, name, o);
+			ret = make_plain_ring(out, name, o);
 	} while (ret == -EEXIST && ++races < MAX_RACES && shmring_now() < end);
 	return ret;
 }
@@ -282,7 +292,7 @@ int shmring_create(struct shmring **out, const char *name, const struct shmring_
 	if (ret)
 		return ret;
 	return o.flags & SHMRING_OPEN_OR_CREATE ? open_or_make_ring(out, clean, &o) :
-						  make_ring(out, clean, &o);
+						  make_plain_ring(out, clean, &o);
 }
 
 int shmring_attach_opt(struct shmring **out, const char *name, const struct shmring_options *opt)
@@ -299,7 +309,7 @@ int shmring_attach_opt(struct shmring **out, const char *name, const struct shmr
 	if (!ret)
 		ret = shmring_choose_backend(&choice, o.backend);
 	if (!ret)
-		ret = new_object(&r, &o);
+		ret = shmring_new_object(&r, &o);
 	if (ret)
 		return ret;
 	return finish_object(out, r, &choice, o.role, choice.backend->open(r->priv, clean, o.role));
@@ -324,7 +334,7 @@ int shmring_attach_fd_opt(struct shmring **out, int fd, const struct shmring_opt
 	if (!ret && fcntl(fd, F_GETFD) < 0)
 		ret = -errno;
 	if (!ret)
-		ret = new_object(&r, &o);
+		ret = shmring_new_object(&r, &o);
 	if (ret)
 		return ret;
 	ret = -EINVAL;

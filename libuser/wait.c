@@ -309,7 +309,7 @@ static int wait_for_want(struct shmring *r, struct shmring_want *want, const str
 		learn = true;
 	}
 	if (!ret)
-		ret = sleep_until_ready(r, want, deadline, learn);
+		ret = r->priv->of_hub ? -EOPNOTSUPP : sleep_until_ready(r, want, deadline, learn);
 	if (ret < 0 && !(w && (w->flags & SHMRING_NOWAIT)))
 		shmring_withdraw(r, want);
 	/* An event loop that goes on polling must sleep until there is a peer again. */
@@ -323,7 +323,7 @@ static int wait_for_want(struct shmring *r, struct shmring_want *want, const str
  * can read. If the kernel returned the error, the library may have seen no false value itself: set
  * r->error, so that every later call returns it, too.
  */
-static int count_refusal(struct shmring *r, int ret)
+int shmring_count_refusal(struct shmring *r, int ret)
 {
 	__shmring_word *refused = r->role == SHMRING_CONSUMER ? &r->consumer->refused :
 								&r->producer->refused;
@@ -348,7 +348,7 @@ int shmring_wait_data(struct shmring *r, const struct shmring_wait *w)
 		return -EBADF;
 	if (ret)
 		return ret;
-	return count_refusal(r, r->error ? r->error : wait_for_want(r, &want, w));
+	return shmring_count_refusal(r, r->error ? r->error : wait_for_want(r, &want, w));
 }
 
 int shmring_wait_space(struct shmring *r, size_t len, const struct shmring_wait *w)
@@ -364,10 +364,10 @@ int shmring_wait_space(struct shmring *r, size_t len, const struct shmring_wait 
 	if (!__shmring_is_length(r, len) || want.bytes > r->span)
 		return -EMSGSIZE;
 	if (r->error)
-		return count_refusal(r, r->error);
+		return shmring_count_refusal(r, r->error);
 	shmring_publish(r);
 	want.mark = shmring_beyond_told(r, shmring_space_mark(r, want.bytes));
-	return count_refusal(r, wait_for_want(r, &want, w));
+	return shmring_count_refusal(r, wait_for_want(r, &want, w));
 }
 
 int shmring_drain(struct shmring *r, const struct shmring_wait *w)
@@ -380,9 +380,9 @@ int shmring_drain(struct shmring *r, const struct shmring_wait *w)
 	if (ret)
 		return ret;
 	if (r->error)
-		return count_refusal(r, r->error);
+		return shmring_count_refusal(r, r->error);
 	shmring_publish(r);
-	return count_refusal(r, wait_for_want(r, &want, w));
+	return shmring_count_refusal(r, wait_for_want(r, &want, w));
 }
 
 void __shmring_wake(struct shmring *r)

@@ -15,6 +15,7 @@ struct shmring_want {
 
 /* wait.c */
 void shmring_check_peer(struct shmring *r, uint64_t now);
+int shmring_count_refusal(struct shmring *r, int ret);
 
 /* look.c */
 int shmring_look_at_producer(struct shmring *r, uint64_t wake_at);

@@ -67,9 +67,28 @@ static int check_marks(const struct shmring_private *p, dev_t anonymous, uint64_
 }
 
 /*
- * Take the role: p->fd becomes the endpoint's. The descriptor from ATTACH is closed only once it
- * is known to be an endpoint, and not some other descriptor of the caller's.
+ * The descriptor from ATTACH is closed only once it is known to be an endpoint, and not some other
+ * descriptor of the caller's.
  */
+int shmring_kmod_endpoint(int ring, const struct shmring_ioc_attach *a, struct shmring_ioc_query *q)
+{
+	dev_t anonymous = 0;
+	int ret = shmring_kmod_anonymous_device(&anonymous), fd;
+
+	if (ret)
+		return ret;
+	fd = shmring_kmod_call(ring, SHMRING_IOC_ATTACH, (void *)a);
+	if (fd < 0)
+		return fd;
+	ret = shmring_kmod_query(fd, anonymous, q);
+	if (!ret && q->role != a->role)
+		ret = -EPROTO;
+	if (ret)
+		return ret == -EINVAL ? -EPROTO : ret;
+	return shmring_keep_fd(fd);
+}
+
+/* Take the role: p->fd becomes the endpoint's. */
 static int take_role(struct shmring_private *p, enum shmring_role role,
 		     struct shmring_ioc_query *q)
 {
@@ -83,15 +102,7 @@ static int take_role(struct shmring_private *p, enum shmring_role role,
 	if (ret)
 		return ret;
 	a.lowat = lowat;
-	fd = shmring_kmod_call(p->fd, SHMRING_IOC_ATTACH, &a);
-	if (fd < 0)
-		return fd;
-	ret = shmring_kmod_query(fd, anonymous, q);
-	if (!ret && q->role != role)
-		ret = -EPROTO;
-	if (ret)
-		return ret == -EINVAL ? -EPROTO : ret;
-	fd = shmring_keep_fd(fd);
+	fd = shmring_kmod_endpoint(p->fd, &a, q);
 	if (fd < 0)
 		return fd;
 	close(p->fd);
@@ -114,19 +125,24 @@ static int bind(struct shmring *r, const struct shmring_ioc_query *q)
 	return shmring_bind(r, &m);
 }
 
-static int kmod_attach(struct shmring *r, enum shmring_role role)
+/* r->priv->fd is an endpoint: map what it gives. */
+int shmring_kmod_take_up(struct shmring *r, const struct shmring_ioc_query *q)
 {
-	struct shmring_private *p = r->priv;
-	struct shmring_ioc_query q = { 0 };
-	int ret = take_role(p, role, &q);
+	int ret = map_all(r->priv, q, q->role);
 
 	if (!ret)
-		ret = map_all(p, &q, role);
+		ret = bind(r, q);
 	if (!ret)
-		ret = bind(r, &q);
-	if (!ret)
-		shmring_begin_role(r, role);
+		shmring_begin_role(r, q->role);
 	return ret;
+}
+
+static int kmod_attach(struct shmring *r, enum shmring_role role)
+{
+	struct shmring_ioc_query q = { 0 };
+	int ret = take_role(r->priv, role, &q);
+
+	return ret ? ret : shmring_kmod_take_up(r, &q);
 }
 
 static int kmod_wait(struct shmring *r, uint64_t bytes, uint64_t mark, uint64_t deadline)
@@ -175,7 +191,7 @@ static void kmod_wake(struct shmring *r)
 }
 
 /* The module remembers the number, so call it only if the number has changed. */
-static void kmod_arm_poll(struct shmring *r, uint64_t bytes)
+void shmring_kmod_arm_poll(struct shmring *r, uint64_t bytes)
 {
 	struct shmring_ioc_lowat l = { .bytes = bytes };
 
@@ -191,7 +207,7 @@ static void kmod_released(struct shmring *r)
 	const struct shmring_kmod *k = &r->priv->kmod;
 
 	if (k->poll_held)
-		kmod_arm_poll(r, k->poll_bytes > k->poll_held ? k->poll_bytes - k->poll_held : 1);
+		shmring_kmod_arm_poll(r, k->poll_bytes > k->poll_held ? k->poll_bytes - k->poll_held : 1);
 }
 
 static int kmod_poll_fd(struct shmring *r)
@@ -277,7 +293,7 @@ const struct shmring_backend shmring_backend_kmod = {
 	.wait_name = kmod_wait_name,
 	.wait_peer = kmod_wait_peer,
 	.wake = kmod_wake,
-	.arm_poll = kmod_arm_poll,
+	.arm_poll = shmring_kmod_arm_poll,
 	.released = kmod_released,
 	.poll_fd = kmod_poll_fd,
 	.grant = kmod_grant,
@@ -285,4 +301,12 @@ const struct shmring_backend shmring_backend_kmod = {
 	.chmod = shmring_kmod_chmod,
 	.chown = shmring_kmod_chown,
 	.close = kmod_close,
+	.lanes = shmring_kmod_lanes,
+	.attach_lane = shmring_kmod_attach_lane,
+	.kick = shmring_kmod_kick,
+	.hub_open = shmring_kmod_hub_open,
+	.hub_close = shmring_kmod_hub_close,
+	.hub_wait = shmring_kmod_hub_wait,
+	.hub_arm = shmring_kmod_hub_arm,
+	.hub_poll_fd = shmring_kmod_hub_poll_fd,
 };

@@ -70,10 +70,16 @@ int shmring_kmod_create(struct shmring_private *p, const char *name,
 		.align = (uint32_t)opt->align,
 		.mode = opt->mode,
 		.flags = opt->flags & (SHMRING_PERSIST | SHMRING_QUEUE | SHMRING_MARKS),
+		.topology = p->lanes.topology,
+		.nr_lanes = p->lanes.nr,
+		.lanes_per_user = p->lanes.per_user,
 	};
 
 	memcpy(c.name, name, sizeof(c.name));
 	p->fd = shmring_keep_fd(shmring_kmod_control(SHMRING_IOC_CREATE, &c));
+	/* An older module does not know the last members, which are 0 in a ring without lanes. */
+	if (p->fd == -E2BIG)
+		return -EOPNOTSUPP;
 	return p->fd < 0 ? p->fd : 0;
 }
 

@@ -24,4 +24,19 @@ int shmring_kmod_chmod(const struct shmring_private *p, unsigned int mode);
 int shmring_kmod_chown(const struct shmring_private *p, uid_t uid, gid_t gid);
 int shmring_kmod_unlink(const char *name);
 
+/* backend.c: the endpoint that ATTACH returns for @a, a descriptor to keep, and its QUERY. */
+int shmring_kmod_endpoint(int fd, const struct shmring_ioc_attach *a, struct shmring_ioc_query *q);
+int shmring_kmod_take_up(struct shmring *r, const struct shmring_ioc_query *q);
+void shmring_kmod_arm_poll(struct shmring *r, uint64_t bytes);
+
+/* hub.c */
+int shmring_kmod_lanes(const struct shmring_private *p, struct shmring_lanes *lanes);
+int shmring_kmod_attach_lane(struct shmring *r, const struct shmring *ring, uint32_t lane);
+int shmring_kmod_kick(struct shmring *r);
+int shmring_kmod_hub_open(struct shmring_hub *h);
+void shmring_kmod_hub_close(struct shmring_hub *h);
+int shmring_kmod_hub_wait(struct shmring_hub *h, uint64_t until);
+void shmring_kmod_hub_arm(struct shmring_hub *h);
+int shmring_kmod_hub_poll_fd(struct shmring_hub *h);
+
 #endif /* SHMRING_KMOD_H */

@@ -11,18 +11,23 @@
 
 #define SNAPSHOT_TRIES	100
 
-static int map_all(struct shmring_private *p, enum shmring_role role, size_t capacity)
+/* Map the lane at p->memfd.base, and the page of the hub, if there is one. */
+static int map_lane(struct shmring_private *p, enum shmring_role role,
+		    const struct shmring_geometry *g)
 {
 	int data = role == SHMRING_PRODUCER ? PROT_READ | PROT_WRITE : PROT_READ;
-	size_t at = data_offset();
-	int ret = shmring_map_reserve(p, at + 2 * capacity);
+	size_t at = data_offset(), end = at + 2 * g->capacity;
+	off_t base = p->memfd.base;
+	int ret = p->base ? 0 : shmring_map_reserve(p, g->nr_lanes ? end + page_size() : end);
 
 	if (!ret)
-		ret = shmring_map_at(p, 0, at, PROT_READ | PROT_WRITE, 0);
+		ret = shmring_map_at(p, 0, at, PROT_READ | PROT_WRITE, base);
 	if (!ret)
-		ret = shmring_map_at(p, at, capacity, data, (off_t)at);
+		ret = shmring_map_at(p, at, g->capacity, data, base + (off_t)at);
 	if (!ret)
-		ret = shmring_map_at(p, at + capacity, capacity, data, (off_t)at);
+		ret = shmring_map_at(p, at + g->capacity, g->capacity, data, base + (off_t)at);
+	if (!ret && g->nr_lanes)
+		ret = shmring_map_at(p, end, page_size(), PROT_READ | PROT_WRITE, hub_offset(g));
 	/* Not in core dumps: the data may be a gigabyte, and is mapped twice. */
 	if (!ret && (madvise(p->base, p->size, MADV_DONTFORK) ||
 		     madvise(p->base, p->size, MADV_DONTDUMP)))
@@ -43,27 +48,64 @@ static int bind(struct shmring *r, const struct shmring_geometry *geometry)
 	};
 
 	r->priv->memfd.flags = m.status->flags;
+	if (geometry->nr_lanes)
+		r->priv->memfd.hub = (void *)(m.data + 2 * geometry->capacity);
 	return shmring_bind(r, &m);
 }
 
 /* Takes the role first, then reads the position at which it goes on. */
-static int memfd_attach(struct shmring *r, enum shmring_role role)
+static int attach_to(struct shmring *r, enum shmring_role role, const struct shmring_geometry *g,
+		     uint32_t lane)
 {
 	struct shmring_private *p = r->priv;
-	struct shmring_geometry g = { 0 };
-	int ret = shmring_memfd_geometry(p, &g);
+	int ret;
 
-	if (!ret && (p->lowat > g.capacity || p->space_mark > g.capacity))
-		ret = -EINVAL;
+	p->lane = lane;
+	p->memfd.base = lane * lane_size(g);
+	ret = map_lane(p, role, g);
 	if (!ret)
-		ret = map_all(p, role, g.capacity);
-	if (!ret)
-		ret = bind(r, &g);
+		ret = bind(r, g);
 	if (!ret)
 		ret = shmring_memfd_take_role(r, role);
 	if (!ret)
 		shmring_begin_role(r, role);
 	return ret;
+}
+
+static int memfd_attach(struct shmring *r, enum shmring_role role)
+{
+	struct shmring_private *p = r->priv;
+	struct shmring_geometry g = { 0 };
+	int ret = shmring_memfd_geometry(p, &g);
+	uint32_t lane = 0;
+
+	if (!ret && (p->lowat > g.capacity || p->space_mark > g.capacity))
+		ret = -EINVAL;
+	if (!ret && g.nr_lanes && role == SHMRING_CONSUMER)
+		ret = -EPROTO;		/* the hub's role */
+	if (ret)
+		return ret;
+	/* Of several lanes, the first that is free. */
+	do {
+		ret = attach_to(r, role, &g, lane);
+	} while (ret == -EBUSY && ++lane < g.nr_lanes);
+	return ret;
+}
+
+/* The lanes of a hub share the files of the handle. */
+static int memfd_attach_lane(struct shmring *r, const struct shmring *ring, uint32_t lane)
+{
+	const struct shmring_private *of_ring = ring->priv;
+	struct shmring_geometry g = { 0 };
+	int ret = shmring_memfd_geometry(of_ring, &g);
+
+	if (ret)
+		return ret;
+	r->priv->fd = of_ring->fd;
+	r->priv->memfd.lock_fd = of_ring->memfd.lock_fd;
+	r->priv->memfd.pid_ns = of_ring->memfd.pid_ns;
+	r->priv->memfd.started = of_ring->memfd.started;
+	return lane < g.nr_lanes ? attach_to(r, SHMRING_CONSUMER, &g, lane) : -EPROTO;
 }
 
 /* A forked child shares the parent's descriptions, so it must not change the locks. */
@@ -76,6 +118,8 @@ static void memfd_close(struct shmring *r)
 			shmring_memfd_give_up_role(r);
 		shmring_memfd_remove_name(p);
 	}
+	if (p->of_hub)
+		p->fd = p->memfd.lock_fd = -1;
 	if (p->memfd.lock_fd >= 0)
 		close(p->memfd.lock_fd);
 	p->memfd.lock_fd = -1;
@@ -97,28 +141,31 @@ struct snapshot {
 	struct shmring_producer producer;
 };
 
-static int read_consumer(int fd, struct shmring_consumer *to)
+static int read_consumer(int fd, off_t base, struct shmring_consumer *to)
 {
-	return pread(fd, to, sizeof(*to), (off_t)page_size()) == sizeof(*to) ? 0 : -EIO;
+	return pread(fd, to, sizeof(*to), base + (off_t)page_size()) == sizeof(*to) ? 0 : -EIO;
 }
 
-/* Head and tail of one moment: the tail is the same before and after the head is read. */
-static int read_snapshot(int fd, struct snapshot *s)
+/*
+ * Of the lane at @base, or of a ring. Head and tail of one moment: the tail is the same before and
+ * after the head is read.
+ */
+static int read_snapshot(int fd, off_t base, struct snapshot *s)
 {
 	const size_t len = SHMRING_LANE_OFFSET + sizeof(s->lane);
 	struct shmring_consumer before;
 	int ret, tries = 0;
 
-	if (pread(fd, s, len, 0) != (ssize_t)len)
+	if (pread(fd, s, len, base) != (ssize_t)len)
 		return -EIO;
-	ret = read_consumer(fd, &s->consumer);
+	ret = read_consumer(fd, base, &s->consumer);
 	do {
 		before = s->consumer;
-		if (pread(fd, &s->producer, sizeof(s->producer), 2 * (off_t)page_size()) !=
-		    sizeof(s->producer))
+		if (pread(fd, &s->producer, sizeof(s->producer),
+			  base + 2 * (off_t)page_size()) != sizeof(s->producer))
 			return -EIO;
 		if (!ret)
-			ret = read_consumer(fd, &s->consumer);
+			ret = read_consumer(fd, base, &s->consumer);
 	} while (!ret && s->consumer.tail != before.tail && ++tries < SNAPSHOT_TRIES);
 	return ret;
 }
@@ -197,7 +244,7 @@ static int memfd_info(const struct shmring *r, struct shmring_info *info)
 	int ret = shmring_memfd_geometry(p, &g);
 
 	if (!ret)
-		ret = read_snapshot(p->fd, &s);
+		ret = read_snapshot(p->fd, p->memfd.base, &s);
 	if (ret)
 		return ret;
 	fill_info(r, &s, &g, info);
@@ -258,4 +305,12 @@ const struct shmring_backend shmring_backend_memfd = {
 	.chmod = shmring_memfd_chmod,
 	.chown = shmring_memfd_chown,
 	.close = memfd_close,
+	.lanes = shmring_memfd_lanes,
+	.attach_lane = memfd_attach_lane,
+	.kick = shmring_memfd_kick,
+	.hub_open = shmring_memfd_hub_open,
+	.hub_close = shmring_memfd_hub_close,
+	.hub_wait = shmring_memfd_hub_wait,
+	.hub_arm = shmring_memfd_hub_arm,
+	.hub_poll_fd = shmring_memfd_hub_poll_fd,
 };

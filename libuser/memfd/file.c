@@ -49,7 +49,21 @@ static int become_holder(struct shmring_private *p, const char *name)
 	return shmring_memfd_lock_within(SETUP_PATIENCE, fd, LOCK_HOLDERS, F_RDLCK);
 }
 
-static int write_status(int fd, const struct shmring_options *opt)
+static struct shmring_geometry geometry_of(const struct shmring_options *opt,
+					   const struct shmring_lanes *lanes)
+{
+	return (struct shmring_geometry){
+		.capacity = opt->capacity,
+		.slots = opt->slots,
+		.features = opt->flags & SHMRING_MARKS ? SHMRING_FEATURE_MARKS : 0,
+		.slot_size = (uint32_t)opt->slot_size,
+		.align = (uint32_t)opt->align,
+		.nr_lanes = lanes->nr,
+	};
+}
+
+/* The status of the lane at @base, or of a ring. @flags: SHMRING_QUEUE, FLAG_FAN_IN. */
+static int write_status(int fd, const struct shmring_geometry *g, uint32_t flags, off_t base)
 {
 	const struct {
 		struct shmring_status status;
@@ -58,20 +72,20 @@ static int write_status(int fd, const struct shmring_options *opt)
 		.status = {
 			.magic = SHMRING_MAGIC,
 			.abi = SHMRING_ABI,
-			.features = opt->flags & SHMRING_MARKS ? SHMRING_FEATURE_MARKS : 0,
-			.capacity = opt->capacity,
-			.slot_size = (uint32_t)opt->slot_size,
-			.nr_lanes = 1,
-			.flags = opt->flags & SHMRING_QUEUE,
-			.align = (uint32_t)opt->align,
-			.slots = opt->slots,
+			.features = g->features,
+			.capacity = g->capacity,
+			.slot_size = g->slot_size,
+			.nr_lanes = g->nr_lanes ? g->nr_lanes : 1,
+			.flags = flags,
+			.align = g->align,
+			.slots = g->slots,
 		},
 		.lane.consumer.wake_at = SHMRING_NO_WAKE,
 		.lane.producer.wake_at = SHMRING_NO_WAKE,
 	};
 
 	_Static_assert(sizeof(first.status) == SHMRING_LANE_OFFSET, "the lane comes next");
-	if (pwrite(fd, &first, sizeof(first), 0) != sizeof(first))
+	if (pwrite(fd, &first, sizeof(first), base) != sizeof(first))
 		return errno ? -errno : -EIO;
 	return 0;
 }
@@ -99,15 +113,21 @@ static int allocate_pages(int fd, off_t size)
 	return 0;
 }
 
-static int fill_file(int fd, const char *name, const struct shmring_options *opt)
+static int fill_file(const struct shmring_private *p, const char *name,
+		     const struct shmring_options *opt)
 {
-	int ret = allocate_pages(fd, (off_t)(data_offset() + opt->capacity));
+	const struct shmring_geometry g = geometry_of(opt, &p->lanes);
+	const uint32_t flags = (opt->flags & SHMRING_QUEUE) | (g.nr_lanes ? FLAG_FAN_IN : 0);
+	off_t base, end = g.nr_lanes ? hub_offset(&g) : lane_size(&g);
+	int ret = allocate_pages(p->fd, g.nr_lanes ? end + (off_t)page_size() : end);
 
 	if (ret)
 		return ret;
-	if (*name && pwrite(fd, name, strlen(name), name_offset()) < 0)
+	if (*name && pwrite(p->fd, name, strlen(name), name_offset()) < 0)
 		return -errno;
-	return write_status(fd, opt);
+	for (base = 0; !ret && base < end; base += lane_size(&g))
+		ret = write_status(p->fd, &g, flags, base);
+	return ret;
 }
 
 static int create_anonymous(struct shmring_private *p, const struct shmring_options *opt)
@@ -117,7 +137,7 @@ static int create_anonymous(struct shmring_private *p, const struct shmring_opti
 	p->fd = kept_fd(memfd_create("shmring", MFD_CLOEXEC | MFD_ALLOW_SEALING));
 	if (p->fd < 0)
 		return p->fd;
-	ret = fill_file(p->fd, "", opt);
+	ret = fill_file(p, "", opt);
 	if (!ret && fcntl(p->fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL))
 		ret = -errno;
 	return ret ? ret : become_holder(p, "");
@@ -155,7 +175,7 @@ static int create_named(struct shmring_private *p, const char *name,
 	p->fd = open_new(self, &temporary, opt->mode);
 	if (p->fd < 0)
 		return p->fd;
-	ret = fill_file(p->fd, name, opt);
+	ret = fill_file(p, name, opt);
 	/* The sticky bit marks a ring that persists. */
 	if (!ret && persist && (fstat(p->fd, &st) || fchmod(p->fd, st.st_mode | S_ISVTX)))
 		ret = -errno;
@@ -218,6 +238,23 @@ int shmring_memfd_open(struct shmring_private *p, const char *name, enum shmring
 	return 0;
 }
 
+static uint32_t lanes_of(const struct shmring_status *s)
+{
+	return s->flags & FLAG_FAN_IN ? s->nr_lanes : 0;
+}
+
+/* The capacity that makes a file so large; 0: none does. */
+static uint64_t capacity_of(const struct shmring_status *s, uint64_t size)
+{
+	uint32_t lanes = lanes_of(s);
+
+	if (!(s->flags & FLAG_FAN_IN))
+		return size - data_offset();
+	if (!lanes || lanes > SHMRING_LANES_MAX || (size - page_size()) % lanes)
+		return 0;
+	return (size - page_size()) / lanes - data_offset();
+}
+
 /* The sizes in the first page, if the size of the file agrees. The page is read once. */
 int shmring_memfd_geometry(const struct shmring_private *p, struct shmring_geometry *g)
 {
@@ -231,15 +268,16 @@ int shmring_memfd_geometry(const struct shmring_private *p, struct shmring_geome
 	    status.magic != SHMRING_MAGIC)
 		return -EINVAL;
 	*g = (struct shmring_geometry){
-		.capacity = (uint64_t)st.st_size - data_offset(),
+		.capacity = capacity_of(&status, (uint64_t)st.st_size),
 		.slots = status.slots,
 		.features = status.features,
 		.slot_size = status.slot_size,
 		.align = status.align,
+		.nr_lanes = lanes_of(&status),
 	};
-	if (!shmring_is_geometry(g) || status.abi != SHMRING_ABI || status.nr_lanes != 1 ||
-	    status.capacity != g->capacity ||
-	    (status.flags & ~SHMRING_QUEUE))
+	if (!shmring_is_geometry(g) || status.abi != SHMRING_ABI ||
+	    (status.nr_lanes != 1 && !g->nr_lanes) || status.capacity != g->capacity ||
+	    (status.flags & ~(SHMRING_QUEUE | FLAG_FAN_IN)))
 		return -EPROTO;	/* and not a word is written */
 	return 0;
 }

@@ -86,9 +86,11 @@ void shmring_memfd_unlock_change(const struct shmring_private *p)
 		shmring_memfd_lock(p->fd, LOCK_CHANGE, F_UNLCK, F_SETLK);
 }
 
-off_t shmring_memfd_role_byte(enum shmring_role role, uint32_t epoch)
+off_t shmring_memfd_role_byte(const struct shmring_private *p, enum shmring_role role,
+			      uint32_t epoch)
 {
-	return LOCK_ROLES + 2 * (off_t)epoch + (role == SHMRING_CONSUMER);
+	return ((off_t)p->lane << LANE_LOCKS) + LOCK_ROLES + 2 * (off_t)epoch +
+	       (role == SHMRING_CONSUMER);
 }
 
 /* ------------------------------------------------------------------ processes */
@@ -181,7 +183,7 @@ bool shmring_memfd_alive(const struct shmring_private *p, enum shmring_role role
 	int fd = p->memfd.lock_fd >= 0 ? p->memfd.lock_fd : p->fd;
 
 	if (!owner->unlocked &&
-	    !shmring_memfd_lock(fd, shmring_memfd_role_byte(role, epoch), F_WRLCK, F_OFD_GETLK))
+	    !shmring_memfd_lock(fd, shmring_memfd_role_byte(p, role, epoch), F_WRLCK, F_OFD_GETLK))
 		return false;
 	if (!owner->pid || owner->pid > INT_MAX || !p->memfd.pid_ns ||
 	    owner->pid_ns != p->memfd.pid_ns)

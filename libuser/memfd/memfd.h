@@ -6,6 +6,9 @@
  *   byte 0	each holder (shared)	byte 1	a change of the roles
  *   byte 2	the removal of the name
  *   byte 16 + 2 * epoch, and + 1	the producer, the consumer of that epoch
+ *
+ * A file with lanes has these one after the other, each as a ring has it, and at the end the
+ * page of the hub. The roles of lane n have the bytes from n << 40 on.
  */
 #ifndef SHMRING_MEMFD_H
 #define SHMRING_MEMFD_H
@@ -47,6 +50,21 @@ static inline off_t poke_offset(void)
 static inline __shmring_word *position_of(const struct shmring *r, enum shmring_role role)
 {
 	return role == SHMRING_CONSUMER ? &r->consumer->tail : &r->producer->head;
+}
+
+/* Of a file with lanes: a flag in its status, which older libraries refuse. */
+#define FLAG_FAN_IN	0x10000u
+#define LANE_LOCKS	40	/* a shift: no epoch gets there */
+
+/* How far one lane of the file is from the next, and where the page of the hub is. */
+static inline off_t lane_size(const struct shmring_geometry *g)
+{
+	return (off_t)(data_offset() + g->capacity);
+}
+
+static inline off_t hub_offset(const struct shmring_geometry *g)
+{
+	return (off_t)g->nr_lanes * lane_size(g);
 }
 
 /* Which process has a role: in its page, beside the position. */
@@ -100,7 +118,8 @@ int shmring_memfd_lock(int fd, off_t byte, short type, int command);
 int shmring_memfd_lock_within(uint64_t patience, int fd, off_t byte, short type);
 int shmring_memfd_lock_change(uint64_t patience, const struct shmring_private *p);
 void shmring_memfd_unlock_change(const struct shmring_private *p);
-off_t shmring_memfd_role_byte(enum shmring_role role, uint32_t epoch);
+off_t shmring_memfd_role_byte(const struct shmring_private *p, enum shmring_role role,
+			      uint32_t epoch);
 void shmring_memfd_nap(void);	/* before the next try */
 void shmring_memfd_identify(struct shmring_private *p);
 bool shmring_memfd_alive(const struct shmring_private *p, enum shmring_role role, uint32_t epoch,
@@ -119,6 +138,15 @@ bool shmring_memfd_end_dead_peer(struct shmring *r);	/* false: dead, and still h
 int shmring_memfd_take_role(struct shmring *r, enum shmring_role role);
 void shmring_memfd_give_up_role(struct shmring *r);
 
+/* hub.c */
+int shmring_memfd_lanes(const struct shmring_private *p, struct shmring_lanes *lanes);
+int shmring_memfd_kick(struct shmring *r);
+int shmring_memfd_hub_open(struct shmring_hub *h);
+void shmring_memfd_hub_close(struct shmring_hub *h);
+int shmring_memfd_hub_wait(struct shmring_hub *h, uint64_t until);
+void shmring_memfd_hub_arm(struct shmring_hub *h);
+int shmring_memfd_hub_poll_fd(struct shmring_hub *h);
+
 /* wait.c */
 bool shmring_memfd_arm(struct shmring *r, uint64_t bytes);
 int shmring_memfd_wait(struct shmring *r, uint64_t bytes, uint64_t mark, uint64_t deadline);
@@ -127,11 +155,22 @@ int shmring_memfd_wait(struct shmring *r, uint64_t bytes, uint64_t mark, uint64_
 int shmring_memfd_wait_name(const char *name, enum shmring_role role, uint64_t until);
 int shmring_memfd_wait_peer(struct shmring *r, uint64_t deadline);
 
-/* poll.c */
+/* poll.c; what decides when to look again whether the other side lives */
+struct shmring_look {
+	bool live;		/* there is another side */
+	bool closed;		/* a process has closed the file */
+	bool due;		/* it is time */
+	bool done;		/* no role of a dead process is left */
+};
+
 void shmring_memfd_arm_poll(struct shmring *r, uint64_t bytes);
 int shmring_memfd_poll_fd(struct shmring *r);
 void shmring_memfd_close_poll(struct shmring_private *p);
 int shmring_memfd_add_to_epoll(int poll_fd, int fd);	/* a negative @fd is returned */
+int shmring_memfd_open_poll(struct shmring_private *p);
+bool shmring_memfd_look_is_due(const struct shmring_private *p);
+void shmring_memfd_plan_look(struct shmring_private *p, const struct shmring_look *l);
+void shmring_memfd_arm_timer(struct shmring_private *p, uint64_t position);
 
 /* watch.c; take: were there events, and did a process close the file? */
 int shmring_memfd_watch(struct shmring_watch *w, int poll_fd, int file);

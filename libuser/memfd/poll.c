@@ -57,7 +57,7 @@ static void set_timer(const struct shmring_private *p, uint64_t ns)
 	timerfd_settime(p->memfd.timer_fd, 0, &at, NULL);
 }
 
-static bool look_is_due(const struct shmring_private *p)
+bool shmring_memfd_look_is_due(const struct shmring_private *p)
 {
 	uint64_t times;
 
@@ -70,25 +70,22 @@ static bool look_is_due(const struct shmring_private *p)
  * while the role of a dead peer cannot be ended: no event reports when it can.
  * Returns the ns to the next look; 0: none.
  */
-static uint64_t next_look(const struct shmring *r, bool closed, bool due, bool done)
+static uint64_t next_look(uint64_t ns, const struct shmring_look *l)
 {
-	uint64_t ns = r->priv->memfd.look_ns;
-
-	if (!shmring_memfd_is_live(r, peer_role(r)))
+	if (!l->live)
 		return 0;
-	if (closed || (!ns && !done))
+	if (l->closed || (!ns && !l->done))
 		return LOOK_MIN_NS;
-	if (due && ns == LOOK_MAX_NS)
-		return done ? 0 : ns;
-	return due ? LOOK_FACTOR * ns : ns;
+	if (l->due && ns == LOOK_MAX_NS)
+		return l->done ? 0 : ns;
+	return l->due ? LOOK_FACTOR * ns : ns;
 }
 
-static void plan_look(struct shmring *r, bool closed, bool due, bool done)
+void shmring_memfd_plan_look(struct shmring_private *p, const struct shmring_look *l)
 {
-	struct shmring_private *p = r->priv;
-	uint64_t ns = next_look(r, closed, due, done);
+	uint64_t ns = next_look(p->memfd.look_ns, l);
 
-	if (closed || due || ns != p->memfd.look_ns)
+	if (l->closed || l->due || ns != p->memfd.look_ns)
 		set_timer(p, ns);
 	p->memfd.look_ns = ns;
 }
@@ -102,36 +99,35 @@ static uint64_t bytes_to_poll_for(const struct shmring *r, uint64_t bytes)
 }
 
 /* Without a watch: look soon if the other side has moved since the last look, otherwise later. */
-static void arm_timer(struct shmring *r)
+void shmring_memfd_arm_timer(struct shmring_private *p, uint64_t position)
 {
-	struct shmring_private *p = r->priv;
-	uint64_t position = __atomic_load_n(position_of(r, peer_role(r)), __ATOMIC_RELAXED);
-
 	if (position != p->memfd.timer_seen || !p->memfd.timer_ns)
 		p->memfd.timer_ns = TIMER_MIN_NS;
 	else if (p->memfd.timer_ns < TIMER_MAX_NS)
 		p->memfd.timer_ns *= 2;
 	p->memfd.timer_seen = position;
 	set_timer(p, p->memfd.timer_ns);
-	shmring_memfd_check_peer(r);
 }
 
 void shmring_memfd_arm_poll(struct shmring *r, uint64_t bytes)
 {
 	SHMRING_NO_CANCEL;
 	struct shmring_private *p = r->priv;
-	bool closed, due, done;
+	struct shmring_look look;
 
 	if (p->poll_fd < 0)
 		return;
 	if (!p->memfd.watch.fd) {
-		arm_timer(r);
+		shmring_memfd_arm_timer(p, __atomic_load_n(position_of(r, peer_role(r)),
+							   __ATOMIC_RELAXED));
+		shmring_memfd_check_peer(r);
 		return;
 	}
-	closed = shmring_memfd_take_events(&p->memfd.watch);
-	due = look_is_due(p);
-	done = arm_watch(r, bytes_to_poll_for(r, bytes));
-	plan_look(r, closed, due, done);
+	look.closed = shmring_memfd_take_events(&p->memfd.watch);
+	look.due = shmring_memfd_look_is_due(p);
+	look.done = arm_watch(r, bytes_to_poll_for(r, bytes));
+	look.live = shmring_memfd_is_live(r, peer_role(r));
+	shmring_memfd_plan_look(p, &look);
 }
 
 /*
@@ -165,7 +161,7 @@ static int open_timer(struct shmring_private *p)
 	return shmring_memfd_add_to_epoll(p->poll_fd, fd);
 }
 
-static int open_poll(struct shmring_private *p)
+int shmring_memfd_open_poll(struct shmring_private *p)
 {
 	int ret;
 
@@ -201,7 +197,7 @@ int shmring_memfd_poll_fd(struct shmring *r)
 
 	if (p->poll_fd >= 0)
 		return p->poll_fd;
-	ret = open_poll(p);
+	ret = shmring_memfd_open_poll(p);
 	if (ret) {
 		shmring_memfd_close_poll(p);
 		return ret;

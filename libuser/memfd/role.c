@@ -137,6 +137,13 @@ static void set_owner(struct shmring *r, enum shmring_role role)
 	__atomic_store_n(&owner->unlocked, (uint64_t)(p->memfd.lock_fd < 0), __ATOMIC_RELAXED);
 }
 
+/* A lane that has messages of an earlier producer is not for another one. */
+static bool is_drained(const struct shmring *r)
+{
+	return __atomic_load_n(&r->producer->head, __ATOMIC_RELAXED) ==
+	       __atomic_load_n(&r->consumer->tail, __ATOMIC_RELAXED);
+}
+
 static int take_role(struct shmring *r, enum shmring_role role)
 {
 	const struct shmring_private *p = r->priv;
@@ -149,9 +156,11 @@ static int take_role(struct shmring *r, enum shmring_role role)
 			return -EBUSY;
 		end_role(r, role);
 	}
+	if (p->memfd.hub && role == SHMRING_PRODUCER && !is_drained(r))
+		return -EBUSY;
 	epoch = __atomic_load_n(&half->epoch, __ATOMIC_RELAXED) + 1;
 	if (p->memfd.lock_fd >= 0)
-		ret = shmring_memfd_lock(p->memfd.lock_fd, shmring_memfd_role_byte(role, epoch),
+		ret = shmring_memfd_lock(p->memfd.lock_fd, shmring_memfd_role_byte(p, role, epoch),
 					 F_WRLCK, F_OFD_SETLK);
 	if (ret)
 		return ret;
@@ -192,7 +201,7 @@ static void appear_dead(struct shmring *r)
 
 	__atomic_store_n(&owner_of(r, r->role)->unlocked, 0, __ATOMIC_SEQ_CST);
 	if (p->memfd.lock_fd >= 0)
-		shmring_memfd_lock(p->memfd.lock_fd, shmring_memfd_role_byte(r->role, epoch),
+		shmring_memfd_lock(p->memfd.lock_fd, shmring_memfd_role_byte(p, r->role, epoch),
 				   F_UNLCK, F_OFD_SETLK);
 	shmring_memfd_poke(p);
 }

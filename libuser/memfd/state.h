@@ -37,6 +37,16 @@ struct shmring_memfd_process {
 	unsigned int nr_told;	/* times that an endpoint was told of its first event */
 };
 
+/*
+ * The last page of a file with lanes, which all its processes map. Any of them may write anything:
+ * a bit or a count can be false.
+ */
+struct shmring_memfd_hub {
+	__shmring_word hot[SHMRING_LANES_MAX / 64];	/* a bit for each lane */
+	uint32_t futex;		/* counts the wake-ups of the hub */
+	uint32_t poll;		/* not 0: the hub polls, so write to the file, too */
+};
+
 struct shmring_memfd {
 	char name[SHMRING_NAME_MAX];	/* of the ring; "": anonymous */
 	bool persists;		/* the name stays when the last holder goes */
@@ -44,6 +54,8 @@ struct shmring_memfd {
 	int lock_fd;		/* a description for the locks; -1: none may be had */
 	uint64_t pid_ns;	/* as in struct shmring_memfd_process */
 	uint64_t started;
+	off_t base;		/* where the endpoint's lane is in the file */
+	struct shmring_memfd_hub *hub;	/* mapped; NULL: a ring without lanes */
 	uint64_t fence_confirmed;	/* the peer is known to fence below this position */
 
 	/* The poll descriptor: an epoll descriptor of these two. */

@@ -34,14 +34,27 @@ void shmring_memfd_poke(const struct shmring_private *p)
 	shmring_memfd_pass_on_events();
 }
 
-void shmring_memfd_wake_role(const struct shmring *r, enum shmring_role role)
+static void wake(const struct shmring_private *p, uint32_t *word, uint32_t *poll)
 {
-	uint32_t *word = &half_of(r, role)->futex;
-
 	__atomic_fetch_add(word, 1, __ATOMIC_SEQ_CST);
 	shmring_memfd_futex(word, FUTEX_WAKE, INT_MAX, NULL);
-	if (__atomic_exchange_n(&half_of(r, role)->poll, 0, __ATOMIC_SEQ_CST))
-		shmring_memfd_poke(r->priv);
+	if (__atomic_exchange_n(poll, 0, __ATOMIC_SEQ_CST))
+		shmring_memfd_poke(p);
+}
+
+/* Wakes the hub if the consumer is one. The hub that is woken sees which lane is hot. */
+void shmring_memfd_wake_role(const struct shmring *r, enum shmring_role role)
+{
+	struct shmring_memfd_hub *hub = r->priv->memfd.hub;
+	uint32_t lane = r->priv->lane;
+
+	if (!hub || role != SHMRING_CONSUMER) {
+		wake(r->priv, &half_of(r, role)->futex, &half_of(r, role)->poll);
+		return;
+	}
+	__atomic_fetch_or(&hub->hot[lane / 64], 1ull << (lane % 64),
+			  __ATOMIC_SEQ_CST);	/* N, before the wake-up */
+	wake(r->priv, &hub->futex, &hub->poll);
 }
 
 /* The reset comes first: a sleeper that arms after it looks for itself. */

@@ -1,0 +1,318 @@
+// SPDX-License-Identifier: MIT
+/* Making, attaching to and closing hubs, and what a hub knows of its lanes. */
+#define _GNU_SOURCE 1
+#include <stdlib.h>
+#include <string.h>
+
+#include "cancel.h"
+#include "hub.h"
+#include "options.h"
+#include "wait.h"
+
+#define DEFAULT_LANES	16
+#define RING_FLAGS	(SHMRING_PERSIST | SHMRING_QUEUE | SHMRING_MARKS)	/* of the ring */
+
+/* ------------------------------------------------------------------ options */
+
+/* Members that an older program does not have are 0. */
+static int copy_options(struct shmring_hub_options *to, const struct shmring_hub_options *opt)
+{
+	const size_t first = sizeof(*to);	/* size in version 0.2 */
+	int ret = opt ? shmring_check_size(opt, first, sizeof(*to)) : 0;
+
+	*to = (struct shmring_hub_options)SHMRING_HUB_OPTIONS_INIT;
+	if (ret)
+		return ret;
+	if (opt)
+		memcpy(to, opt, shmring_common_size(opt->size, first, sizeof(*to)));
+	if (!to->topology)
+		to->topology = SHMRING_FAN_IN;
+	if (!to->lanes)
+		to->lanes = DEFAULT_LANES;
+	return to->topology != SHMRING_FAN_IN || to->lanes > SHMRING_LANES_MAX ||
+	       (to->flags & ~(RING_FLAGS | SHMRING_HUB_EOF)) ? -EINVAL : 0;
+}
+
+/* The options that each lane has in common with a ring; checked, as those of a ring are. */
+static int options_of_ring(struct shmring_options *to, const struct shmring_hub_options *o)
+{
+	const struct shmring_options of_ring = {
+		.capacity = o->capacity,
+		.slot_size = o->slot_size,
+		.slots = o->slots,
+		.align = o->align,
+		.mode = o->mode,
+		.flags = o->flags & RING_FLAGS,
+		.policy = o->policy,
+		.backend = o->backend,
+	};
+
+	return shmring_copy_options(to, &of_ring);
+}
+
+/* ------------------------------------------------------------------- lanes */
+
+/* The first lane was the first to be taken, and is the last to go: a successor begins with it. */
+static void close_lanes(struct shmring_hub *h)
+{
+	uint32_t i;
+
+	for (i = h->nr; h->lanes && i-- > 0;)
+		shmring_close(h->lanes[i]);
+	free(h->lanes);
+	h->lanes = NULL;
+}
+
+void shmring_hub_close(struct shmring_hub *h)
+{
+	SHMRING_NO_CANCEL;
+
+	if (!h)
+		return;
+	if (h->backend)
+		h->backend->hub_close(h);
+	close_lanes(h);
+	shmring_close(h->ring);
+	free(h);
+}
+
+static int attach_lane(struct shmring_hub *h, uint32_t i)
+{
+	const struct shmring_options opt = { .policy = h->policy };
+	struct shmring *r;
+	int ret = shmring_new_object(&r, &opt);
+
+	if (ret)
+		return ret;
+	h->lanes[i] = r;
+	r->priv->backend = h->backend;
+	r->priv->reason = h->ring->priv->reason;
+	r->priv->lane = i;
+	r->priv->of_hub = true;
+	return h->backend->attach_lane(r, h->ring, i);
+}
+
+/* Take the hub's role in all lanes of h->ring. */
+static int attach_lanes(struct shmring_hub *h)
+{
+	struct shmring_lanes lanes = { 0 };
+	int ret = h->backend->lanes(h->ring->priv, &lanes);
+	uint32_t i;
+
+	if (!ret && lanes.topology != SHMRING_TOPOLOGY_FAN_IN)
+		ret = -EPROTO;
+	if (ret)
+		return ret;
+	h->lanes = calloc(lanes.nr, sizeof(*h->lanes));
+	if (!h->lanes)
+		return -ENOMEM;
+	h->nr = lanes.nr;
+	for (i = 0; !ret && i < h->nr; i++) {
+		h->all[i / 64] |= shmring_lane_bit(i);
+		ret = attach_lane(h, i);
+	}
+	return ret ? ret : h->backend->hub_open(h);
+}
+
+/* ------------------------------------------------------------------ set-up */
+
+static int new_hub(struct shmring_hub **out, const struct shmring_hub_options *o)
+{
+	struct shmring_hub *h;
+	int ret = shmring_enter_process();
+
+	if (ret)
+		return ret;
+	h = calloc(1, sizeof(*h));
+	if (!h)
+		return -ENOMEM;
+	h->set_fd = -1;
+	h->eof = o->flags & SHMRING_HUB_EOF;
+	h->policy = o->policy ? o->policy : SHMRING_ADAPTIVE;
+	h->spin = shmring_process->spin;
+	*out = h;
+	return 0;
+}
+
+/* h->ring has been made or found, with @ret: attach, and hand the hub out; or free it. */
+static int finish_hub(struct shmring_hub **out, struct shmring_hub *h, int ret)
+{
+	if (!ret) {
+		h->backend = h->ring->priv->backend;
+		ret = attach_lanes(h);
+	}
+	if (ret)
+		shmring_hub_close(h);
+	else
+		*out = h;
+	return ret;
+}
+
+/* Check @opt, and make an object by it. @of_ring: what a handle of the ring takes of them. */
+static int begin_hub(struct shmring_hub **h, struct shmring_hub_options *o,
+		     struct shmring_options *of_ring, const struct shmring_hub_options *opt)
+{
+	int ret = copy_options(o, opt);
+
+	if (!ret)
+		ret = options_of_ring(of_ring, o);
+	return ret ? ret : new_hub(h, o);
+}
+
+int shmring_hub_create(struct shmring_hub **out, const char *name,
+		       const struct shmring_hub_options *opt)
+{
+	SHMRING_NO_CANCEL;
+	char clean[SHMRING_NAME_MAX] = "";
+	const bool named = name && *name;
+	struct shmring_options of_ring;
+	struct shmring_hub_options o;
+	struct shmring_lanes lanes;
+	struct shmring_hub *h;
+	int ret = named ? shmring_clean_name(clean, name) : 0;
+	bool made;
+
+	if (!ret)
+		ret = begin_hub(&h, &o, &of_ring, opt);
+	if (ret)
+		return ret;
+	lanes = (struct shmring_lanes){ o.topology, o.lanes, o.lanes_per_user };
+	ret = shmring_clean_options(&of_ring, named);
+	if (!ret)
+		ret = shmring_make_ring(&h->ring, clean, &of_ring, &lanes);
+	made = !ret;
+	ret = finish_hub(out, h, ret);
+	/* If there is no hub, leave no ring behind. -EBUSY: another process is its hub already. */
+	if (ret && made && ret != -EBUSY && (o.flags & SHMRING_PERSIST))
+		shmring_unlink_opt(clean, &of_ring);
+	return ret;
+}
+
+int shmring_hub_attach(struct shmring_hub **out, const char *name,
+		       const struct shmring_hub_options *opt)
+{
+	SHMRING_NO_CANCEL;
+	struct shmring_options of_ring;
+	struct shmring_hub_options o;
+	struct shmring_hub *h;
+	int ret = begin_hub(&h, &o, &of_ring, opt);
+
+	return ret ? ret : finish_hub(out, h, shmring_attach_opt(&h->ring, name, &of_ring));
+}
+
+int shmring_hub_attach_fd(struct shmring_hub **out, int fd, const struct shmring_hub_options *opt)
+{
+	SHMRING_NO_CANCEL;
+	struct shmring_options of_ring;
+	struct shmring_hub_options o;
+	struct shmring_hub *h;
+	int ret = begin_hub(&h, &o, &of_ring, opt);
+
+	return ret ? ret : finish_hub(out, h, shmring_attach_fd_opt(&h->ring, fd, &of_ring));
+}
+
+/* ---------------------------------------------------- lanes that are left out */
+
+bool shmring_hub_has_liars(const struct shmring_hub *h)
+{
+	uint64_t any = 0;
+	uint32_t word;
+
+	for (word = 0; word < SHMRING_HUB_WORDS; word++)
+		any |= h->out[word];
+	return any;
+}
+
+/* The lane's producer has written a false value. End its role, where that can be done. */
+void shmring_hub_leave_out(struct shmring_hub *h, uint32_t lane)
+{
+	struct shmring *r = h->lanes[lane];
+	uint32_t epoch = __atomic_load_n(&r->lane->producer.epoch, __ATOMIC_RELAXED);
+
+	shmring_count_refusal(r, -EBADMSG);
+	r->priv->liar_again = r->priv->liar == epoch;
+	r->priv->liar = epoch;
+	h->out[lane / 64] |= shmring_lane_bit(lane);
+	h->backend->kick(r);
+}
+
+/*
+ * Has the producer gone that wrote the false value? Until its mapping goes, it can write more of
+ * them. So after a second one, wait until the lane has another producer.
+ */
+static bool is_liar_gone(const struct shmring *r)
+{
+	const struct shmring_half *producer = &r->lane->producer;
+	bool gone = shmring_is_gone(&producer->state);
+
+	return __atomic_load_n(&producer->epoch, __ATOMIC_RELAXED) != r->priv->liar ||
+	       (gone && !r->priv->liar_again);
+}
+
+/*
+ * Drop what the liar has left, so that the lane can be given to another producer, which begins
+ * where the liar's stream ends. Messages that the caller still holds have to stay as they are.
+ */
+static void take_lane_back(struct shmring_hub *h, uint32_t lane)
+{
+	struct shmring *r = h->lanes[lane];
+	uint64_t end, old = r->c.tail;
+
+	if (!is_liar_gone(r) || r->c.held || r->c.end > old)
+		return;
+	end = __atomic_load_n(&r->lane->producer.end, __ATOMIC_RELAXED);
+	if (end - old > r->span || (end & (r->align - 1)))
+		return;		/* false, too */
+	r->priv->refused = false;
+	r->error = 0;
+	r->c.tail = r->c.end = r->c.limit = end;
+	__shmring_give_back(r, old, end);
+	h->out[lane / 64] &= ~shmring_lane_bit(lane);
+	h->mine[lane / 64] |= shmring_lane_bit(lane);
+}
+
+void shmring_hub_take_back(struct shmring_hub *h)
+{
+	uint32_t i;
+
+	for (i = 0; i < h->nr && shmring_hub_has_liars(h); i++)
+		if (h->out[i / 64] & shmring_lane_bit(i))
+			take_lane_back(h, i);
+}
+
+/* ------------------------------------------------------------------ queries */
+
+unsigned int shmring_hub_lane(const struct shmring_hub *h, const struct shmring *lane)
+{
+	(void)h;
+	return lane->priv->lane;
+}
+
+unsigned int shmring_hub_lanes(const struct shmring_hub *h)
+{
+	return h->nr;
+}
+
+struct shmring *shmring_hub_endpoint(const struct shmring_hub *h, unsigned int lane)
+{
+	return lane < h->nr ? h->lanes[lane] : NULL;
+}
+
+int shmring_hub_kick(struct shmring_hub *h, struct shmring *lane)
+{
+	SHMRING_NO_CANCEL;
+
+	return h->backend->kick(lane);
+}
+
+int shmring_hub_poll_fd(struct shmring_hub *h)
+{
+	SHMRING_NO_CANCEL;
+
+	return h->backend->hub_poll_fd(h);
+}
+
+int shmring_hub_fd(const struct shmring_hub *h)
+{
+	return shmring_fd(h->ring);
+}

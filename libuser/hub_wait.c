@@ -1,0 +1,305 @@
+// SPDX-License-Identifier: MIT
+/* Finding the lanes of a hub that are ready, and waiting until there is one. */
+#define _GNU_SOURCE 1
+#include <sched.h>
+
+#include "cancel.h"
+#include "fd.h"
+#include "hub.h"
+#include "wait.h"
+
+#define TURN		4		/* a lane's turn: this part of its ring */
+#define ROUNDS		4096		/* turns until the hub looks at all lanes, hot or not */
+#define IN_VAIN_MAX	16		/* after so many wake-ups for nothing, ... */
+#define PAUSE_NS	1000000		/* ... pause before each further sleep */
+#define YIELD_NS	50000		/* SPIN: the time between two yields */
+#define LANES_PER_LOOK	16		/* with more lanes, read the clock after fewer looks */
+
+/* ------------------------------------------------------------------ looking */
+
+static bool is_out(const struct shmring_hub *h, uint32_t lane)
+{
+	return h->out[lane / 64] & shmring_lane_bit(lane);
+}
+
+/* Looks at the head even of a ring with marks: a producer may be killed before it writes one. */
+static bool has_data(struct shmring_hub *h, uint32_t lane)
+{
+	struct shmring *r = h->lanes[lane];
+
+	if (r->c.tail != r->c.limit)
+		return true;
+	if (!r->error)
+		__shmring_refresh_data(r);
+	if (r->error)
+		shmring_hub_leave_out(h, lane);
+	return !r->error && r->c.tail != r->c.limit;
+}
+
+/* The first lane with data in this word, among the @bits; -1: none. */
+static int find_in_word(struct shmring_hub *h, uint32_t word, uint64_t bits)
+{
+	uint32_t lane;
+
+	for (bits &= shmring_hot_lanes(h, word); bits; bits &= bits - 1) {
+		lane = 64 * word + (uint32_t)__builtin_ctzll(bits);
+		if (has_data(h, lane))
+			return (int)lane;
+	}
+	return -1;
+}
+
+/* The first lane with data from @first on, all round; -1: none. */
+static int find_lane(struct shmring_hub *h, uint32_t first)
+{
+	uint32_t words = (h->nr + 63) / 64, word = first / 64, n;
+	uint64_t from = ~0ull << (first % 64);
+	int lane = find_in_word(h, word, from);
+
+	for (n = 1; lane < 0 && n < words; n++)
+		lane = find_in_word(h, (word + n) % words, ~0ull);
+	return lane < 0 ? find_in_word(h, word, ~from) : lane;
+}
+
+static void check_peers(struct shmring_hub *h, uint64_t now)
+{
+	uint32_t i;
+
+	/* Signed: @now may be earlier than the last check. */
+	if (!h->backend->check_peer || (int64_t)(now - h->checked) < SHMRING_CHECK_NS)
+		return;
+	h->checked = now;
+	for (i = 0; i < h->nr; i++)
+		h->backend->check_peer(h->lanes[i]);
+}
+
+/*
+ * What no event reports: a producer was killed, a false one has gone, or another process has
+ * cleared a bit without right.
+ */
+static void look_around(struct shmring_hub *h)
+{
+	uint32_t word;
+
+	check_peers(h, shmring_now());
+	shmring_hub_take_back(h);
+	for (word = 0; h->backend->check_peer && word < SHMRING_HUB_WORDS; word++)
+		h->mine[word] = h->all[word];
+}
+
+struct shmring *shmring_hub_next(struct shmring_hub *h)
+{
+	struct shmring *r = h->lanes[h->at];
+	int lane;
+
+	if (r->c.tail < h->until && !is_out(h, h->at) && has_data(h, h->at))
+		return r;
+	if (!(++h->rounds % ROUNDS))
+		look_around(h);
+	lane = find_lane(h, (h->at + 1) % h->nr);
+	if (lane < 0)
+		return NULL;
+	r = h->lanes[lane];
+	h->at = (uint32_t)lane;
+	h->until = r->c.tail + r->span / TURN + 1;
+	return r;
+}
+
+/* Has there been a producer, is there none now, and is all taken? Looks at all lanes. */
+static bool has_ended(struct shmring_hub *h)
+{
+	const struct shmring_half *p;
+	bool started = false;
+	uint32_t i;
+
+	for (i = 0; i < h->nr; i++) {
+		p = &h->lanes[i]->lane->producer;
+		/* Acquire: the look below sees what this producer has published. */
+		if (__atomic_load_n(&p->state, __ATOMIC_ACQUIRE) == SHMRING_PEER_LIVE)
+			return false;
+		started |= __atomic_load_n(&p->epoch, __ATOMIC_RELAXED) != 0;
+	}
+	for (i = 0; started && i < h->nr; i++)
+		if (!is_out(h, i) && has_data(h, i))
+			return false;
+	return started;
+}
+
+/*
+ * 1: a lane has data; 0: none has; -EDEADLK: a producer waits for what the caller has taken and
+ * not released; -ENODATA: the end. Also wakes producers that the look finds in need of it.
+ */
+static int look_closely(struct shmring_hub *h)
+{
+	const struct shmring_want want = { .bytes = 1 };
+	uint32_t word, lane;
+	uint64_t bits;
+	int ret;
+
+	for (word = 0; word < SHMRING_HUB_WORDS; word++) {
+		for (bits = shmring_hot_lanes(h, word); bits; bits &= bits - 1) {
+			lane = 64 * word + (uint32_t)__builtin_ctzll(bits);
+			ret = shmring_look_for_data(h->lanes[lane], &want);
+			if (ret == -EBADMSG)
+				shmring_hub_leave_out(h, lane);
+			else if (ret && ret != -ENODATA)
+				return ret;
+		}
+	}
+	return h->eof && has_ended(h) ? -ENODATA : 0;
+}
+
+/* ------------------------------------------------------------------ waiting */
+
+static bool has_passed(uint64_t deadline)
+{
+	return deadline && shmring_now() >= deadline;
+}
+
+/* As the spin of an endpoint. Returns as look_closely(). */
+static int spin_for(struct shmring_hub *h, uint64_t budget, uint64_t deadline, uint64_t *spun)
+{
+	unsigned int looks = h->spin.looks / (1 + h->nr / LANES_PER_LOOK) + 1, left = looks;
+	uint64_t now, start = 0, yield_at = 0;
+	int ret;
+
+	*spun = 0;
+	while (find_lane(h, h->at) < 0) {
+		shmring_relax(h->spin.relaxes);
+		if (--left)
+			continue;
+		left = looks;
+		now = shmring_now();
+		if (!start)
+			start = yield_at = now;
+		*spun = now - start;
+		if (*spun >= budget || (deadline && now >= deadline))
+			return 0;
+		if (budget == UINT64_MAX && now >= yield_at) {
+			check_peers(h, now);
+			ret = look_closely(h);
+			if (ret)
+				return ret;
+			sched_yield();
+			yield_at = now + YIELD_NS;
+		}
+	}
+	return 1;
+}
+
+static int look_briefly(struct shmring_hub *h, uint64_t deadline)
+{
+	uint64_t spun;
+	int ret;
+
+	if (h->spin.alone || shmring_brief_rests(&h->spin))
+		return 0;
+	ret = spin_for(h, SHMRING_BRIEF_NS, deadline, &spun);
+	shmring_brief_learn(&h->spin, ret);
+	return ret;
+}
+
+/* Spin by the policy, but SPIN. Returns as look_closely(). */
+static int spin_within_budget(struct shmring_hub *h, enum shmring_policy policy,
+			      uint64_t deadline)
+{
+	uint64_t worth = policy == SHMRING_EAGER ? h->spin.cost : SHMRING_BRIEF_NS, spun;
+	int ret;
+
+	if (policy == SHMRING_BLOCK || h->spin.alone || !h->spin.budget)
+		return look_briefly(h, deadline);
+	ret = spin_for(h, h->spin.budget, deadline, &spun);
+	shmring_spin_learn(&h->spin, spun, worth, ret);
+	return ret;
+}
+
+/*
+ * Without the module no event reports a death. And a producer that was left out may go without
+ * one. Then sleep in slices, of which each is longer than the one before.
+ */
+static uint64_t slice_after(const struct shmring_hub *h, uint64_t slice)
+{
+	if (!h->backend->check_peer && !shmring_hub_has_liars(h))
+		return 0;
+	if (slice < SHMRING_CHECK_NS)
+		return SHMRING_CHECK_NS;
+	return slice < SHMRING_CHECK_MAX_NS ? 2 * slice : slice;
+}
+
+/* 0: look again; or the error of the sleep. Sets @woken if it was not time that ended the sleep. */
+static int sleep_once(struct shmring_hub *h, uint64_t slice, uint64_t deadline, bool *woken)
+{
+	uint64_t start = shmring_now(), end = slice ? start + slice : 0;
+	int ret = h->backend->hub_wait(h, end && (!deadline || end < deadline) ? end : deadline);
+
+	*woken = ret != -ETIMEDOUT;
+	if (*woken)
+		shmring_sleep_learn(&h->spin, shmring_now() - start);
+	else
+		look_around(h);
+	return *woken ? ret : 0;
+}
+
+static int sleep_until_ready(struct shmring_hub *h, uint64_t deadline)
+{
+	unsigned int in_vain = 0;
+	uint64_t slice = 0;
+	bool woken;
+	int ret, slept;
+
+	shmring_hub_take_back(h);
+	do {
+		slice = slice_after(h, slice);
+		slept = sleep_once(h, slice, deadline, &woken);
+		ret = look_closely(h);
+		if (!ret)
+			ret = slept;
+		if (!ret && has_passed(deadline))
+			ret = -ETIMEDOUT;
+		if (!ret && woken && ++in_vain >= IN_VAIN_MAX)
+			ret = shmring_sleep_fd(-1, shmring_now() + PAUSE_NS);
+	} while (!ret);
+	return ret;
+}
+
+/* NOWAIT: arm the poll descriptor, then look again. */
+static int refuse_to_wait(struct shmring_hub *h)
+{
+	int ret;
+
+	check_peers(h, shmring_now());
+	shmring_hub_take_back(h);
+	h->backend->hub_arm(h);
+	ret = look_closely(h);
+	return ret ? ret : -EAGAIN;
+}
+
+static int wait_by(struct shmring_hub *h, enum shmring_policy policy, uint64_t deadline)
+{
+	uint64_t spun;
+	int ret;
+
+	if (policy == SHMRING_SPIN) {
+		ret = spin_for(h, UINT64_MAX, deadline, &spun);
+		return ret ? ret : -ETIMEDOUT;
+	}
+	ret = spin_within_budget(h, policy, deadline);
+	return ret ? ret : sleep_until_ready(h, deadline);
+}
+
+int shmring_hub_wait(struct shmring_hub *h, const struct shmring_wait *w)
+{
+	SHMRING_NO_CANCEL;
+	int ret = shmring_check_wait(w);
+
+	if (ret)
+		return ret;
+	if (w && w->min_bytes)
+		return -EINVAL;
+	ret = look_closely(h);
+	if (!ret && w && (w->flags & SHMRING_NOWAIT))
+		ret = refuse_to_wait(h);
+	else if (!ret)
+		ret = wait_by(h, w && w->policy ? w->policy : h->policy, w ? w->deadline : 0);
+	return ret < 0 ? ret : 0;
+}
