@@ -223,13 +223,20 @@ bool shmring_hub_has_liars(const struct shmring_hub *h)
 	return any;
 }
 
-/* The lane's producer has written a false value. End its role, where that can be done. */
+/*
+ * The lane's producer has written a false value. End its role, where that can be done. Messages
+ * that the caller holds count as released: where the role ends now, or has ended, the next
+ * producer begins at the tail that is published, and writes over them.
+ */
 void shmring_hub_leave_out(struct shmring_hub *h, uint32_t lane)
 {
 	struct shmring *r = h->lanes[lane];
 	uint32_t epoch = __atomic_load_n(&r->lane->producer.epoch, __ATOMIC_RELAXED);
 
 	shmring_count_refusal(r, -EBADMSG);
+	r->c.tail -= r->c.held;
+	r->c.held = 0;
+	r->c.end = r->c.limit = r->c.tail;
 	r->priv->liar_again = r->priv->liar == epoch;
 	r->priv->liar = epoch;
 	h->out[lane / 64] |= shmring_lane_bit(lane);
@@ -251,14 +258,14 @@ static bool is_liar_gone(const struct shmring *r)
 
 /*
  * Drop what the liar has left, so that the lane can be given to another producer, which begins
- * where the liar's stream ends. Messages that the caller still holds have to stay as they are.
+ * where the liar's stream ends.
  */
 static void take_lane_back(struct shmring_hub *h, uint32_t lane)
 {
 	struct shmring *r = h->lanes[lane];
 	uint64_t end, old = r->c.tail;
 
-	if (!is_liar_gone(r) || r->c.held || r->c.end > old)
+	if (!is_liar_gone(r))
 		return;
 	end = __atomic_load_n(&r->lane->producer.end, __ATOMIC_RELAXED);
 	if (end - old > r->span || (end & (r->align - 1)))

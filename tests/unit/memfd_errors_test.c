@@ -8,6 +8,8 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include <shmring/hub.h>
+
 #include "faults.h"
 
 static const struct documented {
@@ -110,6 +112,37 @@ static int get_a_poll_fd(struct shmring **r)
 	return shmring_poll_fd(ring);
 }
 
+static int create_hub(struct shmring **r)
+{
+	const struct shmring_hub_options opt = { .lanes = 2, .backend = SHMRING_MEMFD };
+	struct shmring_hub *h;
+	int ret = shmring_hub_create(&h, NULL, &opt);
+
+	(void)r;
+	if (!ret)
+		shmring_hub_close(h);
+	return ret;
+}
+
+/* That of a ring without lanes ends with -EPROTO, if not before. */
+static int attach_hub(struct shmring **r)
+{
+	struct shmring_hub *h;
+	int ret = shmring_hub_attach_fd(&h, shmring_fd(ring), NULL);
+
+	(void)r;
+	if (!ret)
+		shmring_hub_close(h);
+	return ret;
+}
+
+static void hub_ends_as_documented(void **state)
+{
+	(void)state;
+	assert_documented("shmring_hub_create", create_hub);
+	assert_documented("shmring_hub_attach_fd", attach_hub);
+}
+
 static void create_ends_as_documented(void **state)
 {
 	(void)state;
@@ -183,6 +216,7 @@ int main(void)
 		TEST(poll_fd_ends_as_documented),
 		SHARED(poll_fd_ends_as_documented),
 		TEST(access_ends_as_documented),
+		TEST(hub_ends_as_documented),
 		TEST(each_error_has_its_text),
 	};
 

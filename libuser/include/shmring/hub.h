@@ -90,7 +90,8 @@ int shmring_hub_attach_fd(struct shmring_hub **h, int fd, const struct shmring_h
  *
  * A lane whose producer writes a false value (-EBADMSG) is left out, and its producer is ended as
  * by shmring_hub_kick(), where that is possible. What it had sent and the hub had not taken is
- * dropped. Once it has gone, the lane is free for another producer.
+ * dropped, and so is what the hub has advanced past and not released: its bytes may change. Once
+ * the producer has gone, the lane is free for another one.
  */
 struct shmring *shmring_hub_next(struct shmring_hub *h);
 
