@@ -19,7 +19,7 @@ static const struct {
 	TEXT(EBUSY,	"the role is taken"),
 	TEXT(ECANCELED,	"the wait was canceled"),
 	TEXT(EDEADLK,	"no more will come before something is released"),
-	TEXT(EDQUOT,	"over ulimit -l, for which the rings of all processes of the user count"),
+	TEXT(EDQUOT,	"over a limit of the user: ulimit -l, for all rings, or lanes of a ring"),
 	TEXT(EEXIST,	"name is taken, here or on the other backend (shmring list)"),
 	TEXT(EFBIG,	"capacity is above 1 GiB"),
 	TEXT(EINTR,	"interrupted by a signal"),

@@ -269,7 +269,8 @@ int shmring_create(struct shmring **r, const char *name,
  *   -EACCES	the ring's mode does not let the caller take this role; /dev/shmring is
  *		there, and the caller may not open it; memfd: all processes that had a ring
  *		of this name were killed, and the caller may not remove the file they left
- *   -EBUSY	the role is taken
+ *   -EBUSY	the role is taken; a ring with lanes: none is free, see shmring_hub(7)
+ *   -EDQUOT	a ring with lanes: the user has as many as one user may have
  *   -EINVAL	bad name or role
  *   -EPROTO	not a ring this library understands
  *   -ETIMEDOUT	memfd: another process has locked the ring's file for a second
@@ -432,7 +433,8 @@ int shmring_grant(const struct shmring *r, enum shmring_role role);
  * be watched, it follows a timer. With memfd, a call that returns -ENODATA or -EPIPE makes the
  * descriptor not ready until another process takes the other role.
  *
- * Returns it or -EBADF (a handle), -EMFILE, -ENFILE, or with memfd -ENOMEM.
+ * Returns it or -EBADF (a handle), -EOPNOTSUPP (a lane of a hub), -EMFILE, -ENFILE, or with memfd
+ * -ENOMEM.
  */
 int shmring_poll_fd(struct shmring *r);
 
@@ -483,6 +485,8 @@ int shmring_set_space_mark(struct shmring *r, size_t bytes);
  *   -EDEADLK	no more will come: everything in the ring has been advanced past and not
  *		released, and the ring is full or the producer waits for that space
  *   -EBADMSG	the producer wrote what no producer may; the ring cannot be used
+ *   -EOPNOTSUPP	a lane of a hub, and nothing there: see shmring_hub_wait()
+ *   -ESHUTDOWN	the role was ended: see shmring_hub_kick()
  *   -EBADF	not a consumer
  *   -EINVAL	bad size, policy or flag, or min_bytes above the capacity
  *   -E2BIG	w asks for what this library does not know
@@ -499,6 +503,7 @@ int shmring_wait_data(struct shmring *r, const struct shmring_wait *w);
  * consumer may), -EINVAL or -E2BIG as above, or
  *   -EPIPE	the consumer is gone (no signal is sent); a new one may attach; not with
  *		SHMRING_QUEUE
+ *   -ESHUTDOWN	the role was ended: see shmring_hub_kick()
  *   -EMSGSIZE	no message of this size fits: above shmring_max_len(), or not
  *		the slot size
  *   -EBADF	not a producer
@@ -533,6 +538,7 @@ int shmring_drain(struct shmring *r, const struct shmring_wait *w);
  *   -EAGAIN	SHMRING_NOWAIT, and no process has the other role
  *   -ETIMEDOUT	the deadline passed first
  *   -EINTR	a signal handler ran
+ *   -EOPNOTSUPP	a lane of a hub
  *   -EBADF	a handle
  *   -EINVAL	bad size, policy or flag
  *   -E2BIG	w asks for what this library does not know

@@ -29,9 +29,9 @@ static const char *name;		/* of the ring */
 
 static uint64_t nr_messages(void)
 {
-	uint64_t messages = setting("SHMRING_MESSAGES", 200000) / 20;
+	uint64_t messages = setting("SHMRING_MESSAGES", 200000) / 100;
 
-	return messages < 10000 ? messages : 10000;
+	return messages < 2000 ? messages : 2000;
 }
 
 static struct shmring_hub *make_hub(unsigned int flags, enum shmring_policy policy)

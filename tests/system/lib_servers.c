@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * The README's producer, and the example servers, each with 64 rings and as many clients: every
- * message arrives, and a client that sleeps on a full ring is woken once for each half of it.
+ * The README's producer, the log collector with its loggers, and the example servers, each with 64
+ * rings and as many clients: every message arrives, and a client that sleeps on a full ring is
+ * woken once for each half of it.
  */
 #include "lib.h"
 
@@ -55,7 +56,8 @@ static bool can_uring(void)
 	return !access(path, X_OK) && syscall(SYS_io_uring_setup, 1, NULL) && errno == EFAULT;
 }
 
-static int run_producer(void *name)
+/* echo hello | @program @name */
+static int say_hello(const char *program, const char *name)
 {
 	char path[PATH_MAX];
 	int in[2];
@@ -64,9 +66,19 @@ static int run_producer(void *name)
 	CHECK_EQ(write(in[1], "hello\n", 6), 6);
 	CHECK(!close(in[1]));
 	CHECK_EQ(dup2(in[0], STDIN_FILENO), STDIN_FILENO);
-	path_of(path, "producer");
+	path_of(path, program);
 	execl(path, path, name, NULL);
 	return TEST_FAIL;
+}
+
+static int run_producer(void *name)
+{
+	return say_hello("producer", name);
+}
+
+static int run_logger(void *name)
+{
+	return say_hello("logger", name);
 }
 
 /*
@@ -91,9 +103,38 @@ static void test_producer_that_comes_first(void)
 	shmring_close(c);
 }
 
+#define LOGGERS	5
+
+/* The loggers may come and go one after the other: a further producer holds the end back. */
+static void test_collector(void)
+{
+	char path[PATH_MAX], command[PATH_MAX + 64], line[64];
+	const char *name = unique("log");
+	struct shmring *last = NULL;
+	pid_t pids[LOGGERS];
+	int i, lines = 0;
+	FILE *out;
+
+	path_of(path, "collector");
+	snprintf(command, sizeof(command), "%s %s", path, name);
+	out = popen(command, "r");
+	CHECK(out);
+	AWAIT(!shmring_attach(&last, name, SHMRING_PRODUCER));
+	for (i = 0; i < LOGGERS; i++)
+		pids[i] = start(run_logger, (void *)name);
+	for (i = 0; i < LOGGERS; i++)
+		EXPECT_EQ(end_of(pids[i]), TEST_PASS);
+	shmring_close(last);
+	while (fgets(line, sizeof(line), out))
+		lines += strstr(line, ": hello\n") != NULL;
+	EXPECT_EQ(pclose(out), 0);
+	EXPECT_EQ(lines, LOGGERS);
+}
+
 int main(void)
 {
 	need_backend();
+	RUN(test_collector);
 	RUN(test_producer_that_comes_first);
 	test_server("server_epoll");
 	if (can_uring())
