@@ -3,6 +3,7 @@
 #include "memfd_rig.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/futex.h>
 #include <pthread.h>
 #include <signal.h>
@@ -158,6 +159,26 @@ static void cold_lane_becomes_hot(void **state)
 	take_one(shmring_hub_next(h));
 	assert_null(shmring_hub_next(h));
 	shmring_close(p);
+	shmring_hub_close(h);
+}
+
+/* Each lane that turns out to be ready stays hot, and not only the first. */
+static void all_ready_lanes_stay_hot(void **state)
+{
+	struct shmring_hub *h = new_hub(LANES, 0);
+	struct shmring *p[LANES];
+	int i;
+
+	(void)state;
+	for (i = 0; i < LANES; i++)
+		p[i] = new_producer();
+	send_one(p[0]);
+	send_one(p[2]);
+	assert_int_equal(shmring_memfd_hub_wait(h, shmring_deadline(1000000)), 0);
+	assert_int_equal(h->mine[0], 5);
+	assert_int_equal(take_all(h), 2);
+	for (i = 0; i < LANES; i++)
+		shmring_close(p[i]);
 	shmring_hub_close(h);
 }
 
@@ -360,6 +381,28 @@ static void false_geometry_is_refused(void **state)
 	shmring_hub_close(h);
 }
 
+/* A file that is all right but for the number of its lanes. */
+static void more_lanes_than_there_can_be_are_refused(void **state)
+{
+	const uint32_t lanes = SHMRING_LANES_MAX + 1;
+	const struct shmring_status status = {
+		.magic = SHMRING_MAGIC, .abi = SHMRING_ABI, .capacity = page_size(),
+		.nr_lanes = lanes, .flags = FLAG_FAN_IN, .align = 8,
+	};
+	int fd = memfd_create("shmring", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	struct shmring_hub *h;
+	uint32_t i;
+
+	(void)state;
+	assert_int_equal(ftruncate(fd, (off_t)((4 * lanes + 1) * page_size())), 0);
+	for (i = 0; i < lanes; i++)
+		assert_int_equal(pwrite(fd, &status, sizeof(status), 4 * i * (off_t)page_size()),
+				 sizeof(status));
+	assert_int_equal(fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK), 0);
+	assert_int_equal(shmring_hub_attach_fd(&h, fd, NULL), -EPROTO);
+	close(fd);
+}
+
 /* ------------------------------------------------------------ deaths and ends */
 
 static pid_t dead_producer(void)
@@ -541,6 +584,7 @@ int main(void)
 		TEST(lane_alone_stays),
 		TEST(each_lane_is_found),
 		TEST(cold_lane_becomes_hot),
+		TEST(all_ready_lanes_stay_hot),
 		TEST(false_bits_find_nothing),
 		TEST(cleared_bit_hides_nothing_for_long),
 		TEST(busy_hub_looks_at_all_lanes),
@@ -549,6 +593,7 @@ int main(void)
 		TEST(liar_is_believed_once),
 		TEST(held_messages_go_with_the_liar),
 		TEST(false_geometry_is_refused),
+		TEST(more_lanes_than_there_can_be_are_refused),
 		TEST(end_comes_after_a_death),
 		TEST(spinning_notices_a_death),
 		TEST(lane_of_the_dead_is_free_when_drained),
