@@ -73,18 +73,27 @@ static void check_peers(struct shmring_hub *h, uint64_t now)
 		h->backend->check_peer(h->lanes[i]);
 }
 
+/* Make each lane hot that has news, whatever its bit says. */
+static void look_at_heads(struct shmring_hub *h)
+{
+	uint32_t i;
+
+	for (i = 0; i < h->nr; i++)
+		if (__atomic_load_n(&h->lanes[i]->producer->head, __ATOMIC_RELAXED) !=
+		    h->lanes[i]->c.limit)
+			h->mine[i / 64] |= shmring_lane_bit(i);
+}
+
 /*
  * What no event reports: a producer was killed, a false one has gone, or another process has
  * cleared a bit without right.
  */
 static void look_around(struct shmring_hub *h)
 {
-	uint32_t word;
-
 	check_peers(h, shmring_now());
 	shmring_hub_take_back(h);
-	for (word = 0; h->backend->check_peer && word < SHMRING_HUB_WORDS; word++)
-		h->mine[word] = h->all[word];
+	if (h->backend->check_peer)
+		look_at_heads(h);
 }
 
 struct shmring *shmring_hub_next(struct shmring_hub *h)
