@@ -98,6 +98,11 @@ static int visit_row(char *line, const struct column *const order[], size_t nr,
 			take_cell(&info, order[n], cell);
 		cell = strtok_r(NULL, " \t\n", &save);
 	}
+	/* The module counts the processes of all lanes. */
+	if (info.producer_state)
+		info.producer_state = SHMRING_PEER_LIVE;
+	if (info.consumer_state)
+		info.consumer_state = SHMRING_PEER_LIVE;
 	return fn(&info, arg);
 }
 

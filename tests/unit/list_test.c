@@ -86,6 +86,17 @@ static int setup(void **state)
 #define HEADING	"name owner mode capacity used producers consumers sleeps wakes refused id " \
 		"prod-pid cons-pid ipc-ns group flags\n"
 
+/* In a ring with lanes several processes have a role: it is taken. */
+static void many_producers_are_live(void **state)
+{
+	(void)state;
+	fake.table = HEADING
+		"one 1000 0640 65536 4096 2 1 5 6 7 8 9 10 4026531839 1001 0x3\n";
+	assert_int_equal(list(SHMRING_KMOD), 0);
+	assert_int_equal(seen.info->producer_state, SHMRING_PEER_LIVE);
+	assert_int_equal(seen.info->consumer_state, SHMRING_PEER_LIVE);
+}
+
 /* Each cell differs from all others. */
 static void each_cell_goes_where_its_title_says(void **state)
 {
@@ -176,6 +187,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(each_cell_goes_where_its_title_says),
+		TEST(many_producers_are_live),
 		TEST(columns_may_be_new_and_in_another_order),
 		TEST(table_that_cannot_be_read_is_an_error),
 		TEST(without_the_module_there_is_memfd),
