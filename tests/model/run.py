@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Checks the models of the wake-up protocol: wait.pml with Spin, the litmus tests with
-herd7; and the library against a hostile peer, with CBMC. README.md says what each is about.
+"""Checks the models of the wake-up protocol: wait.pml and waitset.pml with Spin, the litmus
+tests with herd7; and the library against a hostile peer, with CBMC. README.md says what each is about.
 A right model must hold in every case, and a model that is broken on purpose must be found
 broken.
 
   run.py [NAME...]    only those whose name contains one of these
 
-spin.txt and cbmc.txt list the searches. LONG=1: the largest, too, which take a third of the
+spin.txt, waitset.txt and cbmc.txt list the searches. LONG=1: the largest, too, which take a third of the
 time.
 """
 import os
@@ -72,10 +72,14 @@ def expect(want, got, name, details, folder, why):
 # ---------------------------------------------------------------------- Spin
 
 
-def spin(want, name, flags):
+# What lists the searches of each model.
+SPIN = {"wait.pml": "spin.txt", "waitset.pml": "waitset.txt"}
+
+
+def spin(model, want, name, flags):
     folder, start = fresh(f"{want}-{name}"), time.monotonic()
     log = folder / "log"
-    for step in (["spin", *flags, "-a", HERE / "wait.pml"],
+    for step in (["spin", *flags, "-a", HERE / model],
                  "gcc -O2 -w -DSAFETY -DCOLLAPSE -DNOFAIR -DMEMLIM=8000 -o pan pan.c".split()):
         built = run(*step, cwd=folder, log=log)
         if built.returncode:
@@ -225,10 +229,11 @@ def cbmc(tool, file, function, fault=None):
 
 
 def spin_jobs(_):
-    for want, name, *flags in table("spin.txt"):
-        if want != "long" or os.environ.get("LONG"):
-            want = "broken" if want == "broken" else "right"
-            yield name, lambda want=want, name=name, flags=flags: spin(want, name, flags)
+    for model, searches in SPIN.items():
+        for want, name, *flags in table(searches):
+            if want != "long" or os.environ.get("LONG"):
+                want = "broken" if want == "broken" else "right"
+                yield name, lambda a=(model, want, name, flags): spin(*a)
 
 
 def cbmc_jobs(results):
