@@ -244,36 +244,35 @@ void shmring_hub_leave_out(struct shmring_hub *h, uint32_t lane)
 }
 
 /*
- * Has the producer gone that wrote the false value? Until its mapping goes, it can write more of
- * them. So after a second one, wait until the lane has another producer.
+ * Where the hub goes on in a lane that it has left out at @tail. False: not yet. The lane goes to
+ * another producer only when it is drained: so that producer has begun at @tail, and what it has
+ * sent is true. Until then, drop what the false one has left. That one can write more of it until
+ * its mapping goes: so after a second false value, wait until the lane has another producer.
  */
-static bool is_liar_gone(const struct shmring *r)
+static bool find_restart(const struct shmring *r, uint64_t tail, uint64_t *restart)
 {
 	const struct shmring_half *producer = &r->lane->producer;
 	bool gone = shmring_is_gone(&producer->state);
+	/* Acquire: if this is the end of another producer, the epoch is that one's, too. */
+	uint64_t end = __atomic_load_n(&r->lane->producer.end, __ATOMIC_ACQUIRE);
+	bool same = __atomic_load_n(&producer->epoch, __ATOMIC_RELAXED) == r->priv->liar;
+	bool is_true = end - tail <= r->span && !(end & (r->align - 1));
 
-	return __atomic_load_n(&producer->epoch, __ATOMIC_RELAXED) != r->priv->liar ||
-	       (gone && !r->priv->liar_again);
+	*restart = same && is_true ? end : tail;
+	return !same || (gone && !r->priv->liar_again);
 }
 
-/*
- * Drop what the liar has left, so that the lane can be given to another producer, which begins
- * where the liar's stream ends.
- */
 static void take_lane_back(struct shmring_hub *h, uint32_t lane)
 {
 	struct shmring *r = h->lanes[lane];
-	uint64_t end, old = r->c.tail;
+	uint64_t restart, old = r->c.tail;
 
-	if (!is_liar_gone(r))
+	if (!find_restart(r, old, &restart))
 		return;
-	end = __atomic_load_n(&r->lane->producer.end, __ATOMIC_RELAXED);
-	if (end - old > r->span || (end & (r->align - 1)))
-		return;		/* false, too */
 	r->priv->refused = false;
 	r->error = 0;
-	r->c.tail = r->c.end = r->c.limit = end;
-	__shmring_give_back(r, old, end);
+	r->c.tail = r->c.end = r->c.limit = restart;
+	__shmring_give_back(r, old, restart);
 	h->out[lane / 64] &= ~shmring_lane_bit(lane);
 	h->mine[lane / 64] |= shmring_lane_bit(lane);
 }

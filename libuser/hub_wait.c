@@ -88,9 +88,9 @@ static void look_at_heads(struct shmring_hub *h)
  * What no event reports: a producer was killed, a false one has gone, or another process has
  * cleared a bit without right.
  */
-static void look_around(struct shmring_hub *h)
+static void look_around(struct shmring_hub *h, uint64_t now)
 {
-	check_peers(h, shmring_now());
+	check_peers(h, now);
 	shmring_hub_take_back(h);
 	if (h->backend->check_peer)
 		look_at_heads(h);
@@ -104,7 +104,7 @@ struct shmring *shmring_hub_next(struct shmring_hub *h)
 	if (r->c.tail < h->until && !is_out(h, h->at) && has_data(h, h->at))
 		return r;
 	if (!(++h->rounds % ROUNDS))
-		look_around(h);
+		look_around(h, shmring_now());
 	lane = find_lane(h, (h->at + 1) % h->nr);
 	if (lane < 0)
 		return NULL;
@@ -114,24 +114,45 @@ struct shmring *shmring_hub_next(struct shmring_hub *h)
 	return r;
 }
 
-/* Has there been a producer, is there none now, and is all taken? Looks at all lanes. */
-static bool has_ended(struct shmring_hub *h)
+/*
+ * Is no producer live? Adds up the epochs as they were before and after the look. Acquire: a
+ * look at a lane comes after this, and sees what its last producer has published.
+ */
+static bool have_all_gone(const struct shmring_hub *h, uint64_t *before, uint64_t *after)
 {
 	const struct shmring_half *p;
-	bool started = false;
 	uint32_t i;
 
+	*before = *after = 0;
 	for (i = 0; i < h->nr; i++) {
 		p = &h->lanes[i]->lane->producer;
-		/* Acquire: the look below sees what this producer has published. */
+		*before += __atomic_load_n(&p->epoch, __ATOMIC_ACQUIRE);
 		if (__atomic_load_n(&p->state, __ATOMIC_ACQUIRE) == SHMRING_PEER_LIVE)
 			return false;
-		started |= __atomic_load_n(&p->epoch, __ATOMIC_RELAXED) != 0;
+		*after += __atomic_load_n(&p->epoch, __ATOMIC_RELAXED);
 	}
-	for (i = 0; started && i < h->nr; i++)
+	return true;
+}
+
+/*
+ * Has there been a producer, is there none now, and is all taken? Looks at all lanes, twice: while
+ * the first look goes on, a producer may come to a lane that it has passed, and the last of the
+ * others may go. If no producer has come from the first look to the second, there was a moment
+ * between the two without any.
+ */
+static bool has_ended(struct shmring_hub *h)
+{
+	uint64_t begun, ended, unused;
+	uint32_t i;
+
+	if (!have_all_gone(h, &begun, &unused) || !begun || !have_all_gone(h, &unused, &ended) ||
+	    ended != begun)
+		return false;
+	shmring_hub_take_back(h);	/* there may have been another producer since */
+	for (i = 0; i < h->nr; i++)
 		if (!is_out(h, i) && has_data(h, i))
 			return false;
-	return started;
+	return true;
 }
 
 /*
@@ -238,14 +259,15 @@ static uint64_t slice_after(const struct shmring_hub *h, uint64_t slice)
 /* 0: look again; or the error of the sleep. Sets @woken if it was not time that ended the sleep. */
 static int sleep_once(struct shmring_hub *h, uint64_t slice, uint64_t deadline, bool *woken)
 {
-	uint64_t start = shmring_now(), end = slice ? start + slice : 0;
+	uint64_t start = shmring_now(), end = slice ? start + slice : 0, now;
 	int ret = h->backend->hub_wait(h, end && (!deadline || end < deadline) ? end : deadline);
 
+	now = shmring_now();
 	*woken = ret != -ETIMEDOUT;
 	if (*woken)
-		shmring_sleep_learn(&h->spin, shmring_now() - start);
+		shmring_sleep_learn(&h->spin, now - start);
 	else
-		look_around(h);
+		look_around(h, now);
 	return *woken ? ret : 0;
 }
 

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -383,6 +384,74 @@ static void liar_is_kicked(void **state)
 	shmring_hub_close(h);
 }
 
+/*
+ * A producer that was kicked, and still has its mapping, sends more, which the hub takes, and then
+ * a false head. The next producer begins at the hub's tail, as the module settles it.
+ */
+static void lane_goes_on_beyond_the_end(void **state)
+{
+	struct shmring_producer *p = (void *)(fake.memory[0] + 2 * page_size());
+	struct shmring_hub *h = new_hub();
+	struct shmring *lane;
+	int i;
+
+	(void)state;
+	lane_of(0)->producer.epoch = 1;
+	lane_of(0)->producer.end = 16;
+	lane_of(0)->producer.state = SHMRING_PEER_GONE;
+	for (i = 0; i < 2; i++) {
+		publish(0);
+		lane = shmring_hub_next(h);
+		assert_non_null(lane);
+		assert_non_null(shmring_peek(lane, &(size_t){ 0 }));
+		assert_int_equal(shmring_release(lane), 0);
+	}
+	p->head = 5 * CAPACITY;
+	assert_null(shmring_hub_next(h));
+	p->head = 32;
+	lane_of(0)->producer.epoch = 2;
+	lane_of(0)->producer.state = SHMRING_PEER_LIVE;
+	publish(0);
+	assert_int_equal(shmring_hub_wait(h, &nowait), 0);
+	assert_int_equal(shmring_hub_lane(h, shmring_hub_next(h)), 0);
+	shmring_hub_close(h);
+}
+
+static void *guarded;	/* lane 1's kernel page, as the hub has it mapped */
+
+/* The hub has passed lane 0 and looks at lane 1: a producer comes there, and this one goes. */
+static void change_producers(int sig)
+{
+	(void)sig;
+	mprotect(guarded, page_size(), PROT_READ);
+	lane_of(0)->producer.epoch++;
+	lane_of(0)->producer.state = SHMRING_PEER_LIVE;
+	lane_of(1)->producer.state = SHMRING_PEER_GONE;
+}
+
+/* There is a producer at each moment, though not in the same lane: that is not the end. */
+static void end_is_of_one_moment(void **state)
+{
+	const struct sigaction change = { .sa_handler = change_producers };
+	struct shmring_hub *h = new_hub();
+	struct sigaction before;
+
+	(void)state;
+	lane_of(1)->producer.epoch = 1;
+	lane_of(1)->producer.state = SHMRING_PEER_LIVE;
+	assert_int_equal(shmring_hub_wait(h, &nowait), -EAGAIN);
+	fake.set->hot[0] = 0;
+	guarded = (char *)h->lanes[1]->lane - SHMRING_LANE_OFFSET;
+	assert_int_equal(sigaction(SIGSEGV, &change, &before), 0);
+	assert_int_equal(mprotect(guarded, page_size(), PROT_NONE), 0);
+	assert_int_equal(shmring_hub_wait(h, &nowait), -EAGAIN);
+	assert_int_equal(sigaction(SIGSEGV, &before, NULL), 0);
+	assert_int_equal(lane_of(0)->producer.epoch, 1);
+	lane_of(0)->producer.state = SHMRING_PEER_GONE;
+	assert_int_equal(shmring_hub_wait(h, &nowait), -ENODATA);
+	shmring_hub_close(h);
+}
+
 #define TEST(name)	cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -394,6 +463,8 @@ int main(void)
 		TEST(hot_lanes_are_looked_at),
 		TEST(held_bytes_are_no_news),
 		TEST(liar_is_kicked),
+		TEST(lane_goes_on_beyond_the_end),
+		TEST(end_is_of_one_moment),
 	};
 
 	return cmocka_run_group_tests_name("kmod_hub", tests, NULL, NULL);

@@ -309,6 +309,25 @@ static void liar_loses_its_lane(void **state)
 	shmring_hub_close(h);
 }
 
+/* The lane's next producer comes and goes before the hub looks: what it has sent is kept. */
+static void next_producer_loses_nothing(void **state)
+{
+	struct shmring_hub *h = new_hub(1, SHMRING_HUB_EOF);
+	struct shmring *p = new_producer();
+
+	(void)state;
+	lie(p);
+	assert_null(shmring_hub_next(h));
+	shmring_close(p);
+	p = new_producer();
+	send_one(p);
+	shmring_close(p);
+	assert_int_equal(shmring_hub_wait(h, &nowait), 0);
+	assert_int_equal(take_all(h), 1);
+	assert_int_equal(shmring_hub_wait(h, &nowait), -ENODATA);
+	shmring_hub_close(h);
+}
+
 /* A process that has lost its lane and writes on is not believed again and again. */
 static void liar_is_believed_once(void **state)
 {
@@ -589,6 +608,7 @@ int main(void)
 		TEST(busy_hub_looks_at_all_lanes),
 		TEST(wake_ups_for_nothing_end_no_wait),
 		TEST(liar_loses_its_lane),
+		TEST(next_producer_loses_nothing),
 		TEST(liar_is_believed_once),
 		TEST(held_messages_go_with_the_liar),
 		TEST(false_geometry_is_refused),
