@@ -206,7 +206,7 @@ static int spin_for(struct shmring_hub *h, uint64_t budget, uint64_t deadline, u
 		if (*spun >= budget || (deadline && now >= deadline))
 			return 0;
 		if (budget == UINT64_MAX && now >= yield_at) {
-			check_peers(h, now);
+			look_around(h, now);
 			ret = look_closely(h);
 			if (ret)
 				return ret;
@@ -266,7 +266,8 @@ static int sleep_once(struct shmring_hub *h, uint64_t slice, uint64_t deadline, 
 	*woken = ret != -ETIMEDOUT;
 	if (*woken)
 		shmring_sleep_learn(&h->spin, now - start);
-	else
+	/* Wake-ups may come for ever before the slices end. */
+	if (!*woken || (int64_t)(now - h->checked) >= SHMRING_CHECK_MAX_NS)
 		look_around(h, now);
 	return *woken ? ret : 0;
 }
@@ -278,8 +279,8 @@ static int sleep_until_ready(struct shmring_hub *h, uint64_t deadline)
 	bool woken;
 	int ret, slept;
 
-	shmring_hub_take_back(h);
 	do {
+		shmring_hub_take_back(h);
 		slice = slice_after(h, slice);
 		slept = sleep_once(h, slice, deadline, &woken);
 		ret = look_closely(h);

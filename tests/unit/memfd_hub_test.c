@@ -328,6 +328,26 @@ static void next_producer_loses_nothing(void **state)
 	shmring_hub_close(h);
 }
 
+/* A hub that waits without sleeping takes lanes back, too. */
+static void spinning_takes_a_lane_back(void **state)
+{
+	struct shmring_hub *h = new_hub(1, 0);
+	struct shmring *p = new_producer();
+	struct shmring_wait w = soon();
+
+	(void)state;
+	lie(p);
+	assert_null(shmring_hub_next(h));
+	shmring_close(p);
+	p = new_producer();
+	send_one(p);
+	w.policy = SHMRING_SPIN;
+	assert_int_equal(shmring_hub_wait(h, &w), 0);
+	assert_int_equal(take_all(h), 1);
+	shmring_close(p);
+	shmring_hub_close(h);
+}
+
 /* A process that has lost its lane and writes on is not believed again and again. */
 static void liar_is_believed_once(void **state)
 {
@@ -609,6 +629,7 @@ int main(void)
 		TEST(wake_ups_for_nothing_end_no_wait),
 		TEST(liar_loses_its_lane),
 		TEST(next_producer_loses_nothing),
+		TEST(spinning_takes_a_lane_back),
 		TEST(liar_is_believed_once),
 		TEST(held_messages_go_with_the_liar),
 		TEST(false_geometry_is_refused),
