@@ -115,23 +115,28 @@ struct shmring *shmring_hub_next(struct shmring_hub *h)
 }
 
 /*
- * Is no producer live? Adds up the epochs as they were before and after the look. Acquire: a
- * look at a lane comes after this, and sees what its last producer has published.
+ * How many lanes have no producer any more? -1: there is one. A lane whose first producer is just
+ * attaching has an epoch, and counts as one that has had none. Adds up the epochs as they were
+ * before and after the look. Acquire: a look at a lane comes after this, and sees what its last
+ * producer has published.
  */
-static bool have_all_gone(const struct shmring_hub *h, uint64_t *before, uint64_t *after)
+static int count_gone(const struct shmring_hub *h, uint64_t *before, uint64_t *after)
 {
 	const struct shmring_half *p;
-	uint32_t i;
+	uint32_t i, state;
+	int nr = 0;
 
 	*before = *after = 0;
 	for (i = 0; i < h->nr; i++) {
 		p = &h->lanes[i]->lane->producer;
 		*before += __atomic_load_n(&p->epoch, __ATOMIC_ACQUIRE);
-		if (__atomic_load_n(&p->state, __ATOMIC_ACQUIRE) == SHMRING_PEER_LIVE)
-			return false;
+		state = __atomic_load_n(&p->state, __ATOMIC_ACQUIRE);
+		if (state == SHMRING_PEER_LIVE)
+			return -1;
+		nr += state == SHMRING_PEER_GONE;
 		*after += __atomic_load_n(&p->epoch, __ATOMIC_RELAXED);
 	}
-	return true;
+	return nr;
 }
 
 /*
@@ -145,7 +150,7 @@ static bool has_ended(struct shmring_hub *h)
 	uint64_t begun, ended, unused;
 	uint32_t i;
 
-	if (!have_all_gone(h, &begun, &unused) || !begun || !have_all_gone(h, &unused, &ended) ||
+	if (count_gone(h, &begun, &unused) <= 0 || count_gone(h, &unused, &ended) < 0 ||
 	    ended != begun)
 		return false;
 	shmring_hub_take_back(h);	/* there may have been another producer since */

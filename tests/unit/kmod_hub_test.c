@@ -437,7 +437,8 @@ static void end_is_of_one_moment(void **state)
 	struct sigaction before;
 
 	(void)state;
-	lane_of(1)->producer.epoch = 1;
+	lane_of(1)->producer.epoch = 1;		/* it is just attaching, ... */
+	assert_int_equal(shmring_hub_wait(h, &nowait), -EAGAIN);
 	lane_of(1)->producer.state = SHMRING_PEER_LIVE;
 	assert_int_equal(shmring_hub_wait(h, &nowait), -EAGAIN);
 	fake.set->hot[0] = 0;
