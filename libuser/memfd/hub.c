@@ -50,10 +50,20 @@ void shmring_memfd_hub_close(struct shmring_hub *h)
 	(void)h;
 }
 
+/*
+ * The producer has gone, and the caller has advanced past all that it has left, and holds it: no
+ * more will come, and the lane has no other producer before the caller releases it.
+ */
+static bool is_held_to_the_end(const struct shmring *r)
+{
+	return !shmring_memfd_is_live(r, SHMRING_PRODUCER) &&
+	       __atomic_load_n(&r->producer->head, __ATOMIC_RELAXED) == r->c.tail;
+}
+
 /* Arm the lane. False: it has data all the same, and is not armed. */
 static bool cool_lane(struct shmring *r)
 {
-	if (!shmring_memfd_arm(r, shmring_beyond_told(r, 1)))
+	if (!shmring_memfd_arm(r, shmring_beyond_told(r, 1)) || is_held_to_the_end(r))
 		return true;
 	__atomic_store_n(&r->lane->consumer.wake_at, SHMRING_NO_WAKE, __ATOMIC_RELAXED);
 	return false;

@@ -524,6 +524,35 @@ static void holding_all_is_a_deadlock(void **state)
 	shmring_hub_close(h);
 }
 
+/*
+ * The hub holds all that a producer has left, which was in need of space: there is no reason to
+ * look again and again, but the next producer is noticed.
+ */
+static void held_to_the_end_is_no_news(void **state)
+{
+	struct shmring_hub *h = new_hub(1, 0);
+	struct shmring *p = new_producer(), *lane;
+	struct shmring_wait w = soon();
+	size_t len;
+
+	(void)state;
+	fill(p);
+	while ((lane = shmring_hub_next(h))) {
+		assert_non_null(shmring_peek(lane, &len));
+		assert_int_equal(shmring_advance(lane), 0);
+	}
+	shmring_close(p);
+	assert_int_equal(shmring_memfd_hub_wait(h, shmring_deadline(1000000)), -ETIMEDOUT);
+	assert_int_equal(shmring_release(shmring_hub_endpoint(h, 0)), 0);
+	p = new_producer();
+	assert_int_equal(shmring_memfd_hub_wait(h, shmring_deadline(1000000)), -ETIMEDOUT);
+	send_one(p);
+	assert_int_equal(shmring_hub_wait(h, &w), 0);
+	assert_int_equal(take_all(h), 1);
+	shmring_close(p);
+	shmring_hub_close(h);
+}
+
 /* A child of the hub closes its copy, and the hub keeps its role. */
 static void child_closes_its_copy(void **state)
 {
@@ -638,6 +667,7 @@ int main(void)
 		TEST(spinning_notices_a_death),
 		TEST(lane_of_the_dead_is_free_when_drained),
 		TEST(holding_all_is_a_deadlock),
+		TEST(held_to_the_end_is_no_news),
 		TEST(child_closes_its_copy),
 		TEST(arguments_are_checked),
 		TEST(lanes_share_descriptors),
