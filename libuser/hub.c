@@ -164,12 +164,11 @@ int shmring_hub_create(struct shmring_hub **out, const char *name,
 {
 	SHMRING_NO_CANCEL;
 	char clean[SHMRING_NAME_MAX] = "";
-	const bool named = name && *name;
 	struct shmring_options of_ring;
 	struct shmring_hub_options o;
 	struct shmring_lanes lanes;
 	struct shmring_hub *h;
-	int ret = named ? shmring_clean_name(clean, name) : 0;
+	int ret = name ? shmring_clean_name(clean, name) : 0;
 	bool made;
 
 	if (!ret)
@@ -177,7 +176,7 @@ int shmring_hub_create(struct shmring_hub **out, const char *name,
 	if (ret)
 		return ret;
 	lanes = (struct shmring_lanes){ o.topology, o.lanes, o.lanes_per_user };
-	ret = shmring_clean_options(&of_ring, named);
+	ret = shmring_clean_options(&of_ring, name);
 	if (!ret)
 		ret = shmring_make_ring(&h->ring, clean, &of_ring, &lanes);
 	made = !ret;

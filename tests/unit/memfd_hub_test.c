@@ -586,6 +586,10 @@ static void arguments_are_checked(void **state)
 	opt = (struct shmring_hub_options)SHMRING_HUB_OPTIONS_INIT;
 	opt.policy = (enum shmring_policy)17;
 	assert_int_equal(shmring_hub_create(&h, NULL, &opt), -EINVAL);
+	opt.policy = SHMRING_DEFAULT;
+	assert_int_equal(shmring_hub_create(&h, "", &opt), -EINVAL);
+	opt.flags = SHMRING_PERSIST;
+	assert_int_equal(shmring_hub_create(&h, NULL, &opt), -EINVAL);
 	assert_int_equal(shmring_hub_attach(&h, "none", NULL), -ENOENT);
 	assert_int_equal(shmring_hub_attach(&h, "a/b", NULL), -EINVAL);
 	assert_int_equal(shmring_hub_attach_fd(&h, -1, NULL), -EBADF);
