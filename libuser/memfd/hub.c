@@ -123,6 +123,17 @@ static void look_for_producers(struct shmring_hub *h, struct shmring_look *look)
 	}
 }
 
+/* Changes when a message is there that the hub has not yet seen, or when a lane wakes the hub. */
+static uint64_t sum_of_heads(const struct shmring_hub *h)
+{
+	uint64_t sum = __atomic_load_n(&page_of(h)->futex, __ATOMIC_RELAXED);
+	uint32_t i;
+
+	for (i = 0; i < h->nr; i++)
+		sum += __atomic_load_n(&h->lanes[i]->producer->head, __ATOMIC_RELAXED);
+	return sum;
+}
+
 /* As shmring_memfd_arm_poll(). @closed: look as if a process had closed the file. */
 static void arm_poll(struct shmring_hub *h, bool closed)
 {
@@ -133,7 +144,7 @@ static void arm_poll(struct shmring_hub *h, bool closed)
 	if (p->poll_fd < 0)
 		return;
 	if (!p->memfd.watch.fd) {
-		shmring_memfd_arm_timer(p, __atomic_load_n(&page->futex, __ATOMIC_RELAXED));
+		shmring_memfd_arm_timer(p, sum_of_heads(h));
 		return;
 	}
 	look.closed = shmring_memfd_take_events(&p->memfd.watch) || closed;

@@ -553,6 +553,31 @@ static void held_to_the_end_is_no_news(void **state)
 	shmring_hub_close(h);
 }
 
+/* Without a watch the timer goes by what the hub finds, though no lane has to wake the hub. */
+static void timer_follows_the_messages(void **state)
+{
+	struct shmring_hub *h = new_hub(LANES, 0);
+	struct shmring *p = new_producer();
+	const uint64_t *ns = &h->ring->priv->memfd.timer_ns;
+	uint64_t first;
+
+	(void)state;
+	fault_in("inotify_add_watch", EACCES, 1);
+	assert_true(shmring_hub_poll_fd(h) >= 0);
+	assert_true(fault_happened());
+	fault_at(0);
+	first = *ns;
+	assert_int_equal(shmring_hub_wait(h, &nowait), -EAGAIN);
+	assert_int_equal(shmring_hub_wait(h, &nowait), -EAGAIN);
+	assert_true(*ns > first);
+	send_one(p);
+	assert_int_equal(take_all(h), 1);
+	assert_int_equal(shmring_hub_wait(h, &nowait), -EAGAIN);
+	assert_int_equal(*ns, first);
+	shmring_close(p);
+	shmring_hub_close(h);
+}
+
 /* A child of the hub closes its copy, and the hub keeps its role. */
 static void child_closes_its_copy(void **state)
 {
@@ -672,6 +697,7 @@ int main(void)
 		TEST(lane_of_the_dead_is_free_when_drained),
 		TEST(holding_all_is_a_deadlock),
 		TEST(held_to_the_end_is_no_news),
+		TEST(timer_follows_the_messages),
 		TEST(child_closes_its_copy),
 		TEST(arguments_are_checked),
 		TEST(lanes_share_descriptors),
