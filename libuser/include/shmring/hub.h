@@ -84,9 +84,10 @@ int shmring_hub_attach_fd(struct shmring_hub **h, int fd, const struct shmring_h
 
 /*
  * A lane that has data, for shmring_peek(), shmring_recv() and all that a consumer calls. NULL:
- * none has. Does not sleep. Goes from lane to lane, and stays in one for little more than a
- * quarter of its ring, so that no producer keeps the hub from the others. It returns a lane again
- * whose message was peeked and neither advanced past nor released.
+ * none has. Does not sleep. Goes from lane to lane, and returns one for little more than a quarter
+ * of its ring in a row: a program that calls it before each message is kept by no producer from the
+ * others. A message that was peeked, and neither advanced past nor released, is still data: its
+ * lane is returned again.
  *
  * A lane whose producer writes a false value (-EBADMSG) is left out, and its producer is ended as
  * by shmring_hub_kick(), where that is possible. What it had sent and the hub had not taken is
@@ -122,7 +123,8 @@ struct shmring *shmring_hub_endpoint(const struct shmring_hub *h, unsigned int l
 
 /*
  * End the producer's role in a lane, as if its process had died. Its next call that waits or wakes
- * returns -ESHUTDOWN. The lane is free once that process no longer maps it. Does not sleep.
+ * returns -ESHUTDOWN. What it has committed stays. The lane is free once all of that has been
+ * released, and the process no longer maps the lane. Does not sleep.
  *
  * Returns 0 or
  *   -ENOENT	no process has the role
