@@ -63,13 +63,22 @@ static bool may_stand_at(const struct shmring *ring, u64 position)
 }
 
 /*
+ * Where @side stands; if its role is not taken, where it ended. A process that was kicked can
+ * still write into its page. Under ring->lock.
+ */
+static u64 position_of(const struct shmring_side *side)
+{
+	return side->owner ? READ_ONCE(*side->position) : side->left_at;
+}
+
+/*
  * Bring the position of a role that ends into the window [tail, head], at most a span
  * wide, for the next owner. The position of an honest process stays. If no honest process
  * can have written either position, the second role to end gets zero. @own: the role's.
  */
 static u64 settle_position(struct shmring *ring, u32 role, u64 own)
 {
-	u64 other = READ_ONCE(*shmring_peer(ring, role)->position);
+	u64 other = position_of(shmring_peer(ring, role));
 	u64 used = role == SHMRING_ROLE_PRODUCER ? own - other : other - own;
 
 	if (used <= ring->span && may_stand_at(ring, own))
@@ -78,23 +87,23 @@ static u64 settle_position(struct shmring *ring, u32 role, u64 own)
 }
 
 /*
- * No role is held, so no process can write a position, or depends on one. Bring positions
- * that are far up back to the beginning, by whole turns of the ring, so that the data
- * stay where they are. Otherwise two hostile processes could leave a pair just below
- * SHMRING_POSITION_LIMIT, and their honest successors would pass it.
+ * No role is held, so no process depends on a position. Bring positions that are far up back to
+ * the beginning, by whole turns of the ring, so that the data stay where they are. Otherwise two
+ * hostile processes could leave a pair just below SHMRING_POSITION_LIMIT, and their honest
+ * successors would pass it.
  */
 static void rewind_positions(struct shmring *ring)
 {
-	__u64 *head = shmring_side(ring, SHMRING_ROLE_PRODUCER)->position;
-	__u64 *tail = shmring_side(ring, SHMRING_ROLE_CONSUMER)->position;
-	u64 turns = READ_ONCE(*tail);
+	struct shmring_side *producer = shmring_side(ring, SHMRING_ROLE_PRODUCER);
+	struct shmring_side *consumer = shmring_side(ring, SHMRING_ROLE_CONSUMER);
+	u64 turns = consumer->left_at;
 
 	turns -= turns % (ring->capacity * ring->step);
-	WRITE_ONCE(*tail, READ_ONCE(*tail) - turns);
-	WRITE_ONCE(*head, READ_ONCE(*head) - turns);
-	WRITE_ONCE(ring->lane->producer.end, ring->lane->producer.end - turns);
-	ring->side[0].left_at -= turns;
-	ring->side[1].left_at -= turns;
+	consumer->left_at -= turns;
+	producer->left_at -= turns;
+	WRITE_ONCE(*consumer->position, consumer->left_at);
+	WRITE_ONCE(*producer->position, producer->left_at);
+	WRITE_ONCE(ring->lane->producer.end, producer->left_at);
 }
 
 /* Note the process that has the role; NULL: none has. Under ring->lock. */
@@ -214,7 +223,8 @@ void shmring_settle_again(struct shmring *ring, u32 role)
 	struct shmring_side *side = shmring_side(ring, role);
 
 	spin_lock(&ring->lock);
-	WRITE_ONCE(*side->position, settle_position(ring, role, side->left_at));
+	side->left_at = settle_position(ring, role, side->left_at);
+	WRITE_ONCE(*side->position, side->left_at);
 	clear_hints(side, role);
 	spin_unlock(&ring->lock);
 }

@@ -201,6 +201,7 @@ static void end_clamped_to_window(struct kunit *test)
 		struct shmring *ring = make_ring(test, CAPACITY);
 		struct shmring_file *producer = attach(test, ring, PRODUCER);
 
+		attach(test, ring, CONSUMER);
 		set_positions(ring, table[i].head, table[i].tail);
 		detach(producer);
 		KUNIT_EXPECT_EQ_MSG(test, ring->lane->producer.end, table[i].end, "row %d", i);

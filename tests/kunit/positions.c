@@ -360,6 +360,7 @@ static void settle_at_a_slot(struct kunit *test)
 	struct shmring *ring = make_slots(test, 20);
 	struct shmring_file *consumer = attach(test, ring, CONSUMER);
 
+	attach(test, ring, PRODUCER);
 	set_positions(ring, 96, 48);
 	detach(consumer);
 	KUNIT_EXPECT_EQ(test, tail_of(ring), 48);
@@ -399,6 +400,7 @@ static void settle_at_a_multiple_of_align(struct kunit *test)
 	struct shmring *ring = make_of(test, 0, 0, 64);
 	struct shmring_file *consumer = attach(test, ring, CONSUMER);
 
+	attach(test, ring, PRODUCER);
 	set_positions(ring, 128, 72);
 	detach(consumer);
 	KUNIT_EXPECT_EQ(test, tail_of(ring), 128);

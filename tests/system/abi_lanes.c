@@ -312,6 +312,50 @@ static void test_kick(void)
 	CHECK(!close(ring));
 }
 
+/*
+ * What a kicked process writes into its page changes nothing for the next hub, and the messages
+ * that were not taken wait for it or for the next worker.
+ */
+static void test_kicked_process_lies(uint32_t topology)
+{
+	const bool work = topology == WORK;
+	const uint32_t role = work ? PRODUCER : CONSUMER;
+	int ring = make_lanes(topology, 1);
+	struct endpoint hub = lane_endpoint(ring, role, 0), end = endpoint(ring, other_role(role));
+
+	move(work ? &hub : &end, 64);
+	move(work ? &end : &hub, 16);
+	EXPECT_EQ(call(hub.fd, SHMRING_IOC_KICK, NULL), 0);
+	set_position(&end, SHMRING_POSITION_LIMIT / 2 + 64);
+	drop(&hub);
+	hub = lane_endpoint(ring, role, 0);
+	if (work)
+		EXPECT_EQ(hub.producer->head, 64);
+	else
+		EXPECT_EQ(hub.consumer->tail, 16);
+	drop(&end);
+	if (work) {
+		end = endpoint(ring, CONSUMER);
+		EXPECT_EQ(end.consumer->tail, 16);
+	}
+	EXPECT_EQ(wait_data(work ? end.fd : hub.fd, 48, 0, 1), 0);
+	EXPECT_EQ(wait_data(work ? end.fd : hub.fd, 49, 0, 1), work ? -ETIMEDOUT : 0);
+	if (work)
+		drop(&end);
+	drop(&hub);
+	CHECK(!close(ring));
+}
+
+static void test_kicked_producer_lies(void)
+{
+	test_kicked_process_lies(FAN_IN);
+}
+
+static void test_kicked_worker_lies(void)
+{
+	test_kicked_process_lies(WORK);
+}
+
 /* A worker that keeps the data mapped would read the next worker's messages. */
 static void test_views_hold_the_lane(void)
 {
@@ -484,6 +528,8 @@ int main(void)
 	RUN(test_killed_hub);
 	RUN(test_kick_errors);
 	RUN(test_kick);
+	RUN(test_kicked_producer_lies);
+	RUN(test_kicked_worker_lies);
 	RUN(test_views_hold_the_lane);
 	RUN(test_messages_of_a_dead_worker);
 	RUN(test_crowd);
