@@ -86,40 +86,52 @@ static bool has_peer_gone_back(struct shmring_file *sf, const struct shmring_loo
 	return ret;
 }
 
+/* Under wait.lock: the other side's holder of @epoch must not go back behind @position. */
+static void note_ready_at(struct shmring_side *side, struct shmring_side *peer, u32 epoch,
+			  u64 position)
+{
+	if (position >= SHMRING_POSITION_LIMIT)
+		return;
+	if (!ready_at_is_of(side, peer, epoch)) {
+		side->ready_epoch = epoch;
+		WRITE_ONCE(side->ready_at, 0);
+	}
+	if (ready_at_is_of(side, peer, epoch) && position > side->ready_at)
+		WRITE_ONCE(side->ready_at, position);
+}
+
 /* The caller had armed and is ready: remember for which position of the other side. */
 static void remember_ready(struct shmring_file *sf, const struct shmring_look *look)
 {
 	struct shmring_side *side = shmring_side(sf->ring, sf->role);
-	struct shmring_side *peer = shmring_peer(sf->ring, sf->role);
 
-	if (look->gone || look->theirs >= SHMRING_POSITION_LIMIT)
+	if (look->gone)
 		return;
 	spin_lock_irq(&side->wait.lock);
-	if (!ready_at_is_of(side, peer, look->epoch)) {
-		side->ready_epoch = look->epoch;
-		WRITE_ONCE(side->ready_at, 0);
-	}
-	if (ready_at_is_of(side, peer, look->epoch) && look->theirs > side->ready_at)
-		WRITE_ONCE(side->ready_at, look->theirs);
+	note_ready_at(side, shmring_peer(sf->ring, sf->role), look->epoch, look->theirs);
 	spin_unlock_irq(&side->wait.lock);
 }
 
 /*
  * Under side->wait.lock: can a WAKE have a reason? Its caller has published up to wake_at, or
  * wants space from a consumer that has data. A wait set does not look at an endpoint otherwise,
- * so that the other side cannot keep it awake for nothing.
+ * so that the other side cannot keep it awake for nothing. Nor can it by going there and back.
  */
 bool shmring_is_worth_a_look(struct shmring_side *side)
 {
 	struct shmring *ring = side->ring;
 	bool consumer = side == shmring_side(ring, SHMRING_ROLE_CONSUMER);
-	u64 tail = READ_ONCE(*shmring_side(ring, SHMRING_ROLE_CONSUMER)->position);
+	struct shmring_side *peer = &ring->side[!consumer];
+	/* Acquire: the position is not one of an owner before. */
+	u32 epoch = smp_load_acquire(&peer->half->epoch);
+	u64 position = READ_ONCE(*peer->position);
 
-	if (!consumer)
-		return tail >= READ_ONCE(side->half->wake_at);
-	return READ_ONCE(*shmring_peer(ring, SHMRING_ROLE_CONSUMER)->position) >=
-	       READ_ONCE(side->half->wake_at) ||
-	       (shmring_used(ring) && shmring_producer_wants_space(ring, tail));
+	if (position >= READ_ONCE(side->half->wake_at)) {
+		note_ready_at(side, peer, epoch, position);
+		return true;
+	}
+	return consumer && shmring_used(ring) &&
+	       shmring_producer_wants_space(ring, READ_ONCE(*side->position));
 }
 
 static int is_data_ready(struct shmring_file *sf, const struct shmring_look *look, u64 bytes)

@@ -126,6 +126,7 @@ static int enter_set(struct shmring_member *m, struct shmring_file *sf)
 	} else {
 		sf->member = m;
 		m->changed = false;
+		m->refused = false;
 		if (!shmring_is_over(sf))
 			side->member = m;
 	}
@@ -238,16 +239,21 @@ static bool has_changed(struct shmring_member *m, bool take)
 
 /*
  * As poll() says, with these exceptions: if the other side is gone, only what it has left is a
- * reason to look; and while a lane of WORK has no worker, there is none.
+ * reason to look; while a lane of WORK has no worker, there is none; and a position that has gone
+ * back is one until WAITSET_WAIT has reported it, as the user may find nothing wrong there.
  */
-static bool is_ready(struct shmring_file *sf, const struct shmring_look *look)
+static bool is_ready(struct shmring_member *m, const struct shmring_look *look,
+		     enum shmring_scan why)
 {
+	struct shmring_file *sf = m->sf;
 	const struct shmring *ring = sf->ring;
 	const struct shmring_side *peer = shmring_peer(sf->ring, sf->role);
 	int ret = shmring_judge_armed(sf, look, READ_ONCE(sf->lowat));
 
 	if (ret == -ESHUTDOWN)
 		return false;
+	if (ret == -EBADMSG)
+		m->refused = why == SHMRING_SCAN_WAIT;
 	if (look->gone)
 		return ret > 0 && look->theirs - look->own <= ring->span;
 	if (ring->topology == SHMRING_TOPOLOGY_WORK && sf->role == SHMRING_ROLE_PRODUCER &&
@@ -269,10 +275,12 @@ static bool look_at_member(struct shmring_member *m, enum shmring_scan why)
 
 	clear_bit(m->index, m->set->hot);
 	changed = has_changed(m, why == SHMRING_SCAN_WAIT);
-	if (!shmring_is_over(sf)) {
+	m->refused = m->refused && !changed;
+	/* The other side's WAKE has no effect where nothing is armed. */
+	if (!m->refused && !shmring_is_over(sf)) {
 		shmring_arm_surely(sf, READ_ONCE(sf->lowat)); /* D, J */
 		shmring_look(sf, &look);
-		if (!is_ready(sf, &look) && !changed)
+		if (!is_ready(m, &look, why) && !changed)
 			return false;
 		if (edge)
 			shmring_arm_next_surely(sf, &look);

@@ -14,6 +14,9 @@ struct shmring_member {
 	struct file *file;		/* of @sf, with a reference */
 	u32 index;
 	bool changed;			/* a role has, since the last WAITSET_WAIT; wait.lock */
+	bool refused;			/* WAITSET_WAIT has reported a position that went back;
+					 * the set's lock
+					 */
 };
 
 struct shmring_set {

@@ -630,6 +630,59 @@ static uint64_t take(struct endpoint *c, uint64_t *last, uint64_t messages)
 	return n;
 }
 
+/* The position of lane 0 has gone back. That is told once; WAKE then finds nothing to wake. */
+static void expect_refused(struct hub *h)
+{
+	EXPECT_EQ(wait_set(h->set.fd, 1), 0);
+	EXPECT(is_hot(&h->set, 0));
+	EXPECT_EQ(wait_data(h->c[0].fd, 8, 0, 1), -EBADMSG);
+	EXPECT_EQ(wait_set(h->set.fd, 1), -ETIMEDOUT);
+	EXPECT_EQ(h->c[0].lane->consumer.wake_at, SHMRING_NO_WAKE);
+	move(&h->p[0], 64);
+	EXPECT_EQ(call(h->p[0].fd, SHMRING_IOC_WAKE, NULL), 0);
+	EXPECT_EQ(hot_bits(h), 0);
+	/* The other lanes go on, and so does this one with another producer. */
+	move(&h->p[1], 8);
+	EXPECT_EQ(wait_set(h->set.fd, 0), 0);
+	EXPECT_EQ(hot_bits(h), 2);
+	move(&h->c[1], 8);
+	drop(&h->p[0]);
+	EXPECT_EQ(cool_set(h->set.fd), 0);
+	move(&h->c[0], h->c[0].lane->producer.end - h->c[0].consumer->tail);
+	h->p[0] = lane_endpoint(h->ring, PRODUCER, 0);
+	EXPECT_EQ(cool_set(h->set.fd), 0);
+	EXPECT_EQ(cool_set(h->set.fd), -EAGAIN);
+	move(&h->p[0], 8);
+	EXPECT_EQ(hot_bits(h), 1);
+	EXPECT_EQ(wait_set(h->set.fd, 0), 0);
+}
+
+/* The hub was told of data, and finds a position at which nothing is wrong, and no data. */
+static void test_position_that_goes_back(void)
+{
+	struct hub h = make_hub(FAN_IN);
+
+	EXPECT_EQ(cool_set(h.set.fd), -EAGAIN);
+	move(&h.p[0], 64);
+	EXPECT_EQ(wait_set(h.set.fd, 0), 0);
+	set_position(&h.p[0], 0);
+	expect_refused(&h);
+	drop_hub(&h);
+}
+
+/* ... or goes back before the hub has looked: otherwise it could do that again and again. */
+static void test_position_that_is_gone_at_once(void)
+{
+	struct hub h = make_hub(FAN_IN);
+
+	EXPECT_EQ(cool_set(h.set.fd), -EAGAIN);
+	move(&h.p[0], 64);
+	EXPECT_EQ(hot_bits(&h), 1);
+	set_position(&h.p[0], 0);
+	expect_refused(&h);
+	drop_hub(&h);
+}
+
 static void test_every_message(void)
 {
 	struct stream s = { .ring = make_lanes(FAN_IN, PRODUCERS), .messages = nr_sleeps(3000) };
@@ -678,6 +731,8 @@ int main(void)
 	RUN(test_killed_hub);
 	RUN(test_producer_that_wants_space);
 	RUN(test_hostile_lane_end);
+	RUN(test_position_that_goes_back);
+	RUN(test_position_that_is_gone_at_once);
 	RUN(test_every_message);
 	return finish();
 }
