@@ -288,6 +288,8 @@ static bool look_at_member(struct shmring_member *m, enum shmring_scan why)
 		return false;
 	}
 	set_bit(m->index, m->set->hot); /* O */
+	if (why == SHMRING_SCAN_WAIT && (changed || m->refused))
+		WRITE_ONCE(m->set->nr_told, m->set->nr_told + 1);
 	if (!edge)
 		shmring_disarm(side_of(sf));
 	return true;
@@ -319,16 +321,25 @@ bool shmring_scan_set(struct shmring_set *set, enum shmring_scan why)
 }
 EXPORT_SYMBOL_IF_KUNIT(shmring_scan_set);
 
-/* WAITSET_WAIT with F_COOL: 0, -EAGAIN, or -EINTR after a fatal signal. */
-int shmring_cool_set(struct shmring_set *set)
+/*
+ * If another thread was told something since @nr_told was read, do not scan: that would cool the
+ * endpoint before this thread, or the other one, has looked at it.
+ */
+static int cool_unless_told(struct shmring_set *set, u32 nr_told)
 {
 	bool any;
 
 	if (mutex_lock_killable(&set->lock))
 		return -EINTR;
-	any = shmring_scan_set(set, SHMRING_SCAN_WAIT);
+	any = set->nr_told != nr_told || shmring_scan_set(set, SHMRING_SCAN_WAIT);
 	mutex_unlock(&set->lock);
 	return any ? 0 : -EAGAIN;
+}
+
+/* WAITSET_WAIT with F_COOL: 0, -EAGAIN, or -EINTR after a fatal signal. */
+int shmring_cool_set(struct shmring_set *set)
+{
+	return cool_unless_told(set, READ_ONCE(set->nr_told));
 }
 EXPORT_SYMBOL_IF_KUNIT(shmring_cool_set);
 
@@ -356,6 +367,7 @@ static bool sleep_until_woken(struct wait_queue_entry *wait, ktime_t deadline)
 int shmring_wait_set(struct shmring_set *set, ktime_t deadline)
 {
 	DEFINE_WAIT_FUNC(wait, woken_wake_function);
+	u32 nr_told = READ_ONCE(set->nr_told);
 	bool in_time = true;
 	int ret;
 
@@ -363,7 +375,7 @@ int shmring_wait_set(struct shmring_set *set, ktime_t deadline)
 	for (;;) {
 		/* Full barrier: a wake-up whose note this removes set its bit before the scan. */
 		smp_store_mb(wait.flags, wait.flags & ~WQ_FLAG_WOKEN);
-		ret = shmring_cool_set(set);
+		ret = cool_unless_told(set, nr_told);
 		if (ret != -EAGAIN)
 			break;
 		if (!in_time || signal_pending(current)) {

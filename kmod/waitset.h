@@ -26,6 +26,9 @@ struct shmring_set {
 	unsigned long *hot;		/* a bit for each member, in @page */
 	struct shmring_member *members;
 	u32 max;
+	u32 nr_told;			/* how often WAITSET_WAIT has reported what it reports
+					 * once; changes under the lock
+					 */
 };
 
 /* What a scan is for. A poll is repeated for one event, and so leaves the changes of roles. */

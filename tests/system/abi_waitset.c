@@ -657,6 +657,29 @@ static void expect_refused(struct hub *h)
 	EXPECT_EQ(wait_set(h->set.fd, 0), 0);
 }
 
+/* A change is told once, but to all that wait: one of them must not cool the bit of the others. */
+static void test_two_waiters_and_a_change(void)
+{
+	struct hub h = make_hub(FAN_IN);
+	struct waiter w[2];
+	int i;
+
+	EXPECT_EQ(cool_set(h.set.fd), -EAGAIN);
+	for (i = 0; i < 2; i++)
+		start_waiter(&w[i], h.set.fd);
+	for (i = 0; i < 2; i++)
+		await_cold(&w[i], &h);
+	drop(&h.p[0]);
+	for (i = 0; i < 2; i++)
+		AWAIT(has_input(w[i].from));
+	EXPECT_EQ(hot_bits(&h), 1);
+	for (i = 0; i < 2; i++)
+		EXPECT_EQ(end_waiter(&w[i]), 0);
+	EXPECT_EQ(cool_set(h.set.fd), -EAGAIN);
+	h.p[0] = lane_endpoint(h.ring, PRODUCER, 0);
+	drop_hub(&h);
+}
+
 /* The hub was told of data, and finds a position at which nothing is wrong, and no data. */
 static void test_position_that_goes_back(void)
 {
@@ -731,6 +754,7 @@ int main(void)
 	RUN(test_killed_hub);
 	RUN(test_producer_that_wants_space);
 	RUN(test_hostile_lane_end);
+	RUN(test_two_waiters_and_a_change);
 	RUN(test_position_that_goes_back);
 	RUN(test_position_that_is_gone_at_once);
 	RUN(test_every_message);
