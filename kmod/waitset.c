@@ -238,8 +238,8 @@ static bool has_changed(struct shmring_member *m, bool take)
 }
 
 /*
- * As poll() says, with these exceptions: if the other side is gone, only what it has left is a
- * reason to look; while a lane of WORK has no worker, there is none; and a position that has gone
+ * As poll() says, with these exceptions: if the other side is gone, only lowat bytes that it has
+ * left are a reason to look (a hub may hold less, and nothing is to come); while a lane of WORK has no worker, there is none; and a position that has gone
  * back is one until WAITSET_WAIT has reported it, as the user may find nothing wrong there.
  */
 static bool is_ready(struct shmring_member *m, const struct shmring_look *look,
@@ -248,14 +248,15 @@ static bool is_ready(struct shmring_member *m, const struct shmring_look *look,
 	struct shmring_file *sf = m->sf;
 	const struct shmring *ring = sf->ring;
 	const struct shmring_side *peer = shmring_peer(sf->ring, sf->role);
-	int ret = shmring_judge_armed(sf, look, READ_ONCE(sf->lowat));
+	u64 lowat = READ_ONCE(sf->lowat), left = look->theirs - look->own;
+	int ret = shmring_judge_armed(sf, look, lowat);
 
 	if (ret == -ESHUTDOWN)
 		return false;
 	if (ret == -EBADMSG)
 		m->refused = why == SHMRING_SCAN_WAIT;
 	if (look->gone)
-		return ret > 0 && look->theirs - look->own <= ring->span;
+		return ret > 0 && left >= lowat && left <= ring->span;
 	if (ring->topology == SHMRING_TOPOLOGY_WORK && sf->role == SHMRING_ROLE_PRODUCER &&
 	    READ_ONCE(peer->half->state) != SHMRING_PEER_LIVE)
 		return false;

@@ -182,6 +182,20 @@ static void change_of_role_is_reported_once(struct kunit *test)
 }
 
 /* Nor is a tail beyond the end of the stream a reason to look for ever. */
+/* What the hub holds of it is no reason to look again. */
+static void rest_of_a_gone_stream_is_held(struct kunit *test)
+{
+	struct trio t = make_trio(test, SHMRING_TOPOLOGY_FAN_IN);
+
+	set_positions(t.producer[1]->ring, 32, 0);
+	detach(t.producer[1]);
+	shmring_set_lowat(t.consumer[1], 33);
+	KUNIT_EXPECT_EQ(test, cool(&t), 0);	/* the end, once */
+	KUNIT_EXPECT_EQ(test, cool(&t), -EAGAIN);
+	shmring_set_lowat(t.consumer[1], 1);
+	KUNIT_EXPECT_EQ(test, cool(&t), 0);
+}
+
 static void false_tail_of_a_gone_stream(struct kunit *test)
 {
 	struct trio t = make_trio(test, SHMRING_TOPOLOGY_FAN_IN);
@@ -444,6 +458,7 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(lowat_counts),
 	KUNIT_CASE(wake_needs_a_reason),
 	KUNIT_CASE(change_of_role_is_reported_once),
+	KUNIT_CASE(rest_of_a_gone_stream_is_held),
 	KUNIT_CASE(false_tail_of_a_gone_stream),
 	KUNIT_CASE(own_role_ends),
 	KUNIT_CASE(one_set_and_one_number),

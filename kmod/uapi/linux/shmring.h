@@ -105,8 +105,8 @@
  * WAITSET_WAIT arms each hot endpoint, makes it cold if it is not ready, and sleeps if none is.
  * An endpoint is ready as poll() says, see SET_LOWAT, with three exceptions. That a role was taken
  * or has ended makes the endpoint ready once; after that, an endpoint whose other side is gone is
- * ready only while there is data that it has left. A lane of WORK is not ready while no process
- * has the consumer's role. And if the other side's position has gone back (EBADMSG), the endpoint
+ * ready only while lowat bytes are left of what it has published. A lane of WORK is not ready
+ * while no process has the consumer's role. And if the other side's position has gone back (EBADMSG), the endpoint
  * is ready once, and then not before a role changes. Only the kernel writes the bits:
  *
  *   WAKE, and each change of a role		WAITSET_WAIT, for each hot endpoint
