@@ -106,8 +106,9 @@
  * An endpoint is ready as poll() says, see SET_LOWAT, with three exceptions. That a role was taken
  * or has ended makes the endpoint ready once; after that, an endpoint whose other side is gone is
  * ready only while lowat bytes are left of what it has published. A lane of WORK is not ready
- * while no process has the consumer's role. And if the other side's position has gone back (EBADMSG), the endpoint
- * is ready once, and then not before a role changes. Only the kernel writes the bits:
+ * while no process has the consumer's role. And if the other side's position has gone back
+ * (EBADMSG), the endpoint is ready once, and then not before a role changes. Only the kernel
+ * writes the bits:
  *
  *   WAKE, and each change of a role		WAITSET_WAIT, for each hot endpoint
  *
