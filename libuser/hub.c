@@ -37,6 +37,7 @@ static int copy_options(struct shmring_hub_options *to, const struct shmring_hub
 static int options_of_ring(struct shmring_options *to, const struct shmring_hub_options *o)
 {
 	const struct shmring_options of_ring = {
+		.size = sizeof(of_ring),
 		.capacity = o->capacity,
 		.slot_size = o->slot_size,
 		.slots = o->slots,

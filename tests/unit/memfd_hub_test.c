@@ -628,6 +628,27 @@ static void arguments_are_checked(void **state)
 	shmring_hub_close(NULL);
 }
 
+/* Slots and alignment are those of each lane, as of a ring. */
+static void lanes_have_the_sizes_asked_for(void **state)
+{
+	struct shmring_hub_options opt = SHMRING_HUB_OPTIONS_INIT;
+	struct shmring_info info = SHMRING_INFO_INIT;
+	struct shmring_hub *h;
+
+	(void)state;
+	opt.slots = 3;
+	assert_int_equal(shmring_hub_create(&h, NULL, &opt), -EINVAL);
+	opt.slot_size = 20;
+	opt.align = 4;
+	assert_int_equal(shmring_hub_create(&h, NULL, &opt), 0);
+	assert_int_equal(shmring_get_info(shmring_hub_endpoint(h, 15), &info), 0);
+	assert_int_equal(info.slots, 3);
+	assert_int_equal(info.slot_size, 20);
+	assert_int_equal(info.align, 4);
+	assert_int_equal(info.capacity, page_size());
+	shmring_hub_close(h);
+}
+
 /* Two descriptors for all lanes; and after a close all is as it was. */
 static void lanes_share_descriptors(void **state)
 {
@@ -700,6 +721,7 @@ int main(void)
 		TEST(timer_follows_the_messages),
 		TEST(child_closes_its_copy),
 		TEST(arguments_are_checked),
+		TEST(lanes_have_the_sizes_asked_for),
 		TEST(lanes_share_descriptors),
 		TEST(failed_create_leaves_nothing),
 	};
