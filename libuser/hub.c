@@ -178,8 +178,14 @@ int shmring_hub_create(struct shmring_hub **out, const char *name,
 		return ret;
 	lanes = (struct shmring_lanes){ o.topology, o.lanes, o.lanes_per_user };
 	ret = shmring_clean_options(&of_ring, name);
+	if (!ret && !out && !(o.flags & SHMRING_PERSIST))
+		ret = -EINVAL;	/* nothing would keep it */
 	if (!ret)
 		ret = shmring_make_ring(&h->ring, clean, &of_ring, &lanes);
+	if (!out) {
+		shmring_hub_close(h);
+		return ret;
+	}
 	made = !ret;
 	ret = finish_hub(out, h, ret);
 	/* If there is no hub, leave no ring behind. -EBUSY: another process is its hub already. */

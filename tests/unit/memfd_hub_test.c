@@ -649,6 +649,36 @@ static void lanes_have_the_sizes_asked_for(void **state)
 	shmring_hub_close(h);
 }
 
+/* A ring is made for a hub that comes later, and its producers wait for it. */
+static void ring_is_made_without_a_hub(void **state)
+{
+	struct shmring_hub_options opt = SHMRING_HUB_OPTIONS_INIT;
+	struct shmring_info info = SHMRING_INFO_INIT;
+	unsigned int fds = nr_fds();
+	struct shmring_hub *h;
+	struct shmring *p;
+
+	(void)state;
+	opt.lanes = 2;
+	assert_int_equal(shmring_hub_create(NULL, name(), &opt), -EINVAL);
+	assert_int_equal(nr_fds(), fds);
+	assert_false(is_named());
+	opt.flags = SHMRING_PERSIST;
+	assert_int_equal(shmring_hub_create(NULL, name(), &opt), 0);
+	assert_int_equal(nr_fds(), fds);
+	assert_int_equal(shmring_hub_create(NULL, name(), &opt), -EEXIST);
+	p = new_producer();
+	assert_int_equal(shmring_get_info(p, &info), 0);
+	assert_int_equal(info.consumer_state, SHMRING_PEER_NONE);
+	fill(p);
+	assert_int_equal(shmring_send(p, "message", 8, &nowait), -EAGAIN);
+	assert_int_equal(shmring_hub_attach(&h, name(), NULL), 0);
+	assert_int_not_equal(take_all(h), 0);
+	shmring_close(p);
+	shmring_hub_close(h);
+	assert_int_equal(shmring_unlink(name()), 0);
+}
+
 /* Two descriptors for all lanes; and after a close all is as it was. */
 static void lanes_share_descriptors(void **state)
 {
@@ -722,6 +752,7 @@ int main(void)
 		TEST(child_closes_its_copy),
 		TEST(arguments_are_checked),
 		TEST(lanes_have_the_sizes_asked_for),
+		TEST(ring_is_made_without_a_hub),
 		TEST(lanes_share_descriptors),
 		TEST(failed_create_leaves_nothing),
 	};

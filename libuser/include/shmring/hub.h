@@ -55,8 +55,12 @@ struct shmring_hub;
  * shmring_create(), for each lane. All lanes are made, and charged, now: a producer that attaches
  * to one cannot fail for lack of memory in the ring.
  *
+ * With NULL for @h the ring is made for a hub that comes later, which needs SHMRING_PERSIST: the
+ * producers wait for that hub as they do for the first consumer of a ring.
+ *
  * Returns 0 or as shmring_create(), and
- *   -EINVAL	also: no such topology; more lanes than SHMRING_LANES_MAX
+ *   -EINVAL	also: no such topology; more lanes than SHMRING_LANES_MAX; NULL for @h without
+ *		SHMRING_PERSIST
  *   -EMFILE	also: with the module the hub has a descriptor for each lane
  *   -EOPNOTSUPP	also: the module is older, and has no lanes
  */
