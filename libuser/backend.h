@@ -64,7 +64,9 @@ struct shmring_backend {
 	void (*released)(struct shmring *r);
 	int (*poll_fd)(struct shmring *r);			/* a descriptor */
 	int (*grant)(const struct shmring_private *p, enum shmring_role role);	/* a descriptor */
-	int (*info)(const struct shmring *r, struct shmring_info *info);
+
+	/* Of a handle's @lane (-EINVAL: there is none); of an endpoint, of its own. */
+	int (*info)(const struct shmring *r, uint32_t lane, struct shmring_info *info);
 
 	/* Change the mode; the owner and the group. -1 leaves an id as it is. */
 	int (*chmod)(const struct shmring_private *p, unsigned int mode);

@@ -38,8 +38,8 @@ static const struct column {
 	MEMBER("mode", mode, 8),
 	MEMBER("capacity", capacity, 10),
 	MEMBER("used", used, 10),
-	MEMBER("producers", producer_state, 10),	/* 1 is SHMRING_PEER_LIVE */
-	MEMBER("consumers", consumer_state, 10),
+	MEMBER("producers", producers, 10),
+	MEMBER("consumers", consumers, 10),
 	MEMBER("sleeps", sleeps, 10),
 	MEMBER("wakes", wakes, 10),
 	MEMBER("refused", refused, 10),
@@ -49,6 +49,7 @@ static const struct column {
 	MEMBER("ipc-ns", ipc_ns, 10),
 	MEMBER("group", group, 10),
 	MEMBER("flags", flags, 16),
+	MEMBER("lanes", nr_lanes, 10),
 };
 
 /* The cell "-" leaves the member empty, or 0. */
@@ -93,16 +94,14 @@ static int visit_row(char *line, const struct column *const order[], size_t nr,
 	size_t n;
 
 	info.backend = SHMRING_KMOD;
+	info.nr_lanes = 1;	/* an older module has no such column */
 	for (n = 0; cell && n < nr; n++) {
 		if (order[n])
 			take_cell(&info, order[n], cell);
 		cell = strtok_r(NULL, " \t\n", &save);
 	}
-	/* The module counts the processes of all lanes. */
-	if (info.producer_state)
-		info.producer_state = SHMRING_PEER_LIVE;
-	if (info.consumer_state)
-		info.consumer_state = SHMRING_PEER_LIVE;
+	info.producer_state = info.producers ? SHMRING_PEER_LIVE : SHMRING_PEER_NONE;
+	info.consumer_state = info.consumers ? SHMRING_PEER_LIVE : SHMRING_PEER_NONE;
 	return fn(&info, arg);
 }
 

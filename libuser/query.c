@@ -79,9 +79,9 @@ int shmring_chown(struct shmring *r, uid_t uid, gid_t gid)
 	return r->priv->backend->chown(r->priv, uid, gid);
 }
 
-int shmring_get_info(const struct shmring *r, struct shmring_info *info)
+/* Of a handle's @lane; an endpoint has only its own. */
+static int get_info(const struct shmring *r, uint32_t lane, struct shmring_info *info)
 {
-	SHMRING_NO_CANCEL;
 	const size_t first = offsetof(struct shmring_info, flags);	/* size in version 0.1 */
 	struct shmring_info i = {
 		.size = info->size,
@@ -91,11 +91,25 @@ int shmring_get_info(const struct shmring *r, struct shmring_info *info)
 		.wakes = r->priv->wakes,
 		.created = r->priv->created,
 	};
-	int ret = i.size && i.size < first ? -EINVAL : r->priv->backend->info(r, &i);
+	int ret = i.size && i.size < first ? -EINVAL : r->priv->backend->info(r, lane, &i);
 
 	if (!ret)
 		memcpy(info, &i, shmring_common_size(i.size, first, sizeof(i)));
 	return ret;
+}
+
+int shmring_get_info(const struct shmring *r, struct shmring_info *info)
+{
+	SHMRING_NO_CANCEL;
+
+	return get_info(r, 0, info);
+}
+
+int shmring_lane_info(const struct shmring *r, unsigned int lane, struct shmring_info *info)
+{
+	SHMRING_NO_CANCEL;
+
+	return r->role == SHMRING_HANDLE ? get_info(r, lane, info) : -EBADF;
 }
 
 enum shmring_backend_id shmring_backend(const struct shmring *r)

@@ -599,16 +599,33 @@ struct shmring_info {
 	uint64_t slots;			/* that the ring holds; 0: records */
 	uint32_t group;			/* group id of the ring */
 	uint32_t align;			/* of each message, bytes */
+	uint32_t topology;		/* SHMRING_TOPOLOGY_*; see shmring_hub(7) */
+	uint32_t nr_lanes;		/* 1: a ring without lanes, or with one */
+	uint32_t producers;		/* shmring_list(): how many have the role, in all lanes */
+	uint32_t consumers;		/* shmring_list(): likewise; a hub counts in each lane */
 };
 
 #define SHMRING_INFO_INIT { sizeof(struct shmring_info), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, \
-			    SHMRING_HANDLE, SHMRING_AUTO, 0, 0, 0, 0, 0, 0, 0, 0, "", 0, 0, 0, 0 }
+			    SHMRING_HANDLE, SHMRING_AUTO, 0, 0, 0, 0, 0, 0, 0, 0, "", 0, 0, 0, 0, \
+			    0, 0, 0, 0 }
 
 /*
  * Fill in @info, which begins as SHMRING_INFO_INIT; members that this library does not know
- * stay as they are. Any thread. Returns 0, -EINVAL (bad size), or an error of the system call.
+ * stay as they are. Of a ring with lanes, the sides, positions and counters are those of the
+ * endpoint's own lane; of a handle, those of lane 0. Any thread. Returns 0, -EINVAL (bad size), or
+ * an error of the system call.
  */
 int shmring_get_info(const struct shmring *r, struct shmring_info *info);
+
+/*
+ * As shmring_get_info(), of one lane: from 0 to info->nr_lanes - 1. @r: a handle of the ring. Any
+ * thread.
+ *
+ * Returns 0, an error of the system call, or
+ *   -EBADF	not a handle
+ *   -EINVAL	bad size, or no such lane
+ */
+int shmring_lane_info(const struct shmring *r, unsigned int lane, struct shmring_info *info);
 
 /*
  * Call @fn for each ring that the caller may see: the rings of /proc/shmring, of which the

@@ -242,9 +242,9 @@ static int query_consistently(int fd, struct shmring_ioc_query *q)
 	return ret;
 }
 
-static int kmod_info(const struct shmring *r, struct shmring_info *info)
+static int kmod_info(const struct shmring *r, uint32_t lane, struct shmring_info *info)
 {
-	struct shmring_ioc_query q = { 0 };
+	struct shmring_ioc_query q = { .lane = lane };
 	struct shmring_geometry g;
 	int ret = query_consistently(r->priv->fd, &q);
 
@@ -272,6 +272,8 @@ static int kmod_info(const struct shmring *r, struct shmring_info *info)
 	info->group = q.gid;
 	info->mode = q.mode;
 	info->flags = q.flags;
+	info->topology = q.topology;
+	info->nr_lanes = q.nr_lanes ? q.nr_lanes : 1;	/* 0: the module is older */
 	memcpy(info->name, q.name, sizeof(info->name));
 	return 0;
 }

@@ -209,6 +209,11 @@ static uint32_t pid_of(const struct shmring *r, const struct side *side, uint32_
 	return seen && state == SHMRING_PEER_LIVE ? (uint32_t)side->owner.pid : 0;
 }
 
+static uint32_t nr_lanes_of(const struct shmring_geometry *g)
+{
+	return g->nr_lanes ? g->nr_lanes : 1;
+}
+
 static void fill_info(const struct shmring *r, const struct snapshot *s,
 		      const struct shmring_geometry *g, struct shmring_info *info)
 {
@@ -221,6 +226,8 @@ static void fill_info(const struct shmring *r, const struct snapshot *s,
 	info->head = s->producer.head;
 	info->tail = s->consumer.tail;
 	info->used = shmring_bytes_between(info->tail, info->head, shmring_span_of(g));
+	info->topology = g->nr_lanes ? SHMRING_TOPOLOGY_FAN_IN : SHMRING_TOPOLOGY_RING;
+	info->nr_lanes = nr_lanes_of(g);
 	info->flags = s->status.flags & SHMRING_QUEUE;
 	if (g->features & SHMRING_FEATURE_MARKS)
 		info->flags |= SHMRING_MARKS;
@@ -235,19 +242,18 @@ static void fill_info(const struct shmring *r, const struct snapshot *s,
 	info->refused = s->consumer.refused + s->producer.refused;
 }
 
-static int memfd_info(const struct shmring *r, struct shmring_info *info)
+/* Of the lane at p->memfd.base. */
+static int info_of_lane(const struct shmring *r, const struct shmring_geometry *g,
+			struct shmring_info *info)
 {
 	const struct shmring_private *p = r->priv;
-	struct shmring_geometry g;
 	struct snapshot s;
 	struct stat st;
-	int ret = shmring_memfd_geometry(p, &g);
+	int ret = read_snapshot(p->fd, p->memfd.base, &s);
 
-	if (!ret)
-		ret = read_snapshot(p->fd, p->memfd.base, &s);
 	if (ret)
 		return ret;
-	fill_info(r, &s, &g, info);
+	fill_info(r, &s, g, info);
 	if (fstat(p->fd, &st))
 		return -errno;
 	info->id = st.st_ino;
@@ -260,6 +266,68 @@ static int memfd_info(const struct shmring *r, struct shmring_info *info)
 	if (st.st_mode & S_ISVTX)
 		info->flags |= SHMRING_PERSIST;
 	return 0;
+}
+
+static int memfd_info(const struct shmring *r, uint32_t lane, struct shmring_info *info)
+{
+	const struct shmring_private *p = r->priv;
+	struct shmring_private of_lane;
+	const struct shmring handle = { .priv = &of_lane, .role = SHMRING_HANDLE };
+	struct shmring_geometry g;
+	int ret = shmring_memfd_geometry(p, &g);
+
+	if (ret)
+		return ret;
+	if (r->role != SHMRING_HANDLE)
+		return info_of_lane(r, &g, info);
+	if (lane >= nr_lanes_of(&g))
+		return -EINVAL;
+	of_lane = *p;
+	of_lane.lane = lane;
+	of_lane.memfd.base = lane * lane_size(&g);
+	return info_of_lane(&handle, &g, info);
+}
+
+/* Counted as the module does it for /proc/shmring. */
+static void count_roles(struct shmring_info *sum, const struct shmring_info *lane)
+{
+	sum->producers += lane->producer_state == SHMRING_PEER_LIVE;
+	sum->consumers += lane->consumer_state == SHMRING_PEER_LIVE;
+}
+
+static void add_lane(struct shmring_info *sum, const struct shmring_info *lane)
+{
+	sum->used += lane->used;
+	sum->head += lane->head;
+	sum->tail += lane->tail;
+	sum->producer_sleeps += lane->producer_sleeps;
+	sum->producer_wakes += lane->producer_wakes;
+	sum->consumer_sleeps += lane->consumer_sleeps;
+	sum->consumer_wakes += lane->consumer_wakes;
+	sum->refused += lane->refused;
+	count_roles(sum, lane);
+}
+
+/* All lanes together. Of the producers, none is named. */
+static int sum_up(const struct shmring *r, struct shmring_info *info)
+{
+	int ret = memfd_info(r, 0, info);
+	struct shmring_info one = { 0 };
+	uint32_t lane;
+
+	if (ret)
+		return ret;
+	count_roles(info, info);
+	for (lane = 1; !ret && lane < info->nr_lanes; lane++) {
+		ret = memfd_info(r, lane, &one);
+		if (!ret)
+			add_lane(info, &one);
+	}
+	if (info->topology)
+		info->producer_pid = 0;
+	if (info->producers)
+		info->producer_state = SHMRING_PEER_LIVE;
+	return ret;
 }
 
 /* Takes no lock of the file: other users can lock it, and a list would wait for each. */
@@ -280,7 +348,7 @@ int shmring_memfd_look(const char *name, struct shmring_info *info)
 		return p.fd;
 	shmring_memfd_identify(&p);
 	info->backend = SHMRING_MEMFD;
-	ret = memfd_info(&r, info);
+	ret = sum_up(&r, info);
 	close(p.fd);
 	return ret;
 }

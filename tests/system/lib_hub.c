@@ -525,6 +525,43 @@ static void test_options(void)
 	}
 }
 
+/* Each lane's information, from a handle: its producer, and what is in it. */
+static void test_info(void)
+{
+	struct shmring_hub *h = make_hub(0, SHMRING_BLOCK);
+	struct shmring_info info = SHMRING_INFO_INIT;
+	struct shmring *handle, *p[2];
+
+	CHECK_EQ(shmring_attach(&handle, name, SHMRING_HANDLE), 0);
+	p[0] = attach_producer();
+	p[1] = attach_producer();
+	send_number(p[1], 1);
+	CHECK_EQ(shmring_get_info(handle, &info), 0);
+	EXPECT_EQ(info.topology, SHMRING_TOPOLOGY_FAN_IN);
+	EXPECT_EQ(info.nr_lanes, LANES);
+	EXPECT_EQ(info.used, 0);
+	CHECK_EQ(shmring_lane_info(handle, 1, &info), 0);
+	EXPECT_EQ(info.used, 16);
+	EXPECT_EQ(info.producer_state, SHMRING_PEER_LIVE);
+	EXPECT_EQ(info.producer_pid, getpid());
+	EXPECT_EQ(info.consumer_state, SHMRING_PEER_LIVE);
+	EXPECT(!strcmp(info.name, name));
+	CHECK_EQ(shmring_get_info(p[1], &info), 0);
+	EXPECT_EQ(info.used, 16);
+	EXPECT_EQ(info.nr_lanes, LANES);
+	shmring_close(p[1]);
+	CHECK_EQ(shmring_lane_info(handle, 1, &info), 0);
+	EXPECT_EQ(info.used, 16);
+	EXPECT_EQ(info.producer_state, SHMRING_PEER_GONE);
+	CHECK_EQ(shmring_lane_info(handle, 2, &info), 0);
+	EXPECT_EQ(info.producer_state, SHMRING_PEER_NONE);
+	EXPECT_EQ(shmring_lane_info(handle, LANES, &info), -EINVAL);
+	EXPECT_EQ(shmring_lane_info(p[0], 0, &info), -EBADF);
+	shmring_close(p[0]);
+	shmring_close(handle);
+	shmring_hub_close(h);
+}
+
 static void on_alarm(int sig)
 {
 	(void)sig;
@@ -552,6 +589,7 @@ int main(void)
 	RUN(test_lane);
 	RUN(test_not_released);
 	RUN(test_kick);
+	RUN(test_info);
 	RUN(test_signal);
 	RUN(test_many);
 	RUN(test_killed);

@@ -15,6 +15,10 @@ static void test_constants(void)
 	EXPECT_EQ(shmring_backend(handle), info.backend);
 	EXPECT(!strcmp(shmring_backend_name(handle), on_memfd() ? "memfd" : "kmod"));
 	EXPECT_EQ(info.name[0], 0);
+	EXPECT_EQ(info.topology, SHMRING_TOPOLOGY_RING);
+	EXPECT_EQ(info.nr_lanes, 1);
+	EXPECT_EQ(shmring_lane_info(handle, 0, &info), 0);
+	EXPECT_EQ(shmring_lane_info(handle, 1, &info), -EINVAL);
 	EXPECT_EQ(info_of(pair.p).role, SHMRING_PRODUCER);
 	EXPECT_EQ(info_of(pair.c).role, SHMRING_CONSUMER);
 	shmring_close(handle);

@@ -27,6 +27,7 @@ static struct {
 	struct shmring_ioc_access access;	/* of the last SET_ACCESS */
 	uint64_t step;		/* bytes by which both positions move on at each QUERY */
 	int queries, still_after;
+	uint32_t lane;		/* of the last QUERY */
 	int query_error, good_queries;	/* QUERY fails after so many that do not; 0: none does */
 	int later_error;	/* of opening /dev/shmring after CREATE, OPEN or UNLINK */
 	int device_error;	/* error of opening /dev/shmring; 0: it opens as the ring's file */
@@ -92,7 +93,9 @@ static int query_ioctl(int fd, struct shmring_ioc_query *q)
 		errno = fake.query_error;
 		return -1;
 	}
+	fake.lane = q->lane;
 	*q = fake.attached && fd == fake.endpoint_fd ? fake.endpoint : fake.ring;
+	q->lane = fake.lane;
 	move_on(q);
 	return 0;
 }
@@ -524,6 +527,29 @@ static void used_is_of_one_moment(void **state)
 	shmring_close(r);
 }
 
+/* An older module leaves the members 0 that say which lanes there are. */
+static void info_is_of_the_lane(void **state)
+{
+	struct shmring *r = new_handle();
+	struct shmring_info info = SHMRING_INFO_INIT;
+
+	(void)state;
+	assert_int_equal(shmring_get_info(r, &info), 0);
+	assert_int_equal(info.topology, SHMRING_TOPOLOGY_RING);
+	assert_int_equal(info.nr_lanes, 1);
+	fake.ring.topology = SHMRING_TOPOLOGY_FAN_IN;
+	fake.ring.nr_lanes = 3;
+	assert_int_equal(shmring_lane_info(r, 2, &info), 0);
+	assert_int_equal(fake.lane, 2);
+	assert_int_equal(info.topology, SHMRING_TOPOLOGY_FAN_IN);
+	assert_int_equal(info.nr_lanes, 3);
+	assert_int_equal(shmring_get_info(r, &info), 0);
+	assert_int_equal(fake.lane, 0);
+	fake.query_error = EINVAL;	/* no such lane */
+	assert_int_equal(shmring_lane_info(r, 3, &info), -EINVAL);
+	shmring_close(r);
+}
+
 static void info_of_a_ring_that_does_not_answer_is_an_error(void **state)
 {
 	struct shmring *r = new_handle();
@@ -597,6 +623,7 @@ int main(void)
 		TEST(endpoint_without_a_number_is_closed),
 		TEST(used_is_never_more_than_the_ring),
 		TEST(used_is_of_one_moment),
+		TEST(info_is_of_the_lane),
 		TEST(info_of_a_ring_that_does_not_answer_is_an_error),
 		TEST(poll_is_told_of_another_number_only),
 		TEST(access_is_asked_for_by_parts),

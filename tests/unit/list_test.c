@@ -84,15 +84,18 @@ static int setup(void **state)
 /* --------------------------------------------------------------------- the table */
 
 #define HEADING	"name owner mode capacity used producers consumers sleeps wakes refused id " \
-		"prod-pid cons-pid ipc-ns group flags\n"
+		"prod-pid cons-pid ipc-ns group flags lanes\n"
 
 /* In a ring with lanes several processes have a role: it is taken. */
 static void many_producers_are_live(void **state)
 {
 	(void)state;
 	fake.table = HEADING
-		"one 1000 0640 65536 4096 2 1 5 6 7 8 9 10 4026531839 1001 0x3\n";
+		"one 1000 0640 65536 4096 2 1 5 6 7 8 9 10 4026531839 1001 0x3 4\n";
 	assert_int_equal(list(SHMRING_KMOD), 0);
+	assert_int_equal(seen.info->nr_lanes, 4);
+	assert_int_equal(seen.info->producers, 2);
+	assert_int_equal(seen.info->consumers, 1);
 	assert_int_equal(seen.info->producer_state, SHMRING_PEER_LIVE);
 	assert_int_equal(seen.info->consumer_state, SHMRING_PEER_LIVE);
 }
@@ -104,8 +107,8 @@ static void each_cell_goes_where_its_title_says(void **state)
 
 	(void)state;
 	fake.table = HEADING
-		"one 1000 0640 65536 4096 1 0 5 6 7 8 9 10 4026531839 1001 0x3\n"
-		"- 2 0 4096 0 0 1 0 0 0 11 0 12 - 0 0\n";
+		"one 1000 0640 65536 4096 1 0 5 6 7 8 9 10 4026531839 1001 0x3 12\n"
+		"- 2 0 4096 0 0 1 0 0 0 11 0 12 - 0 0 1\n";
 	assert_int_equal(list(SHMRING_KMOD), 0);
 	assert_int_equal(seen.nr, 2);
 	assert_string_equal(info->name, "one");
@@ -124,6 +127,7 @@ static void each_cell_goes_where_its_title_says(void **state)
 	assert_int_equal(info->ipc_ns, 4026531839);
 	assert_int_equal(info->group, 1001);
 	assert_int_equal(info->flags, 3);
+	assert_int_equal(info->nr_lanes, 12);
 	info++;
 	assert_string_equal(info->name, "");
 	assert_int_equal(info->producer_state, SHMRING_PEER_NONE);
@@ -141,6 +145,7 @@ static void columns_may_be_new_and_in_another_order(void **state)
 	assert_int_equal(seen.info[0].id, 3);
 	assert_string_equal(seen.info[0].name, "two");
 	assert_int_equal(seen.info[0].capacity, 0);
+	assert_int_equal(seen.info[0].nr_lanes, 1);
 	/* Cells without a title are nobody's. */
 	fake.table = "name\n" "three 4 5 6\n";
 	assert_int_equal(list(SHMRING_KMOD), 0);

@@ -8,6 +8,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <shmring/hub.h>
+
 #include "faults.h"
 
 /* The rings with this test's names that shmring_list() has shown. */
@@ -50,12 +52,44 @@ static void list_has_what_there_is(void **state)
 	assert_int_equal(seen.info.owner, geteuid());
 	assert_int_equal(seen.info.group, getegid());
 	assert_int_equal(seen.info.flags, 0);
+	assert_int_equal(seen.info.nr_lanes, 1);
+	assert_int_equal(seen.info.producers, 1);
+	assert_int_equal(seen.info.consumers, 0);
 	assert_int_equal(seen.info.producer_state, SHMRING_PEER_LIVE);
 	assert_int_equal(seen.info.consumer_state, SHMRING_PEER_NONE);
 	assert_int_equal(seen.info.producer_pid, getpid());
 	shmring_close(r);
 	assert_int_equal(list(SHMRING_AUTO), 0);
 	assert_int_equal(seen.nr, 0);
+}
+
+/* As the module shows it: the roles that are taken, and the bytes, of all lanes. */
+static void list_adds_lanes_up(void **state)
+{
+	const struct shmring_hub_options opt = { .lanes = 4, .backend = SHMRING_MEMFD };
+	struct shmring *p[3];
+	struct shmring_hub *h;
+	int i;
+
+	(void)state;
+	assert_int_equal(shmring_hub_create(&h, name(), &opt), 0);
+	for (i = 0; i < 3; i++) {
+		assert_int_equal(shmring_attach(&p[i], name(), SHMRING_PRODUCER), 0);
+		put(p[i], 8, 1);
+	}
+	shmring_close(p[0]);
+	assert_int_equal(list(SHMRING_AUTO), 0);
+	assert_int_equal(seen.info.topology, SHMRING_TOPOLOGY_FAN_IN);
+	assert_int_equal(seen.info.nr_lanes, 4);
+	assert_int_equal(seen.info.used, 3 * 16);
+	assert_int_equal(seen.info.producers, 2);
+	assert_int_equal(seen.info.consumers, 4);
+	assert_int_equal(seen.info.producer_state, SHMRING_PEER_LIVE);
+	assert_int_equal(seen.info.producer_pid, 0);
+	assert_int_equal(seen.info.consumer_pid, getpid());
+	shmring_close(p[1]);
+	shmring_close(p[2]);
+	shmring_hub_close(h);
 }
 
 static void list_ends_when_told(void **state)
@@ -240,6 +274,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(list_has_what_there_is),
+		TEST(list_adds_lanes_up),
 		TEST(list_ends_when_told),
 		TEST(list_of_nothing_is_refused),
 		TEST(list_passes_over_what_is_no_ring),
