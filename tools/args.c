@@ -35,6 +35,8 @@ static const struct option_help {
 	  "while full or empty: adaptive (default), block, eager or spin" },
 	{ { "space-mark", required_argument, NULL, 'M' }, "SIZE",
 	  "of a full ring, sleep until so much is free (default: half)" },
+	{ { "lines", no_argument, NULL, 'l' }, "",
+	  "messages end with lines: those of several senders do not mix" },
 	{ { "backend", required_argument, NULL, 'b' }, "BACKEND",
 	  "kmod (/dev/shmring) or memfd (no module)" },
 	{ { "verbose", no_argument, NULL, 'v' }, "",
@@ -180,6 +182,9 @@ static int parse_option(struct args *a, int letter, const char *value)
 		return parse_policy(value, &a->opt.policy);
 	case 'M':
 		return parse_mark(value, &a->opt.space_mark);
+	case 'l':
+		a->lines = true;
+		return 0;
 	case 'b':
 		return parse_backend(value, &a->opt.backend);
 	default:

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 /* shmring send: standard input into a ring, read(2) straight into its memory. */
+#define _GNU_SOURCE 1
 #include <stdlib.h>
+#include <string.h>
 
 #include "tool.h"
 
@@ -9,6 +11,15 @@ static size_t piece(const struct shmring *r)
 {
 	return r->slot_size ? r->slot_size : (size_t)(r->capacity / 4 - sizeof(struct shmring_record));
 }
+
+/* What is left to send of the input that has been read. */
+struct input {
+	bool lines;	/* a message ends with a line */
+	size_t size;	/* of the longest message */
+	char *spare;	/* for a message, while the ring is full */
+	char *rest;	/* the beginning of a line that has not been read to its end */
+	size_t nr_rest;
+};
 
 /*
  * Read one message: what is there, because a message must not wait for more input; a
@@ -26,6 +37,35 @@ static ssize_t fill(const struct shmring *r, char *buf, size_t size)
 		done += (size_t)n;
 	} while (n && r->slot_size && done < size);
 	return (ssize_t)done;
+}
+
+/* How many bytes of @buf to send: up to the end of the last line; all of a line that is too long. */
+static size_t whole_lines(const struct input *in, const char *buf, size_t len)
+{
+	const char *end = memrchr(buf, '\n', len);
+
+	if (end)
+		return (size_t)(end + 1 - buf);
+	return len == in->size ? len : 0;
+}
+
+/* As fill(); with --lines, up to the end of a line, of which the rest is kept. */
+static ssize_t next_message(const struct shmring *r, struct input *in, char *to)
+{
+	size_t len, cut;
+	ssize_t n;
+
+	do {
+		memcpy(to, in->rest, in->nr_rest);
+		n = fill(r, to + in->nr_rest, in->size - in->nr_rest);
+		if (n < 0)
+			return n;
+		len = in->nr_rest + (size_t)n;
+		cut = n && in->lines ? whole_lines(in, to, len) : len;
+		in->nr_rest = len - cut;
+		memcpy(in->rest, to + cut, in->nr_rest);
+	} while (n && !cut);
+	return (ssize_t)cut;
 }
 
 /* Publish the @n bytes of a message, which are at @to in the ring, or not in the ring yet. */
@@ -56,22 +96,21 @@ static char *space_now(struct shmring *r, size_t size, int *error)
 }
 
 /*
- * Input is read into the ring. While the ring is full, it is read into @spare and copied: the
+ * Input is read into the ring. While the ring is full, it is read into in->spare and copied: the
  * input may be at its end, and then there is nothing to wait for.
  */
-static int copy_all(const struct args *a, struct shmring *r, char *spare, size_t size,
-		    struct traffic *t)
+static int copy_all(const struct args *a, struct shmring *r, struct input *in, struct traffic *t)
 {
 	char *p, *to;
 	ssize_t n;
 	int ret;
 
 	for (;;) {
-		p = space_now(r, size, &ret);
+		p = space_now(r, in->size, &ret);
 		if (ret)
 			return fail_verb(a, NULL, ret);
-		to = p ? p : spare;
-		n = fill(r, to, size);
+		to = p ? p : in->spare;
+		n = next_message(r, in, to);
 		if (n < 0)
 			return fail_verb(a, "standard input", (int)n);
 		if (!n)
@@ -86,11 +125,20 @@ static int copy_all(const struct args *a, struct shmring *r, char *spare, size_t
 
 static int copy_in(const struct args *a, struct shmring *r, struct traffic *t)
 {
-	size_t size = piece(r);
-	char *spare = malloc(size);
-	int status = spare ? copy_all(a, r, spare, size, t) : fail_verb(a, NULL, -ENOMEM);
+	struct input in = { .lines = a->lines, .size = piece(r) };
+	int status;
 
-	free(spare);
+	if (in.lines && r->slot_size) {
+		fprintf(stderr, "shmring: %s: %s: --lines needs a ring without slots\n", a->verb,
+			a->names[0]);
+		return EXIT_ERROR;
+	}
+	in.spare = malloc(2 * in.size);
+	if (!in.spare)
+		return fail_verb(a, NULL, -ENOMEM);
+	in.rest = in.spare + in.size;
+	status = copy_all(a, r, &in, t);
+	free(in.spare);
 	return status;
 }
 

@@ -6,7 +6,7 @@
 #include "tool.h"
 
 static const struct verb verbs[] = {
-	{ "send", "NAME", 1, 1, "cCmpqwPMbv", "Send standard input through a ring.",
+	{ "send", "NAME", 1, 1, "cCmpqwPMlbv", "Send standard input through a ring.",
 	  "Each read(2) makes one message. Waits while the ring is full. After it has\n"
 	  "made a ring that does not persist, stays until everything has been received.", cmd_send },
 	{ "recv", "NAME", 1, 1, "cCmpqwPbv", "Write what comes out of a ring to standard output.",

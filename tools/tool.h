@@ -26,6 +26,7 @@ struct args {
 	const char *verb;
 	char **names;			/* ends with NULL */
 	struct shmring_options opt;
+	bool lines;			/* a message ends with a line */
 	bool create;			/* make the ring if it is not there */
 	bool wait;			/* until another process has made the ring */
 	bool verbose;			/* say at the end what was moved */

@@ -277,6 +277,17 @@ list_looks_where_create_makes() {
 		(SHMRING_BACKEND='' && makes_and_lists) && (SHMRING_BACKEND=auto && makes_and_lists)
 }
 
+# A last line without an end, and one that no message holds, are sent all the same.
+sends_whole_lines() {
+	{ printf 'one\n\ntwo\n' && head -c 5000 /dev/zero | tr '\0' x && printf '\nthe end'; } >"$dir/lines"
+	run 0 create --capacity 4K --queue $ring || return 1
+	timeout 60 "$shmring" recv $ring >"$dir/copy" &
+	run 0 send --lines $ring <"$dir/lines" && wait $! && cmp "$dir/lines" "$dir/copy" &&
+		run 0 unlink $ring && run 0 create --slot 8 $ring &&
+		run 1 send --lines $ring </dev/null && complains "lines needs a ring without slots" &&
+		run 0 unlink $ring
+}
+
 verify() { # verify NAME COMMAND...: removes a ring that a failure has left
 	check "$@"
 	"$shmring" unlink $ring 2>/dev/null
@@ -311,6 +322,7 @@ for backend; do
 	fi
 	verify "a producer and a consumer are listed each as what it is" lists_sides_apart
 	verify "of two that make a ring at once one attaches" makes_one_ring_of_two
+	verify "messages end with lines" sends_whole_lines
 	verify "the backend is named, and why it is that one" says_which_backend_and_why
 	verify "a name is one ring's, on either backend" has_one_ring_of_a_name
 done
