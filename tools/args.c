@@ -27,6 +27,8 @@ static const struct option_help {
 	  "a new ring stays until it is unlinked" },
 	{ { "queue", no_argument, NULL, 'q' }, "",
 	  "a new ring queues while it has no receiver: no error" },
+	{ { "fan-in", required_argument, NULL, 'f' }, "N",
+	  "of N senders, each in a lane of its own, to one receiver" },
 	{ { "marks", no_argument, NULL, 'k' }, "",
 	  "slots of a new ring say themselves that they are full" },
 	{ { "wait", no_argument, NULL, 'w' }, "",
@@ -172,6 +174,9 @@ static int parse_option(struct args *a, int letter, const char *value)
 	case 'q':
 		a->opt.flags |= SHMRING_QUEUE;
 		return 0;
+	case 'f':
+		a->fan_in = true;
+		return parse_size(value, &a->lanes);
 	case 'k':
 		a->opt.flags |= SHMRING_MARKS;
 		return 0;

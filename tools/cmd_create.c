@@ -58,7 +58,7 @@ static int explain(const struct args *a)
 	return fail_verb(a, NULL, -EINVAL);
 }
 
-int cmd_create(const struct args *a)
+static int make_ring(const struct args *a)
 {
 	struct shmring_options opt = a->opt;
 	struct shmring *r;
@@ -66,8 +66,38 @@ int cmd_create(const struct args *a)
 
 	opt.flags |= SHMRING_PERSIST;
 	ret = shmring_create(&r, a->names[0], &opt);
+	if (!ret)
+		shmring_close(r);
+	return ret;
+}
+
+/* Its hub is the first receiver. */
+static int make_fan_in(const struct args *a)
+{
+	const struct shmring_hub_options opt = {
+		.size = sizeof(opt),
+		.capacity = a->opt.capacity,
+		.slot_size = a->opt.slot_size,
+		.slots = a->opt.slots,
+		.align = a->opt.align,
+		.mode = a->opt.mode,
+		.flags = a->opt.flags | SHMRING_PERSIST,
+		.topology = SHMRING_FAN_IN,
+		.lanes = (unsigned int)a->lanes,
+		.backend = a->opt.backend,
+	};
+
+	return shmring_hub_create(NULL, a->names[0], &opt);
+}
+
+int cmd_create(const struct args *a)
+{
+	int ret;
+
+	if (a->fan_in && (!a->lanes || a->lanes > SHMRING_LANES_MAX))
+		return refuse(a, "--fan-in", a->lanes, "is not from 1 to %u", SHMRING_LANES_MAX);
+	ret = a->fan_in ? make_fan_in(a) : make_ring(a);
 	if (ret)
 		return ret == -EINVAL ? explain(a) : fail_verb(a, NULL, ret);
-	shmring_close(r);
 	return EXIT_OK;
 }

@@ -9,7 +9,7 @@
 static const char *const titles[] = {
 	"name", "backend", "owner", "mode", "capacity", "used", "producers", "consumers",
 	"sleeps", "wakes", "refused", "id", "prod-pid", "cons-pid", "ipc-ns", "group",
-	"flags",
+	"flags", "lanes",
 };
 
 #define NR_COLUMNS	(sizeof(titles) / sizeof(*titles))
@@ -55,8 +55,8 @@ static void fill_row(row_t row, const struct shmring_info *info)
 	snprintf(*cell++, CELL_SIZE, "%04" PRIo32, info->mode);
 	put_number(&cell, info->capacity);
 	put_number(&cell, info->used);
-	put_number(&cell, info->producer_state == SHMRING_PEER_LIVE);
-	put_number(&cell, info->consumer_state == SHMRING_PEER_LIVE);
+	put_number(&cell, info->producers);
+	put_number(&cell, info->consumers);
 	put_number(&cell, info->sleeps);
 	put_number(&cell, info->wakes);
 	put_number(&cell, info->refused);
@@ -69,6 +69,7 @@ static void fill_row(row_t row, const struct shmring_info *info)
 		put_text(&cell, "-");
 	put_number(&cell, info->group);
 	put_flags(&cell, info->flags);
+	put_number(&cell, info->nr_lanes);
 }
 
 static int add_row(const struct shmring_info *info, void *arg)

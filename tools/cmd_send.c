@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* shmring send: standard input into a ring, read(2) straight into its memory. */
 #define _GNU_SOURCE 1
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -187,6 +188,26 @@ static int drain(const struct args *a, struct shmring *r)
 	return ret ? fail_verb(a, NULL, ret) : EXIT_OK;
 }
 
+/* -EBUSY: of a ring with lanes, say what it means there. */
+static int fail_to_attach(const struct args *a, int error)
+{
+	struct shmring_info info = SHMRING_INFO_INIT;
+	struct shmring_options opt = a->opt;
+	struct shmring *r;
+
+	opt.role = SHMRING_HANDLE;
+	if (error != -EBUSY || shmring_attach_opt(&r, a->names[0], &opt))
+		return fail_verb(a, NULL, error);
+	if (!shmring_get_info(r, &info) && info.topology == SHMRING_TOPOLOGY_FAN_IN)
+		fprintf(stderr, "shmring: %s: %s: no lane is free: each of the %" PRIu32 " has a "
+			"sender, or holds what one has left (EBUSY)\n", a->verb, a->names[0],
+			info.nr_lanes);
+	else
+		fail_verb(a, NULL, error);
+	shmring_close(r);
+	return EXIT_ERROR;
+}
+
 int cmd_send(const struct args *a)
 {
 	struct traffic t = { 0 };
@@ -196,7 +217,7 @@ int cmd_send(const struct args *a)
 
 	ret = open_endpoint(a, SHMRING_PRODUCER, &r, &made);
 	if (ret)
-		return fail_verb(a, NULL, ret);
+		return fail_to_attach(a, ret);
 	t.start = now_ns();
 	status = copy_in(a, r, &t);
 	print_traffic(a, r, &t);

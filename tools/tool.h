@@ -13,6 +13,7 @@
 #include <stdio.h>
 
 #include <shmring.h>
+#include <shmring/hub.h>
 
 /* Exit statuses, part of the interface: see shmring --help. */
 enum {
@@ -26,6 +27,8 @@ struct args {
 	const char *verb;
 	char **names;			/* ends with NULL */
 	struct shmring_options opt;
+	bool fan_in;			/* make a ring with lanes ... */
+	size_t lanes;			/* ... and so many */
 	bool lines;			/* a message ends with a line */
 	bool create;			/* make the ring if it is not there */
 	bool wait;			/* until another process has made the ring */
@@ -61,6 +64,7 @@ struct traffic {
 };
 uint64_t now_ns(void);
 void print_traffic(const struct args *a, const struct shmring *r, const struct traffic *t);
+void print_hub_traffic(const struct args *a, const struct shmring_hub *h, const struct traffic *t);
 
 /* endpoint.c */
 int open_endpoint(const struct args *a, enum shmring_role role, struct shmring **r, bool *made);

@@ -277,6 +277,69 @@ list_looks_where_create_makes() {
 		(SHMRING_BACKEND='' && makes_and_lists) && (SHMRING_BACKEND=auto && makes_and_lists)
 }
 
+# lines_of LETTER: a thousand, more than a lane of 4K holds
+lines_of() { seq 1000 | sed "s/^/$1/"; }
+
+# got_lines_of LETTER FILE: of all its lines, those of one sender are whole and in order
+got_lines_of() { lines_of "$1" >"$dir/want" && grep "^$1" "$2" | cmp "$dir/want" -; }
+
+fan_in_senders() { # until both have filled their lanes
+	lines_of a | timeout 60 "$shmring" send --lines $ring &
+	lines_of b | timeout 60 "$shmring" send --lines $ring &
+	until_listed producers 2
+}
+
+collects_from_many_senders() {
+	run 0 create --fan-in 2 --capacity 4K $ring && fan_in_senders && [ "$(column lanes)" = 2 ] &&
+		run 0 info $ring && says "^topology *fan-in, 2 lanes" &&
+		says "^capacity *4096 bytes, each lane" && says "^producers *2 attached" &&
+		says "^consumer *none yet" && says "^lane 0 *attached (pid [0-9]*), [0-9]* bytes used" &&
+		says "^lane 1 *attached (pid" &&
+		run 1 send $ring <"$dir/err" && complains "no lane is free: each of the 2 has a sender" &&
+		run 0 recv --verbose $ring && wait && grep -q "from 2 lanes ($backend" "$dir/err" &&
+		mv "$dir/out" "$dir/copy" && [ "$(wc -l <"$dir/copy")" -eq 2000 ] &&
+		got_lines_of a "$dir/copy" && got_lines_of b "$dir/copy" &&
+		run 0 info $ring && says "^producers *0 attached" && says "^consumer *gone" &&
+		says "^used *0 bytes" && ! grep -q "^lane" "$dir/out" && run 0 unlink $ring
+}
+
+# A lane is not free while it holds what a sender has left.
+keeps_what_senders_have_left() {
+	run 0 create --fan-in 2 $ring || return 1
+	for letter in a b; do
+		lines_of $letter | run 0 send $ring || return 1
+	done
+	run 0 list && [ "$(column producers)" = 0 ] && run 0 info $ring &&
+		says "^lane 1 *gone, [1-9][0-9]* bytes used" &&
+		run 1 send $ring <"$dir/err" && complains "no lane is free" &&
+		run 0 recv $ring && mv "$dir/out" "$dir/copy" && got_lines_of a "$dir/copy" &&
+		got_lines_of b "$dir/copy" && run 0 unlink $ring
+}
+
+has_one_receiver_of_all_lanes() {
+	run 0 create --fan-in 3 $ring || return 1
+	timeout 60 "$shmring" recv $ring >"$dir/copy" &
+	until_listed consumers 3 && run 1 recv $ring && complains "the role is taken" &&
+		printf 12345678 | run 0 send $ring && wait $! && grep -q "^12345678$" "$dir/copy" &&
+		run 3 send $ring <"$dir/in" && complains "the consumer has gone" && run 0 unlink $ring
+}
+
+refuses_wrong_lanes() {
+	for bad in 0 257 4G; do
+		run 1 create --fan-in $bad $ring && complains "--fan-in [0-9]* is not from 1 to 256" ||
+			return 1
+	done
+	for bad in x -1 ''; do
+		run 2 create --fan-in "$bad" $ring && complains "bad value '$bad'" || return 1
+	done
+	run 2 send --fan-in 2 $ring && complains "fan-in" &&
+		run 2 recv --fan-in 2 $ring && complains "fan-in" &&
+		run 1 create --fan-in 2 --slots 5 $ring && complains "--slots 5 needs --slot" &&
+		run 1 info $ring && complains "no such ring" &&
+		run 0 create --fan-in 256 --capacity 4K $ring && run 1 create --fan-in 2 $ring &&
+		complains "name is taken" && run 0 unlink $ring
+}
+
 # A last line without an end, and one that no message holds, are sent all the same.
 sends_whole_lines() {
 	{ printf 'one\n\ntwo\n' && head -c 5000 /dev/zero | tr '\0' x && printf '\nthe end'; } >"$dir/lines"
@@ -322,6 +385,10 @@ for backend; do
 	fi
 	verify "a producer and a consumer are listed each as what it is" lists_sides_apart
 	verify "of two that make a ring at once one attaches" makes_one_ring_of_two
+	verify "one receiver collects from many senders" collects_from_many_senders
+	verify "a lane keeps what its sender has left" keeps_what_senders_have_left
+	verify "all lanes have one receiver" has_one_receiver_of_all_lanes
+	verify "a wrong number of lanes is refused" refuses_wrong_lanes
 	verify "messages end with lines" sends_whole_lines
 	verify "the backend is named, and why it is that one" says_which_backend_and_why
 	verify "a name is one ring's, on either backend" has_one_ring_of_a_name
