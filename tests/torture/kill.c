@@ -15,11 +15,10 @@
  *
  * SHMRING_KILLS is the number of kills; SHMRING_SEED decides their order and victims.
  */
+#include "left.h"
 #include "lib.h"
 
-#include <dirent.h>
 #include <sched.h>
-#include <sys/wait.h>
 #include <time.h>
 
 #define PER_RING	100		/* kills, before there is a new ring */
@@ -462,60 +461,6 @@ static void play(uint64_t *seed, uint64_t nr)
 	shmring_close(handle);
 }
 
-/* ------------------------------------------------------------------ remainders */
-
-static int nr_lines(const char *path)
-{
-	FILE *f = fopen(path, "re");
-	int c, nr = 0;
-
-	if (!f)
-		return 0;
-	while ((c = getc(f)) != EOF)
-		nr += c == '\n';
-	fclose(f);
-	return nr;
-}
-
-static int users_of_module(void)
-{
-	FILE *f = fopen("/sys/module/shmring/refcnt", "re");
-	int nr = 0;
-
-	if (f) {
-		CHECK_EQ(fscanf(f, "%d", &nr), 1);
-		fclose(f);
-	}
-	return nr;
-}
-
-/* Names that unique() has made up for us. */
-static int nr_names(void)
-{
-	struct dirent *entry;
-	char ours[64];
-	DIR *dir = opendir("/dev/shm");
-	int nr = 0;
-
-	CHECK(dir);
-	snprintf(ours, sizeof(ours), "shmring.test-kill-%x-%d-", run_id(), getpid());
-	while ((entry = readdir(dir)))
-		nr += !strncmp(entry->d_name, ours, strlen(ours));
-	closedir(dir);
-	return nr;
-}
-
-static void expect_nothing_left(int fds)
-{
-	EXPECT_EQ(nr_fds(), fds);
-	EXPECT_EQ(waitpid(-1, NULL, WNOHANG), -1);
-	EXPECT_EQ(nr_names(), 0);
-	if (on_memfd())
-		return;
-	EXPECT_EQ(nr_lines("/proc/shmring"), 1);	/* the headline */
-	EXPECT_EQ(users_of_module(), 0);
-}
-
 int main(void)
 {
 	uint64_t want = setting("SHMRING_KILLS", 500), seed = setting("SHMRING_SEED", 1);
@@ -530,7 +475,7 @@ int main(void)
 	while (kills < want && !finish()) {
 		context("the ring after %llu kills", (unsigned long long)kills);
 		play(&seed, want - kills < PER_RING ? want - kills : PER_RING);
-		expect_nothing_left(fds);
+		expect_nothing_left("kill", fds);
 	}
 	print_figures(began);
 	return finish();
