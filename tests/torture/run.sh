@@ -5,8 +5,9 @@
 #
 #   run.sh short|long|KERNEL
 #
-# POINTS (crash points), KILLS (SIGKILLs on either backend), SECONDS_EACH (of each
-# hostile role), LOADS (and unloads) and SEED, in the environment, say how much.
+# POINTS (crash points), KILLS (SIGKILLs on either backend, and as many in rings with lanes),
+# SECONDS_EACH (of each hostile role), LOADS (and unloads) and SEED, in the environment, say
+# how much.
 # With a KERNEL (see tests/vm/kernel.sh): SIGKILLs, a hostile peer and loads there
 # alone, as much each time, again and again for TIME seconds.
 # shellcheck disable=SC1091,SC2154 # what lib.sh and common.sh set
@@ -50,8 +51,8 @@ in_guest() {
 
 kernel=
 case ${1:-} in
-short) how_much=(200000 400 3 300) limit=300 ;;
-long) how_much=(3000000 10000 60 10000) limit=3600 ;;
+short) how_much=(200000 400 3 300) hub_kills=1200 limit=300 ;;
+long) how_much=(3000000 10000 60 10000) hub_kills=10000 limit=3600 ;;
 uml* | debian-* | kcsan)
 	kernel=$1 how_much=(0 50 2 300) limit=$((${TIME:=60} * 2 + 900))
 	export SHMRING_TIME=$TIME
@@ -68,15 +69,16 @@ scratch
 build ''
 if [ -n "$kernel" ]; then
 	echo "--- $kernel, for $TIME s; first seed $SHMRING_SEED"
-	in_guest "$kernel" kill hostile reload
+	in_guest "$kernel" kill kill_hub hostile reload
 else
 	# ASan and UBSan where they do not get in the way
 	build -asan SAN=address,undefined
 	echo "--- $(uname -sr), memfd; seed $SHMRING_SEED"
 	on_memfd $programs step
 	on_memfd $programs kill
+	SHMRING_KILLS=${KILLS:-$hub_kills} on_memfd $programs kill_hub
 	on_memfd $programs-asan hostile
-	in_guest uml kill
+	in_guest uml kill kill_hub
 	in_guest uml-debug hostile reload
 fi
 verdict
