@@ -14,6 +14,7 @@
 
 enum {
 	MAX_PARTIES = 16,
+	MAX_HUBS = 2,
 	MAX_LIVES = 1 << 16,
 	MAX_MESSAGE = 3000,		/* bytes */
 };
@@ -46,12 +47,13 @@ enum doing { ABSENT, SETUP, AT_WORK, WAITING, IN_POLL, CLOSING };
 struct record {
 	uint64_t seed;
 	uint64_t stop;			/* producers end their lives */
+	uint64_t rivals;		/* two processes try to be the hub */
 	uint64_t nr_lives;
 	uint64_t nr_hubs;		/* attachments of hubs */
 	uint64_t received;		/* messages, read again or not */
 	uint64_t received_of[MAX_PARTIES];
 	uint64_t repeated;		/* messages that a hub read and its successor read again */
-	uint64_t doing[MAX_PARTIES + 1];	/* the hub is the last */
+	uint64_t doing[MAX_PARTIES + MAX_HUBS];
 	uint64_t life_of[SHMRING_LANES_MAX];	/* the last of which a message came; plus 1 */
 	struct life lives[MAX_LIVES];
 };
@@ -93,8 +95,8 @@ void judge_end(void);
 /* ----------------------------------------------------------- fan_in_ends.c */
 
 int produce(void *party);
-int run_hub(void *unused);		/* until it is killed */
-int run_last_hub(void *unused);		/* until the streams have ended */
+int run_hub(void *player);		/* until it is killed */
+int run_last_hub(void *player);		/* until the streams have ended */
 
 /* Find the ring. @opt: the policy and the role. */
 int find_ring(struct shmring **r, const struct shmring_options *opt);

@@ -177,6 +177,7 @@ struct hub {
 	struct shmring_hub *h;
 	uint64_t number;
 	uint64_t seed;
+	uint64_t *doing;
 	unsigned int holding;		/* lanes */
 	struct life *held[SHMRING_LANES_MAX];
 };
@@ -251,7 +252,7 @@ static int sleep_in_poll(struct hub *hub)
 	ret = shmring_hub_wait(hub->h, &nowait);
 	if (ret != -EAGAIN)
 		return ret;
-	set(&record->doing[MAX_PARTIES], IN_POLL);
+	set(hub->doing, IN_POLL);
 	CHECK_EQ(poll(&fd, 1, -1), 1);
 	return 0;
 }
@@ -267,7 +268,7 @@ static int sleep_somehow(struct hub *hub)
 
 	if (hub->holding && random_u64(&hub->seed) % 2)
 		release_all(hub);
-	set(&record->doing[MAX_PARTIES], WAITING);
+	set(hub->doing, WAITING);
 	if (!hub->holding && random_u64(&hub->seed) % 4 == 0)
 		return sleep_in_poll(hub);
 	if (hub->holding || random_u64(&hub->seed) % 16 == 0)
@@ -280,14 +281,14 @@ static int sleep_somehow(struct hub *hub)
 	return ret == -EAGAIN ? 0 : ret;
 }
 
-/* Read @nr messages; or until the end, which is all right if @last. */
+/* Go on @nr times; @last: until the end of all streams. */
 static void serve(struct hub *hub, uint64_t nr, bool last)
 {
 	struct shmring *r;
 	int ret = 0;
 
 	while (last || nr--) {
-		set(&record->doing[MAX_PARTIES], AT_WORK);
+		set(hub->doing, AT_WORK);
 		pause_now_and_then(&hub->seed, 256, 2000000);
 		r = shmring_hub_next(hub->h);
 		if (r) {
@@ -306,46 +307,52 @@ static void serve(struct hub *hub, uint64_t nr, bool last)
 	}
 }
 
-/* Attach, read, and close: with messages that were not released, now and then. */
-static void be_hub(uint64_t *seed, bool last)
+static void attach_hub(struct hub *hub, bool last)
 {
 	struct shmring_hub_options opt = SHMRING_HUB_OPTIONS_INIT;
-	struct hub hub = { .seed = random_u64(seed) };
 	int ret;
 
-	set(&record->doing[MAX_PARTIES], SETUP);
-	opt.policy = any_policy(seed);
-	opt.flags = last || random_u64(seed) % 2 ? SHMRING_HUB_EOF : 0;
-	while ((ret = find_ring_as_hub(&hub.h, &opt)) == -ETIMEDOUT && on_memfd())
-		;
-	CHECK_EQ(ret, 0);
-	hub.number = __atomic_add_fetch(&record->nr_hubs, 1, __ATOMIC_SEQ_CST);
+	opt.policy = any_policy(&hub->seed);
+	opt.flags = last || random_u64(&hub->seed) % 2 ? SHMRING_HUB_EOF : 0;
+	while ((ret = find_ring_as_hub(&hub->h, &opt))) {
+		/* The hub before is gone when its process is, unless there is another one. */
+		CHECK((ret == -EBUSY && record->rivals) || (ret == -ETIMEDOUT && on_memfd()));
+		pause_ns(random_u64(&hub->seed) % 1000000);
+	}
+	hub->number = __atomic_add_fetch(&record->nr_hubs, 1, __ATOMIC_SEQ_CST);
+}
+
+/* Attach, read, and close: with messages that were not released, now and then. */
+static void be_hub(uint64_t player, uint64_t *seed, bool last)
+{
+	struct hub hub = { .doing = &record->doing[player], .seed = random_u64(seed) };
+
+	set(hub.doing, SETUP);
+	attach_hub(&hub, last);
 	dumped_hub = hub.h;
 	serve(&hub, random_u64(seed) % 2 ? UINT64_MAX : random_u64(seed) % 2000, last);
 	if (random_u64(seed) % 2)
 		release_all(&hub);
-	set(&record->doing[MAX_PARTIES], CLOSING);
+	set(hub.doing, CLOSING);
 	dumped_hub = NULL;
 	shmring_hub_close(hub.h);
-	set(&record->doing[MAX_PARTIES], ABSENT);
+	set(hub.doing, ABSENT);
 }
 
-int run_hub(void *unused)
+int run_hub(void *player)
 {
 	uint64_t seed = record->seed ^ now_ns();
 
-	(void)unused;
 	dump_on_request();
 	for (;;)
-		be_hub(&seed, false);
+		be_hub((uintptr_t)player, &seed, false);
 }
 
-int run_last_hub(void *unused)
+int run_last_hub(void *player)
 {
 	uint64_t seed = record->seed ^ now_ns();
 
-	(void)unused;
 	dump_on_request();
-	be_hub(&seed, true);
+	be_hub((uintptr_t)player, &seed, true);
 	return TEST_PASS;
 }

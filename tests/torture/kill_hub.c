@@ -21,13 +21,14 @@
 #include <sys/wait.h>
 
 #define PER_RING	100		/* kills, before there is a new ring */
-#define HUB		MAX_PARTIES	/* its number among the players */
+#define HUB		MAX_PARTIES	/* the number of the first among the players */
+#define PLAYERS		(MAX_PARTIES + MAX_HUBS)
 #define RUN_OUT		(MAX_LIVES / 2)	/* lives; then there is a new ring, too */
 
 static struct shmring *handle;
-static pid_t player[MAX_PARTIES + 1];
-static unsigned int parties, lanes;
-static uint64_t kills, messages, repeated, lives, hubs;
+static pid_t player[PLAYERS];
+static unsigned int parties, rivals, lanes;	/* rivals: processes that try to be the hub */
+static uint64_t kills, messages, repeated, lives, hubs, longest;
 
 /* ------------------------------------------------------------------- watching */
 
@@ -50,12 +51,12 @@ static void dump_all(void)
 	};
 	unsigned int i;
 
-	for (i = 0; i <= HUB; i++) {
+	for (i = 0; i < PLAYERS; i++) {
 		if (!player[i])
 			continue;
-		printf("%s %u: %s, state %c, received %llu\n", i == HUB ? "hub" : "party", i,
+		printf("%s %u: %s, state %c, received %llu\n", i >= HUB ? "hub" : "party", i,
 		       doing[record->doing[i]], state_of(player[i]),
-		       i == HUB ? (unsigned long long)record->received :
+		       i >= HUB ? (unsigned long long)record->received :
 				  (unsigned long long)record->received_of[i]);
 		fflush(stdout);
 		kill(player[i], SIGUSR1);
@@ -87,17 +88,20 @@ static bool have_all_received(const uint64_t since[MAX_PARTIES])
 static void await_progress(bool of_all)
 {
 	uint64_t since[MAX_PARTIES], received = get(&record->received);
-	uint64_t end = now_ns() + PATIENCE_NS;
+	uint64_t began = now_ns(), took = 0;
 
 	memcpy(since, record->received_of, sizeof(since));
 	while (of_all ? !have_all_received(since) : get(&record->received) == received) {
 		CHECK(!has_one_failed());
-		if (now_ns() > end) {
+		took = now_ns() - began;
+		if (took > PATIENCE_NS) {
 			dump_all();
 			CHECK(!"messages go on to be read");
 		}
 		pause_ns(20000);
 	}
+	if (took > longest)
+		longest = took;
 }
 
 /* ------------------------------------------------------------------------ game */
@@ -109,8 +113,9 @@ static void start_missing(void)
 	for (i = 0; i < parties; i++)
 		if (!player[i])
 			player[i] = start(produce, (void *)(uintptr_t)i);
-	if (!player[HUB])
-		player[HUB] = start(run_hub, NULL);
+	for (i = HUB; i < HUB + rivals; i++)
+		if (!player[i])
+			player[i] = start(run_hub, (void *)(uintptr_t)i);
 }
 
 static void kill_player(unsigned int i)
@@ -125,20 +130,20 @@ static void reap_player(unsigned int i)
 	kills++;
 }
 
-/* Kill one, or one and the hub, or, more rarely, all at once. */
+/* Kill one, or one and a hub, or, more rarely, all producers at once. */
 static void kill_some(uint64_t *seed)
 {
 	unsigned int first = (unsigned int)(random_u64(seed) % parties), i;
-	bool victim[MAX_PARTIES + 1] = { false };
+	bool victim[PLAYERS] = { false }, hub = random_u64(seed) % 3 == 0;
 
 	if (random_u64(seed) % 32 == 0)
 		memset(victim, true, parties);
-	victim[HUB] = random_u64(seed) % 3 == 0;
-	victim[first] = !victim[HUB] || random_u64(seed) % 2;
-	for (i = 0; i <= HUB; i++)
+	victim[HUB + random_u64(seed) % rivals] = hub;
+	victim[first] = !hub || random_u64(seed) % 2;
+	for (i = 0; i < PLAYERS; i++)
 		if (victim[i])
 			kill_player(i);
-	for (i = 0; i <= HUB; i++)
+	for (i = 0; i < PLAYERS; i++)
 		if (victim[i])
 			reap_player(i);
 }
@@ -182,7 +187,7 @@ static void close_all(struct shmring *r[], unsigned int nr)
 }
 
 /*
- * The producers stop, and those that are idle. The hub, which may wait for more, is killed, and
+ * The producers stop, and those that are idle. The hubs, which may wait for more, are killed, and
  * another one reads the rest.
  */
 static void end_game(struct shmring *idle[], unsigned int nr_idle)
@@ -194,10 +199,13 @@ static void end_game(struct shmring *idle[], unsigned int nr_idle)
 	set(&record->stop, 1);
 	for (i = 0; i < parties; i++)
 		await_end(i);
-	kill_player(HUB);
-	reap_player(HUB);
+	for (i = HUB; i < HUB + rivals; i++) {
+		kill_player(i);
+		reap_player(i);
+	}
 	close_all(idle, nr_idle);
-	player[HUB] = start(run_last_hub, NULL);
+	record->rivals = false;
+	player[HUB] = start(run_last_hub, (void *)(uintptr_t)HUB);
 	await_end(HUB);
 	judge_end();
 }
@@ -269,8 +277,9 @@ static void make_ring(uint64_t *seed)
 		opt.flags |= SHMRING_MARKS;
 	ring_name = random_u64(seed) % 2 ? unique("kill_hub") : NULL;
 	ring_slot_size = opt.slot_size;
-	context("after %llu kills: %u lanes of %zu, slots of %zu, flags %#x, %u parties",
-		(unsigned long long)kills, lanes, opt.capacity, opt.slot_size, opt.flags, parties);
+	context("after %llu kills: %u lanes of %zu, slots of %zu, flags %#x, %u parties, %u hubs",
+		(unsigned long long)kills, lanes, opt.capacity, opt.slot_size, opt.flags, parties,
+		rivals);
 	CHECK_EQ(shmring_hub_create(&h, ring_name, &opt), 0);
 	ring_fd = shmring_hub_fd(h);
 	CHECK_EQ(find_ring(&handle, &as_handle), 0);
@@ -290,6 +299,8 @@ static void play(uint64_t *seed, uint64_t nr)
 	lanes = any_lanes(seed);
 	nr_idle = lanes > MAX_PARTIES ? lanes - 8 : 0;
 	parties = (unsigned int)(1 + random_u64(seed) % (lanes - nr_idle + 4));
+	rivals = random_u64(seed) % 3 ? 1 : MAX_HUBS;
+	record->rivals = rivals > 1;
 	make_ring(seed);
 	attach_producers(idle, nr_idle);
 	while (kills < until && get(&record->nr_lives) < RUN_OUT)
@@ -318,9 +329,9 @@ int main(void)
 		play(&seed, want - kills < PER_RING ? want - kills : PER_RING);
 		expect_nothing_left("kill_hub", fds);
 	}
-	printf("kill_hub: %llu SIGKILLs, %llu messages, %llu of them again, %llu lives, %llu hubs, %.1f s\n",
+	printf("kill_hub: %llu SIGKILLs, %llu messages, %llu of them again, %llu lives, %llu hubs, longest silence %.0f ms, %.1f s\n",
 	       (unsigned long long)kills, (unsigned long long)messages,
 	       (unsigned long long)repeated, (unsigned long long)lives, (unsigned long long)hubs,
-	       (double)(now_ns() - began) / 1e9);
+	       (double)longest / 1e6, (double)(now_ns() - began) / 1e9);
 	return finish();
 }
