@@ -239,8 +239,9 @@ static bool has_changed(struct shmring_member *m, bool take)
 
 /*
  * As poll() says, with these exceptions: if the other side is gone, only lowat bytes that it has
- * left are a reason to look (a hub may hold less, and nothing is to come); while a lane of WORK has no worker, there is none; and a position that has gone
- * back is one until WAITSET_WAIT has reported it, as the user may find nothing wrong there.
+ * left are a reason to look (a hub may hold less, and nothing is to come); while a lane of WORK
+ * has no worker, there is none; and a position that has gone back is one until WAITSET_WAIT has
+ * reported it, as the user may find nothing wrong there.
  */
 static bool is_ready(struct shmring_member *m, const struct shmring_look *look,
 		     enum shmring_scan why)
