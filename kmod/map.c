@@ -110,12 +110,12 @@ static void vm_close(struct vm_area_struct *vma)
 	spin_unlock(&sf->ring->lock);
 }
 
-static int vm_may_split(struct vm_area_struct *vma, unsigned long addr)
+int shmring_vm_may_split(struct vm_area_struct *vma, unsigned long addr)
 {
 	return -EINVAL;
 }
 
-static int vm_mremap(struct vm_area_struct *vma)
+int shmring_vm_mremap(struct vm_area_struct *vma)
 {
 	return -EPERM;
 }
@@ -123,8 +123,8 @@ static int vm_mremap(struct vm_area_struct *vma)
 static const struct vm_operations_struct shmring_vm_ops = {
 	.open = vm_open,
 	.close = vm_close,
-	.may_split = vm_may_split,
-	.mremap = vm_mremap,
+	.may_split = shmring_vm_may_split,
+	.mremap = shmring_vm_mremap,
 };
 
 /* How many pages are mapped between two checks for SIGKILL, where other tasks may run. */
@@ -266,8 +266,14 @@ static int map_view(struct shmring_file *sf, struct vm_area_struct *vma,
 /*
  * Not executable, not grown, not dumped, not copied by fork (nor after MADV_DOFORK,
  * which 6.1 refuses only for VM_IO), and not reached by get_user_pages(): neither
- * /proc/PID/mem nor a long-term pin can reach a role's memory.
+ * /proc/PID/mem nor a long-term pin can reach the memory. @own: the process may write.
  */
+void shmring_protect_vma(struct vm_area_struct *vma, bool own)
+{
+	vm_flags_clear(vma, VM_MAYEXEC | (own ? 0 : VM_MAYWRITE));
+	vm_flags_set(vma, VM_IO | VM_PFNMAP | VM_DONTCOPY | VM_DONTEXPAND | VM_DONTDUMP);
+}
+
 int shmring_mmap(struct file *file, struct vm_area_struct *vma)
 {
 	struct shmring_file *sf = file->private_data;
@@ -284,8 +290,7 @@ int shmring_mmap(struct file *file, struct vm_area_struct *vma)
 	if ((vma->vm_flags & VM_EXEC) || (!own && (vma->vm_flags & VM_WRITE)))
 		return -EACCES;
 
-	vm_flags_clear(vma, VM_MAYEXEC | (own ? 0 : VM_MAYWRITE));
-	vm_flags_set(vma, VM_IO | VM_PFNMAP | VM_DONTCOPY | VM_DONTEXPAND | VM_DONTDUMP);
+	shmring_protect_vma(vma, own);
 	ret = own ? map_own(sf, vma, &span) : map_view(sf, vma, &span);
 	if (ret)
 		return ret;

@@ -250,6 +250,9 @@ struct shmring_span {
 void shmring_regions(const struct shmring *ring, struct shmring_ioc_query *q);
 bool shmring_find_span(const struct shmring *ring, unsigned long first,
 		       unsigned long nr, struct shmring_span *span);
+int shmring_vm_may_split(struct vm_area_struct *vma, unsigned long addr);
+int shmring_vm_mremap(struct vm_area_struct *vma);
+void shmring_protect_vma(struct vm_area_struct *vma, bool own);
 int shmring_mmap(struct file *file, struct vm_area_struct *vma);
 
 /* look.c: looking at the other side */

@@ -69,22 +69,12 @@ static long set_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	}
 }
 
-static int vm_may_split(struct vm_area_struct *vma, unsigned long addr)
-{
-	return -EINVAL;
-}
-
-static int vm_mremap(struct vm_area_struct *vma)
-{
-	return -EPERM;
-}
-
 static const struct vm_operations_struct set_vm_ops = {
-	.may_split = vm_may_split,
-	.mremap = vm_mremap,
+	.may_split = shmring_vm_may_split,
+	.mremap = shmring_vm_mremap,
 };
 
-/* The page, read-only; see shmring_mmap() for the flags. */
+/* The page, read-only. */
 static int set_mmap(struct file *file, struct vm_area_struct *vma)
 {
 	struct shmring_set *set = file->private_data;
@@ -93,8 +83,7 @@ static int set_mmap(struct file *file, struct vm_area_struct *vma)
 		return -EINVAL;
 	if (vma->vm_flags & (VM_EXEC | VM_WRITE))
 		return -EACCES;
-	vm_flags_clear(vma, VM_MAYEXEC | VM_MAYWRITE);
-	vm_flags_set(vma, VM_IO | VM_PFNMAP | VM_DONTCOPY | VM_DONTEXPAND | VM_DONTDUMP);
+	shmring_protect_vma(vma, false);
 	if (vmf_insert_pfn(vma, vma->vm_start, page_to_pfn(set->page)) != VM_FAULT_NOPAGE)
 		return -ENOMEM;
 	vma->vm_ops = &set_vm_ops;
@@ -112,7 +101,8 @@ static __poll_t set_poll(struct file *file, poll_table *pt)
 	bool any;
 
 	poll_wait(file, &set->wait, pt);
-	mutex_lock(&set->lock);
+	if (mutex_lock_killable(&set->lock))
+		return EPOLLERR;
 	any = shmring_scan_set(set, edge ? SHMRING_SCAN_EDGE : SHMRING_SCAN_POLL);
 	mutex_unlock(&set->lock);
 	return any ? EPOLLIN | EPOLLRDNORM : 0;

@@ -300,7 +300,7 @@ static bool look_at_member(struct shmring_member *m, enum shmring_scan why)
 /**
  * shmring_scan_set - look at each hot endpoint, and leave those hot that are ready
  * @set: the set, with its lock held
- * @why: who asks
+ * @why: what the scan is for
  *
  * Return: whether any is ready.
  */

@@ -169,10 +169,8 @@ int shmring_memfd_hub_poll_fd(struct shmring_hub *h)
 	if (p->poll_fd >= 0)
 		return p->poll_fd;
 	ret = shmring_memfd_open_poll(p);
-	if (ret) {
-		shmring_memfd_close_poll(p);
+	if (ret)
 		return ret;
-	}
 	arm_poll(h, true);
 	return p->poll_fd;
 }

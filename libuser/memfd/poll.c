@@ -161,7 +161,7 @@ static int open_timer(struct shmring_private *p)
 	return shmring_memfd_add_to_epoll(p->poll_fd, fd);
 }
 
-int shmring_memfd_open_poll(struct shmring_private *p)
+static int open_all(struct shmring_private *p)
 {
 	int ret;
 
@@ -190,6 +190,16 @@ void shmring_memfd_close_poll(struct shmring_private *p)
 	p->poll_fd = -1;
 }
 
+/* Leaves nothing open if it fails. */
+int shmring_memfd_open_poll(struct shmring_private *p)
+{
+	int ret = open_all(p);
+
+	if (ret)
+		shmring_memfd_close_poll(p);
+	return ret;
+}
+
 int shmring_memfd_poll_fd(struct shmring *r)
 {
 	struct shmring_private *p = r->priv;
@@ -198,10 +208,8 @@ int shmring_memfd_poll_fd(struct shmring *r)
 	if (p->poll_fd >= 0)
 		return p->poll_fd;
 	ret = shmring_memfd_open_poll(p);
-	if (ret) {
-		shmring_memfd_close_poll(p);
+	if (ret)
 		return ret;
-	}
 	shmring_memfd_arm_poll(r, 1);
 	return p->poll_fd;
 }

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: MIT
-/* The memfd backend: each poll descriptor is for its own ring; who has an inotify instance. */
+/*
+ * The memfd backend: each poll descriptor is for its own ring; which endpoints have an inotify
+ * instance.
+ */
 #include "memfd_polled.h"
 
 #include <unistd.h>
@@ -129,7 +132,7 @@ static void watch_that_fails_keeps_no_instance(void **state)
 	stop_polling(&other);
 }
 
-/* A user who has no instance left for this endpoint may have one that the process shares. */
+/* If no instance is left for this endpoint, the process may have one that it shares. */
 static void poll_fd_without_an_instance_shares_one(void **state)
 {
 	struct polled first, second;

@@ -125,8 +125,8 @@
  * due for an older wake_at would reset the new one, and its bit would be lost. A process that
  * reads a bit late looks at the endpoint late; WAITSET_WAIT does not sleep while a bit is set.
  *
- * A change of a role is told once, to all threads that wait. So a process looks at each endpoint
- * whose bit is set, at its position and its state, before it calls WAITSET_WAIT again. poll() calls
+ * A change of a role is told once, to all threads that wait. So a process looks at each hot
+ * endpoint, at its position and its state, before it calls WAITSET_WAIT again. poll() calls
  * the wait set readable if an endpoint is ready, and does not count as the one time: call
  * WAITSET_WAIT with F_COOL before poll() or epoll_wait().
  *
