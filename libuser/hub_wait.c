@@ -224,13 +224,13 @@ static int spin_for(struct shmring_hub *h, uint64_t budget, uint64_t deadline, u
 
 static int look_briefly(struct shmring_hub *h, uint64_t deadline)
 {
-	uint64_t spun;
+	uint64_t spun, budget = h->spin.alone ? 0 : shmring_brief_budget(&h->spin);
 	int ret;
 
-	if (h->spin.alone || shmring_brief_rests(&h->spin))
+	if (!budget)
 		return 0;
-	ret = spin_for(h, SHMRING_BRIEF_NS, deadline, &spun);
-	shmring_brief_learn(&h->spin, ret);
+	ret = spin_for(h, budget, deadline, &spun);
+	shmring_brief_learn(&h->spin, spun, ret);
 	return ret;
 }
 

@@ -40,6 +40,7 @@ struct shmring_private {
 	uint64_t watched;	/* when a send last read the clock for that, ns */
 	uint64_t sleeps;	/* times this endpoint slept */
 	uint64_t wakes;		/* wake-up system calls it made */
+	unsigned int waits;	/* of the thread, when __shmring_answers() was called last */
 	bool crowded;		/* the peer last waited on this CPU: do not spin */
 	bool created;		/* this object has made the ring */
 	bool of_hub;		/* a lane of a hub: the hub waits for it */

@@ -15,6 +15,7 @@
 #define SKIP_MAX	1023	/* a spin in vain then adds 2 % to the CPU time of so many sleeps */
 #define LATE_MAX	15	/* finds in a row */
 #define BRIEF_MAX	63
+#define VAIN_MAX	32	/* brief looks in vain that are counted */
 #define YIELD_MAX_NS	50000	/* a longer yield let a third task run for a time slice ... */
 #define YIELD_REST	4095	/* ... and is tried again only after so many waits */
 #define YIELD_PROBE	16	/* waits of SPIN, of which one does without the yield that helps */
@@ -126,23 +127,55 @@ void shmring_spin_learn(struct shmring_spin *spin, uint64_t ns, uint64_t worth, 
 	}
 }
 
-/*
- * Should this wait skip the brief look before sleeping, because such looks found nothing
- * lately? A look that succeeds only every other time does not pay, so failure counts for more.
- */
-bool shmring_brief_rests(struct shmring_spin *spin)
+/* After the second look in a row that was in vain, the 4th, the 8th and so on comes a long one. */
+static bool looks_long(const struct shmring_spin *spin)
 {
-	if (!spin->brief_left)
-		return false;
-	spin->brief_left--;
-	return true;
+	unsigned int vain = spin->brief_vain;
+
+	return vain > 1 && !(vain & (vain - 1));
 }
 
-void shmring_brief_learn(struct shmring_spin *spin, bool found)
+/*
+ * For how long should this wait look before it sleeps, ns? 0: not at all, because such looks found
+ * nothing lately. A look that succeeds only every other time does not pay, so failure counts for
+ * more. Now and then a look is long. While both sides of a stream sleep for each few messages, each
+ * finds the other asleep for longer than a brief look takes. After a long look that found
+ * something, the next ones are long, too, until one finds something soon: then both are awake.
+ */
+uint64_t shmring_brief_budget(struct shmring_spin *spin)
 {
-	unsigned int skip = found ? spin->brief_skip / 2 : 2 * spin->brief_skip + 2;
+	if (spin->brief_left) {
+		spin->brief_left--;
+		return 0;
+	}
+	return looks_long(spin) ? COST_MAX_NS : SHMRING_BRIEF_NS;
+}
+
+static void learn_in_vain(struct shmring_spin *spin)
+{
+	unsigned int skip = 2 * spin->brief_skip + 2;
 
 	spin->brief_skip = skip < BRIEF_MAX ? skip : BRIEF_MAX;
+	spin->brief_late = 0;
+	if (++spin->brief_vain > VAIN_MAX)
+		spin->brief_vain = VAIN_MAX / 2 + 1;
+}
+
+/* A brief look took @ns. If too many in a row are late, the other side is slow and not asleep. */
+void shmring_brief_learn(struct shmring_spin *spin, uint64_t ns, bool found)
+{
+	if (!found) {
+		learn_in_vain(spin);
+	} else if (ns <= SHMRING_BRIEF_NS) {
+		spin->brief_skip /= 2;
+		spin->brief_late = spin->brief_vain = 0;
+	} else if (++spin->brief_late > LATE_MAX) {
+		spin->brief_skip = BRIEF_MAX;
+		spin->brief_vain = VAIN_MAX;
+		learn_in_vain(spin);
+	} else {
+		spin->brief_skip = 0;
+	}
 	spin->brief_left = spin->brief_skip;
 }
 

@@ -23,6 +23,7 @@ struct shmring_spin {
 	unsigned int skip;	/* short sleeps before spinning is tried again ... */
 	unsigned int left;	/* ... and how many are still to come */
 	unsigned int brief_skip, brief_left;	/* the same, of waits without a brief look */
+	unsigned int brief_vain, brief_late;	/* brief looks in a row in vain; long ones */
 	unsigned int yield_skip, yield_left;	/* the same, of waits without a yield */
 	bool yield_helps;	/* spinning for ever: the look after the last yield found something */
 	unsigned int yield_waits;	/* since it helps */
@@ -49,8 +50,8 @@ static inline void shmring_relax(unsigned int times)
 uint64_t shmring_now(void);	/* ns, CLOCK_MONOTONIC */
 void shmring_spin_init(struct shmring_spin *spin);
 void shmring_spin_learn(struct shmring_spin *spin, uint64_t ns, uint64_t worth, bool found);
-bool shmring_brief_rests(struct shmring_spin *spin);
-void shmring_brief_learn(struct shmring_spin *spin, bool found);
+uint64_t shmring_brief_budget(struct shmring_spin *spin);
+void shmring_brief_learn(struct shmring_spin *spin, uint64_t ns, bool found);
 bool shmring_yield_rests(struct shmring_spin *spin);
 void shmring_yield_learn(struct shmring_spin *spin, uint64_t ns, bool found);
 bool shmring_spin_yields(struct shmring_spin *spin);

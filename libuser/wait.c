@@ -116,7 +116,9 @@ static int spin_for(struct shmring *r, struct shmring_want *want, uint64_t budge
 			yield_at = now + YIELD_NS;
 		}
 	}
-	if (forever && looks)
+	if (looks)
+		shmring_count_wait();
+	if (looks && forever)
 		spin->yield_helps = yielded;
 	/* How much has gathered in a pause? A mark does not say it. */
 	if (ret > 0 && at_mark && !looks && spin->pauses > 1)
@@ -147,13 +149,13 @@ static int look_briefly(struct shmring *r, struct shmring_want *want, uint64_t d
 {
 	struct shmring_spin *spin = &r->priv->spin;
 	int ret = shmring_look(r, want);
-	uint64_t spun;
+	uint64_t spun, budget = ret ? 0 : shmring_brief_budget(spin);
 
-	if (ret || shmring_brief_rests(spin))
+	if (!budget)
 		return ret;
-	ret = spin_for(r, want, SHMRING_BRIEF_NS, deadline, &spun);
+	ret = spin_for(r, want, budget, deadline, &spun);
 	if (ret >= 0)
-		shmring_brief_learn(spin, ret);
+		shmring_brief_learn(spin, spun, ret);
 	return ret;
 }
 

@@ -17,6 +17,9 @@ struct shmring_want {
 void shmring_check_peer(struct shmring *r, uint64_t now);
 int shmring_count_refusal(struct shmring *r, int ret);
 
+/* answers.c */
+void shmring_count_wait(void);
+
 /* look.c */
 int shmring_look_at_producer(struct shmring *r, uint64_t wake_at);
 uint64_t shmring_beyond_told(const struct shmring *r, uint64_t bytes);

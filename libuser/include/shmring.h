@@ -556,6 +556,9 @@ uint64_t shmring_deadline(uint64_t ns);
 /* Wake the other side; shmring_publish() and shmring_release() call it. */
 void __shmring_wake(struct shmring *r);
 
+/* For the producer: does this thread wait for about each message that it sends? */
+int __shmring_answers(struct shmring *r, uint64_t bytes);
+
 /* For the backend: the tail is published again. shmring_release() calls this after a batch. */
 void __shmring_released(struct shmring *r);
 

@@ -107,13 +107,26 @@ static void spin_given_up_is_tried_after_more_and_more_sleeps(void **state)
 
 /* ------------------------------------------------------------- looking briefly */
 
+#define LONG	50000	/* ns that a long look takes at most */
+#define LATE	(SHMRING_BRIEF_NS + 1)
+
 static unsigned int rests(struct shmring_spin *spin)
 {
 	unsigned int n = 0;
 
-	while (shmring_brief_rests(spin))
+	while (!shmring_brief_budget(spin))
 		n++;
 	return n;
+}
+
+/* The budget of the next look, after all rests. */
+static uint64_t next_look(struct shmring_spin *spin)
+{
+	uint64_t ns;
+
+	while (!(ns = shmring_brief_budget(spin)))
+		;
+	return ns;
 }
 
 static void brief_look_in_vain_is_tried_after_more_and_more_waits(void **state)
@@ -125,14 +138,14 @@ static void brief_look_in_vain_is_tried_after_more_and_more_waits(void **state)
 	(void)state;
 	assert_int_equal(rests(&spin), 0);
 	for (i = 0; i < ARRAY_SIZE(after); i++) {
-		shmring_brief_learn(&spin, false);
+		shmring_brief_learn(&spin, 0, false);
 		assert_int_equal(rests(&spin), after[i]);
 	}
 	for (i = 31; i; i /= 2) {
-		shmring_brief_learn(&spin, true);
+		shmring_brief_learn(&spin, SHMRING_BRIEF_NS, true);
 		assert_int_equal(rests(&spin), i);
 	}
-	shmring_brief_learn(&spin, true);
+	shmring_brief_learn(&spin, 0, true);
 	assert_int_equal(rests(&spin), 0);
 }
 
@@ -143,8 +156,66 @@ static void brief_look_in_vain_every_other_time_is_hardly_tried(void **state)
 
 	(void)state;
 	for (i = 0; i < 100; i++)
-		shmring_brief_learn(&spin, i % 2);
+		shmring_brief_learn(&spin, 0, i % 2);
 	assert_in_range(rests(&spin), 31, 63);
+}
+
+/* After 2, 4, 8, 16, 32, 48 ... looks in vain. The last ones are about a thousand waits apart. */
+static void look_after_some_in_vain_is_long(void **state)
+{
+	struct shmring_spin spin = after_sleeps_of(COST);
+	unsigned int vain;
+	bool is_long;
+
+	(void)state;
+	for (vain = 0; vain < 100; vain++) {
+		is_long = vain == 2 || vain == 4 || vain == 8 || (vain && vain % 16 == 0);
+		assert_int_equal(next_look(&spin), is_long ? LONG : SHMRING_BRIEF_NS);
+		shmring_brief_learn(&spin, 0, false);
+	}
+	shmring_brief_learn(&spin, SHMRING_BRIEF_NS, true);
+	assert_int_equal(next_look(&spin), SHMRING_BRIEF_NS);
+}
+
+static struct shmring_spin before_a_long_look(void)
+{
+	struct shmring_spin spin = after_sleeps_of(COST);
+
+	while (next_look(&spin) != LONG)
+		shmring_brief_learn(&spin, 0, false);
+	return spin;
+}
+
+/* ... and come at once, until one finds something soon. */
+static void looks_after_a_late_find_are_long(void **state)
+{
+	struct shmring_spin spin = before_a_long_look();
+	unsigned int i;
+
+	(void)state;
+	for (i = 0; i < 15; i++) {
+		shmring_brief_learn(&spin, LATE, true);
+		assert_int_equal(shmring_brief_budget(&spin), LONG);
+	}
+	shmring_brief_learn(&spin, SHMRING_BRIEF_NS, true);
+	assert_int_equal(shmring_brief_budget(&spin), SHMRING_BRIEF_NS);
+}
+
+/* The other side is slow: the next long look comes as late as after many in vain. */
+static void looks_that_are_always_late_end(void **state)
+{
+	struct shmring_spin spin = before_a_long_look();
+	unsigned int i, waits = 0;
+
+	(void)state;
+	for (i = 0; i < 16; i++)
+		shmring_brief_learn(&spin, LATE, true);
+	for (i = 0; i < 15; i++) {
+		waits += rests(&spin) + 1;
+		shmring_brief_learn(&spin, 0, false);
+	}
+	assert_int_equal(next_look(&spin), LONG);
+	assert_in_range(waits, 900, 1100);
 }
 
 /* ------------------------------------------------------------------- yielding */
@@ -355,6 +426,9 @@ int main(void)
 		cmocka_unit_test(spin_given_up_is_tried_after_more_and_more_sleeps),
 		cmocka_unit_test(brief_look_in_vain_is_tried_after_more_and_more_waits),
 		cmocka_unit_test(brief_look_in_vain_every_other_time_is_hardly_tried),
+		cmocka_unit_test(look_after_some_in_vain_is_long),
+		cmocka_unit_test(looks_after_a_late_find_are_long),
+		cmocka_unit_test(looks_that_are_always_late_end),
 		cmocka_unit_test(yield_that_helps_is_tried_each_time),
 		cmocka_unit_test(yield_to_a_third_task_is_paid_for_by_many_waits),
 		cmocka_unit_test(yield_that_helps_is_left_out_now_and_then),

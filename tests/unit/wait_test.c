@@ -248,6 +248,26 @@ static void blocking_looks_for_a_while_if_that_has_paid(void **state)
 	assert_int_equal(sleep_.nr, 3);
 }
 
+/* A thread that looks in vain before each message asks or answers. */
+static void waits_before_messages_are_counted(void **state)
+{
+	const struct shmring_wait wait = { .policy = SHMRING_SPIN, .deadline = 1 };
+	struct rig *rig = script(state, one_is_put);
+	const uint64_t few = __SHMRING_PREFETCH / 2;
+
+	__shmring_answers(&rig->p, few);	/* what other tests did */
+	assert_false(__shmring_answers(&rig->p, few));
+	assert_int_equal(shmring_wait_data(&rig->c, &wait), -ETIMEDOUT);
+	assert_true(__shmring_answers(&rig->p, few));
+	assert_false(__shmring_answers(&rig->p, few));
+	/* One wait for many small messages, or a wait that finds data at once, does not count. */
+	assert_int_equal(shmring_wait_data(&rig->c, &wait), -ETIMEDOUT);
+	assert_false(__shmring_answers(&rig->p, few - 1));
+	put(&rig->p, 8, 1);
+	assert_int_equal(shmring_wait_data(&rig->c, &wait), 0);
+	assert_false(__shmring_answers(&rig->p, few));
+}
+
 static void wait_woken_for_nothing_sleeps_again(void **state)
 {
 	struct rig *rig = script(state, nothing_and_then_one_is_put);
@@ -612,6 +632,7 @@ int main(void)
 		cmocka_unit_test(wait_for_data_returns_at_once_with_data),
 		cmocka_unit_test(wait_for_more_than_there_is_sleeps),
 		cmocka_unit_test(blocking_looks_for_a_while_if_that_has_paid),
+		cmocka_unit_test(waits_before_messages_are_counted),
 		cmocka_unit_test(wait_woken_for_nothing_sleeps_again),
 		cmocka_unit_test(wait_succeeds_rather_than_times_out),
 		cmocka_unit_test(wait_ends_at_its_deadline_however_often_it_is_woken),

@@ -105,7 +105,8 @@ void __shmring_prefetch(const unsigned char *p, uint64_t len)
  * The producer has gone from @old to @head, into the next block. Prefetch the block after that,
  * if it is free: never lines that the consumer may be reading. Fetch all lines at once, as single
  * fetches hardly overlap. Do it after the message is published, so that the consumer does not
- * wait for it. Not for large messages, which memcpy() writes without fetching.
+ * wait for it. Not for large messages, which memcpy() writes without fetching; and not where each
+ * message is a question or an answer, which the fetching only delays.
  */
 static __attribute__((__noinline__, __unused__))
 void __shmring_fetch_ahead(struct shmring *r, uint64_t old, uint64_t head)
@@ -115,7 +116,8 @@ void __shmring_fetch_ahead(struct shmring *r, uint64_t old, uint64_t head)
 	uint64_t next = (head | (__SHMRING_PREFETCH - 1)) + 1;
 
 	if (head - old <= __SHMRING_PREFETCH &&
-	    r->p.limit - head >= next - head + __SHMRING_PREFETCH)
+	    r->p.limit - head >= next - head + __SHMRING_PREFETCH &&
+	    !__shmring_answers(r, head - old))
 		__shmring_prefetch(r->data + (next & r->mask), __SHMRING_PREFETCH);
 	*at = next;
 #else

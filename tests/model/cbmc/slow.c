@@ -64,15 +64,16 @@ void shmring_spin_learn(struct shmring_spin *spin, uint64_t ns, bool found)
 	(void)found;
 }
 
-bool shmring_brief_rests(struct shmring_spin *spin)
+uint64_t shmring_brief_budget(struct shmring_spin *spin)
 {
 	(void)spin;
-	return true;
+	return 0;
 }
 
-void shmring_brief_learn(struct shmring_spin *spin, bool found)
+void shmring_brief_learn(struct shmring_spin *spin, uint64_t ns, bool found)
 {
 	(void)spin;
+	(void)ns;
 	(void)found;
 }
 
