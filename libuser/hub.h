@@ -27,6 +27,7 @@ struct shmring_hub {
 	uint64_t all[SHMRING_HUB_WORDS];	/* a bit for each lane that there is */
 	uint64_t out[SHMRING_HUB_WORDS];	/* left out: its producer has written a false value */
 	bool eof;			/* SHMRING_HUB_EOF */
+	bool grouped;			/* a member of a group */
 	enum shmring_policy policy;
 	struct shmring_spin spin;
 	uint64_t checked;		/* when the producers were last seen alive, ns */
@@ -52,5 +53,9 @@ static inline uint64_t shmring_hot_lanes(const struct shmring_hub *h, uint32_t w
 void shmring_hub_leave_out(struct shmring_hub *h, uint32_t lane);
 void shmring_hub_take_back(struct shmring_hub *h);
 bool shmring_hub_has_liars(const struct shmring_hub *h);
+
+/* hub_wait.c */
+bool shmring_hub_has_news(struct shmring_hub *h);
+int shmring_hub_check(struct shmring_hub *h, uint64_t now);
 
 #endif /* SHMRING_HUB_PRIVATE_H */

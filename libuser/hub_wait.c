@@ -222,6 +222,18 @@ static int spin_for(struct shmring_hub *h, uint64_t budget, uint64_t deadline, u
 	return 1;
 }
 
+/* For groups: as shmring_hub_next(), without beginning a turn; and as SPIN does now and then. */
+bool shmring_hub_has_news(struct shmring_hub *h)
+{
+	return find_lane(h, h->at) >= 0;
+}
+
+int shmring_hub_check(struct shmring_hub *h, uint64_t now)
+{
+	look_around(h, now);
+	return look_closely(h);
+}
+
 static int look_briefly(struct shmring_hub *h, uint64_t deadline)
 {
 	uint64_t spun, budget = h->spin.alone ? 0 : shmring_brief_budget(&h->spin);

@@ -43,6 +43,7 @@ struct shmring_private {
 	unsigned int waits;	/* of the thread, when __shmring_answers() was called last */
 	bool crowded;		/* the peer last waited on this CPU: do not spin */
 	bool created;		/* this object has made the ring */
+	bool grouped;		/* a member of a group */
 	bool of_hub;		/* a lane of a hub: the hub waits for it */
 	uint32_t lane;		/* of an endpoint: which lane of the ring */
 	uint32_t liar;		/* of_hub: the epoch of the last producer that wrote a false value */

@@ -289,7 +289,8 @@ static int refuse_to_wait(struct shmring *r, struct shmring_want *want)
 	return ret ? ret : -EAGAIN;
 }
 
-static int wait_for_want(struct shmring *r, struct shmring_want *want, const struct shmring_wait *w)
+int shmring_wait_for_want(struct shmring *r, struct shmring_want *want,
+			  const struct shmring_wait *w)
 {
 	enum shmring_policy policy = w ? w->policy : SHMRING_DEFAULT;
 	uint64_t deadline = w ? w->deadline : 0;
@@ -350,7 +351,7 @@ int shmring_wait_data(struct shmring *r, const struct shmring_wait *w)
 		return -EBADF;
 	if (ret)
 		return ret;
-	return shmring_count_refusal(r, r->error ? r->error : wait_for_want(r, &want, w));
+	return shmring_count_refusal(r, r->error ? r->error : shmring_wait_for_want(r, &want, w));
 }
 
 int shmring_wait_space(struct shmring *r, size_t len, const struct shmring_wait *w)
@@ -369,7 +370,7 @@ int shmring_wait_space(struct shmring *r, size_t len, const struct shmring_wait 
 		return shmring_count_refusal(r, r->error);
 	shmring_publish(r);
 	want.mark = shmring_beyond_told(r, shmring_space_mark(r, want.bytes));
-	return shmring_count_refusal(r, wait_for_want(r, &want, w));
+	return shmring_count_refusal(r, shmring_wait_for_want(r, &want, w));
 }
 
 int shmring_drain(struct shmring *r, const struct shmring_wait *w)
@@ -384,7 +385,7 @@ int shmring_drain(struct shmring *r, const struct shmring_wait *w)
 	if (r->error)
 		return shmring_count_refusal(r, r->error);
 	shmring_publish(r);
-	return shmring_count_refusal(r, wait_for_want(r, &want, w));
+	return shmring_count_refusal(r, shmring_wait_for_want(r, &want, w));
 }
 
 void __shmring_wake(struct shmring *r)

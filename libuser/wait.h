@@ -16,6 +16,8 @@ struct shmring_want {
 /* wait.c */
 void shmring_check_peer(struct shmring *r, uint64_t now);
 int shmring_count_refusal(struct shmring *r, int ret);
+int shmring_wait_for_want(struct shmring *r, struct shmring_want *want,
+			  const struct shmring_wait *w);
 
 /* answers.c */
 void shmring_count_wait(void);

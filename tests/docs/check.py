@@ -52,7 +52,7 @@ def differences(want, got):
 
 LIBURING = run(CC, "-xc", "-E", "-", input="#include <liburing.h>\n").returncode == 0
 INCLUDED = "errno fcntl poll signal stdbool stdint stdio stdlib string sys/epoll sys/socket " \
-    "sys/wait time unistd shmring shmring/hub" + " shmring_uring" * LIBURING
+    "sys/wait time unistd shmring shmring/hub shmring/group" + " shmring_uring" * LIBURING
 
 
 def can_compile(text):
