@@ -227,9 +227,14 @@ static long do_wake(struct shmring_file *sf)
 	return 0;
 }
 
-static long do_kick(struct shmring_file *sf)
+static long do_kick(struct shmring_file *sf, unsigned int cmd, void __user *uarg)
 {
-	return sf->role == SHMRING_ROLE_NONE ? -ENOTTY : shmring_kick(sf);
+	struct shmring_ioc_kick k;
+	int ret = copy_for_endpoint(sf, &k, sizeof(k), cmd, uarg);
+
+	if (ret)
+		return ret;
+	return k.flags ? -EINVAL : shmring_kick(sf, k.epoch);
 }
 
 static long shmring_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
@@ -255,7 +260,7 @@ static long shmring_ioctl(struct file *file, unsigned int cmd, unsigned long arg
 	case NR(SHMRING_IOC_SET_ACCESS):
 		return do_set_access(sf, cmd, uarg);
 	case NR(SHMRING_IOC_KICK):
-		return cmd == SHMRING_IOC_KICK ? do_kick(sf) : -ENOTTY;
+		return do_kick(sf, cmd, uarg);
 	default:
 		return -ENOTTY;
 	}

@@ -209,7 +209,7 @@ void shmring_positions(struct shmring *ring, u64 *head, u64 *tail);
 int shmring_role_begin(struct shmring_file *sf);
 void shmring_role_end(struct shmring_file *sf);
 void shmring_settle_again(struct shmring *ring, u32 role);
-int shmring_kick(struct shmring_file *sf);
+int shmring_kick(struct shmring_file *sf, u32 epoch);
 void shmring_set_pid(struct shmring_side *side, struct pid *pid);
 pid_t shmring_pid_of(struct shmring *ring, u32 role, struct pid_namespace *ns);
 

@@ -141,7 +141,8 @@ int shmring_role_begin(struct shmring_file *sf)
 	} else {
 		WRITE_ONCE(side->owner, sf);
 		shmring_set_pid(side, task_tgid(current));
-		WRITE_ONCE(side->half->epoch, side->half->epoch + 1);
+		/* A hub that sees the epoch sees the positions that were settled before. */
+		smp_store_release(&side->half->epoch, side->half->epoch + 1);
 		/* Pairs with the acquires named in shmring_role_end(). */
 		smp_store_release(&side->half->state, SHMRING_PEER_LIVE);
 		/* For WAIT_PEER; and an edge for a poller that saw the end of the last role. */
@@ -233,26 +234,30 @@ EXPORT_SYMBOL_IF_KUNIT(shmring_settle_again);
 /**
  * shmring_kick - KICK: end the other side's role
  * @sf: the endpoint of a hub
+ * @epoch: that of the process which is to lose it
  *
  * The process that had the role may still have its mappings, and write there. Until it has
  * unmapped them, no other process gets the lane: see shmring_leave_lane().
  *
  * Return: 0, or as in <linux/shmring.h>.
  */
-int shmring_kick(struct shmring_file *sf)
+int shmring_kick(struct shmring_file *sf, u32 epoch)
 {
 	struct shmring *ring = sf->ring;
+	struct shmring_side *peer = shmring_peer(ring, sf->role);
 	struct shmring_file *other;
 	int ret = 0;
 
 	if (!ring->hub_role || shmring_is_lane_end(sf))
 		return -EPERM;
 	spin_lock(&ring->lock);
-	other = shmring_peer(ring, sf->role)->owner;
+	other = peer->owner;
 	if (shmring_is_over(sf))
 		ret = -ESHUTDOWN;
 	else if (!other)
 		ret = -ENOENT;
+	else if (peer->half->epoch != epoch)
+		ret = -ESTALE;
 	else
 		shmring_role_end(other);
 	if (!ret)

@@ -77,11 +77,12 @@ struct shmring_backend {
 
 	/*
 	 * Hubs, see hub.h. What lanes the ring has; -EPROTO: none. Make @r, a new object, the
-	 * hub's endpoint of a lane of the handle @ring. End the other side's role.
+	 * hub's endpoint of a lane of the handle @ring. End the other side's role, if its epoch is
+	 * still this one.
 	 */
 	int (*lanes)(const struct shmring_private *p, struct shmring_lanes *lanes);
 	int (*attach_lane)(struct shmring *r, const struct shmring *ring, uint32_t lane);
-	int (*kick)(struct shmring *r);
+	int (*kick)(struct shmring *r, uint32_t epoch);
 
 	/* All lanes are attached: find the words with the hot bits. And the reverse, at the end. */
 	int (*hub_open)(struct shmring_hub *h);

@@ -230,23 +230,43 @@ bool shmring_hub_has_liars(const struct shmring_hub *h)
 }
 
 /*
- * The lane's producer has written a false value. End its role, where that can be done. Messages
+ * Is the lane's false value still there? Another producer gets the lane only when it is drained,
+ * and begins with true positions, which are stored before its epoch.
+ */
+static bool is_still_false(struct shmring *r)
+{
+	size_t len;
+
+	r->error = 0;
+	r->c.limit = r->c.tail;
+	__shmring_refresh_data(r);
+	if (!r->error && !r->stride && r->c.tail != r->c.limit)
+		shmring_peek(r, &len);
+	return r->error;
+}
+
+/*
+ * The lane's producer has written a false value. End its role, where that can be done, and if it
+ * is still that producer's: the epoch is read, and then the value once more. Messages
  * that the caller holds count as released: where the role ends now, or has ended, the next
  * producer begins at the tail that is published, and writes over them.
  */
 void shmring_hub_leave_out(struct shmring_hub *h, uint32_t lane)
 {
 	struct shmring *r = h->lanes[lane];
-	uint32_t epoch = __atomic_load_n(&r->lane->producer.epoch, __ATOMIC_RELAXED);
+	uint32_t epoch = __atomic_load_n(&r->lane->producer.epoch, __ATOMIC_ACQUIRE);
+	bool sure = is_still_false(r);
 
+	r->error = -EBADMSG;
 	shmring_count_refusal(r, -EBADMSG);
 	r->c.tail -= r->c.held;
 	r->c.held = 0;
 	r->c.end = r->c.limit = r->c.tail;
-	r->priv->liar_again = r->priv->liar == epoch;
-	r->priv->liar = epoch;
+	r->priv->liar_again = sure && r->priv->liar == epoch;
+	r->priv->liar = sure ? epoch : epoch - 1;
 	h->out[lane / 64] |= shmring_lane_bit(lane);
-	h->backend->kick(r);
+	if (sure)
+		h->backend->kick(r, epoch);
 }
 
 /*
@@ -314,7 +334,8 @@ int shmring_hub_kick(struct shmring_hub *h, struct shmring *lane)
 {
 	SHMRING_NO_CANCEL;
 
-	return h->backend->kick(lane);
+	return h->backend->kick(lane,
+				__atomic_load_n(&lane->lane->producer.epoch, __ATOMIC_RELAXED));
 }
 
 int shmring_hub_poll_fd(struct shmring_hub *h)

@@ -43,9 +43,12 @@ int shmring_kmod_attach_lane(struct shmring *r, const struct shmring *ring, uint
 	return shmring_kmod_take_up(r, &q);
 }
 
-int shmring_kmod_kick(struct shmring *r)
+int shmring_kmod_kick(struct shmring *r, uint32_t epoch)
 {
-	return shmring_kmod_call(r->priv->fd, SHMRING_IOC_KICK, NULL);
+	struct shmring_ioc_kick k = { .epoch = epoch };
+	int ret = shmring_kmod_call(r->priv->fd, SHMRING_IOC_KICK, &k);
+
+	return ret == -ESTALE ? -ENOENT : ret;
 }
 
 static int map_set(struct shmring_hub *h)

@@ -29,8 +29,9 @@ int shmring_memfd_lanes(const struct shmring_private *p, struct shmring_lanes *l
 }
 
 /* No process can be kept from writing what it has mapped. */
-int shmring_memfd_kick(struct shmring *r)
+int shmring_memfd_kick(struct shmring *r, uint32_t epoch)
 {
+	(void)epoch;
 	return shmring_memfd_is_live(r, peer_role(r)) ? -EOPNOTSUPP : -ENOENT;
 }
 

@@ -140,7 +140,7 @@ void shmring_memfd_give_up_role(struct shmring *r);
 
 /* hub.c */
 int shmring_memfd_lanes(const struct shmring_private *p, struct shmring_lanes *lanes);
-int shmring_memfd_kick(struct shmring *r);
+int shmring_memfd_kick(struct shmring *r, uint32_t epoch);
 int shmring_memfd_hub_open(struct shmring_hub *h);
 void shmring_memfd_hub_close(struct shmring_hub *h);
 int shmring_memfd_hub_wait(struct shmring_hub *h, uint64_t until);

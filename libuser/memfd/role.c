@@ -170,7 +170,7 @@ static int take_role(struct shmring *r, enum shmring_role role)
 	set_owner(r, role);
 	__atomic_store_n(&half->wake_at, SHMRING_NO_WAKE, __ATOMIC_RELAXED);
 	agree_on_fences(r);
-	__atomic_store_n(&half->epoch, epoch, __ATOMIC_RELAXED);
+	__atomic_store_n(&half->epoch, epoch, __ATOMIC_RELEASE);
 	__atomic_store_n(&half->state, SHMRING_PEER_LIVE, __ATOMIC_SEQ_CST);
 	/* The other side may poll for this role to be taken. */
 	shmring_memfd_wake_role(r, role == SHMRING_CONSUMER ? SHMRING_PRODUCER :

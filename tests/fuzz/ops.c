@@ -311,7 +311,9 @@ static bool do_wake(const struct op *op)
 
 static bool do_kick(const struct op *op)
 {
-	return !call(op, SHMRING_IOC_KICK, NULL, 0);
+	struct shmring_ioc_kick k = { .epoch = op->b % 4, .flags = op->d == 0x21 };
+
+	return !call(op, SHMRING_IOC_KICK, &k, sizeof(k));
 }
 
 static bool do_set_create(const struct op *op)

@@ -206,6 +206,12 @@ static void next_producer_finds_zeroes(struct kunit *test)
 	leave(&sf);
 }
 
+/* End the role of the process that has it now. */
+static int kick(struct shmring_file *hub)
+{
+	return shmring_kick(hub, shmring_peer(hub->ring, hub->role)->half->epoch);
+}
+
 static void kick_is_the_hubs(struct kunit *test)
 {
 	struct shmring *ring = make_lanes(test, SHMRING_TOPOLOGY_FAN_IN, 0);
@@ -213,17 +219,37 @@ static void kick_is_the_hubs(struct kunit *test)
 	struct shmring_file hub, sf;
 
 	KUNIT_EXPECT_EQ(test, enter(&hub, ring, CONSUMER, 0), 0);
-	KUNIT_EXPECT_EQ(test, shmring_kick(&hub), -ENOENT);
+	KUNIT_EXPECT_EQ(test, kick(&hub), -ENOENT);
 	KUNIT_EXPECT_EQ(test, enter(&sf, ring, PRODUCER, ANY), 0);
-	KUNIT_EXPECT_EQ(test, shmring_kick(&sf), -EPERM);
-	KUNIT_EXPECT_EQ(test, shmring_kick(&hub), 0);
-	KUNIT_EXPECT_EQ(test, shmring_kick(&hub), -ENOENT);
+	KUNIT_EXPECT_EQ(test, kick(&sf), -EPERM);
+	KUNIT_EXPECT_EQ(test, kick(&hub), 0);
+	KUNIT_EXPECT_EQ(test, kick(&hub), -ENOENT);
 	KUNIT_EXPECT_EQ(test, shmring_ready(&sf, 1), -ESHUTDOWN);
 	KUNIT_EXPECT_EQ(test, shmring_ready(&hub, 1), -ENODATA);
 	leave(&sf);
 	leave(&hub);
-	KUNIT_EXPECT_EQ(test, shmring_kick(&hub), -ESHUTDOWN);
-	KUNIT_EXPECT_EQ(test, shmring_kick(attach(test, plain, CONSUMER)), -EPERM);
+	KUNIT_EXPECT_EQ(test, kick(&hub), -ESHUTDOWN);
+	KUNIT_EXPECT_EQ(test, kick(attach(test, plain, CONSUMER)), -EPERM);
+}
+
+/* A hub that saw a false value must not end the role of the process that came after it. */
+static void kick_is_of_one_epoch(struct kunit *test)
+{
+	struct shmring *ring = make_lanes(test, SHMRING_TOPOLOGY_FAN_IN, 0);
+	struct shmring_file hub, sf, next;
+	u32 epoch;
+
+	KUNIT_EXPECT_EQ(test, enter(&hub, ring, CONSUMER, 0), 0);
+	KUNIT_EXPECT_EQ(test, enter(&sf, ring, PRODUCER, 0), 0);
+	epoch = shmring_peer(ring, CONSUMER)->half->epoch;
+	leave(&sf);
+	KUNIT_EXPECT_EQ(test, enter(&next, ring, PRODUCER, 0), 0);
+	KUNIT_EXPECT_EQ(test, shmring_kick(&hub, epoch), -ESTALE);
+	KUNIT_EXPECT_EQ(test, shmring_ready(&next, 1), 1);
+	KUNIT_EXPECT_EQ(test, shmring_kick(&hub, epoch + 1), 0);
+	KUNIT_EXPECT_EQ(test, shmring_ready(&next, 1), -ESHUTDOWN);
+	leave(&next);
+	leave(&hub);
 }
 
 /* Nothing that a kicked process writes before it unmaps reaches the next one. */
@@ -237,7 +263,7 @@ static void kicked_process_keeps_its_lane(struct kunit *test, bool own)
 	set_positions(ring, 24, 24);
 	sf.nr_vmas = own;
 	sf.nr_views = !own;
-	KUNIT_EXPECT_EQ(test, shmring_kick(&hub), 0);
+	KUNIT_EXPECT_EQ(test, kick(&hub), 0);
 	set_positions(ring, 64, 24);
 	KUNIT_EXPECT_EQ(test, shmring_ready(&hub, 1), -ENODATA);
 	KUNIT_EXPECT_EQ(test, enter(&next, ring, PRODUCER, 0), -EBUSY);
@@ -270,7 +296,7 @@ static void kicked_worker_leaves_the_tail(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, enter(&hub, ring, PRODUCER, 0), 0);
 	KUNIT_EXPECT_EQ(test, enter(&sf, ring, CONSUMER, 0), 0);
 	set_positions(ring, 64, 16);
-	KUNIT_EXPECT_EQ(test, shmring_kick(&hub), 0);
+	KUNIT_EXPECT_EQ(test, kick(&hub), 0);
 	set_positions(ring, 64, 1 << 20);
 	leave(&sf);
 	KUNIT_EXPECT_EQ(test, enter(&sf, ring, CONSUMER, 0), 0);
@@ -351,6 +377,7 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(messages_of_a_worker_are_kept),
 	KUNIT_CASE(next_producer_finds_zeroes),
 	KUNIT_CASE(kick_is_the_hubs),
+	KUNIT_CASE(kick_is_of_one_epoch),
 	KUNIT_CASE(kicked_process_with_own_mappings),
 	KUNIT_CASE(kicked_process_with_other_mappings),
 	KUNIT_CASE(kicked_worker_leaves_the_tail),

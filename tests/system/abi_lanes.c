@@ -249,21 +249,37 @@ static void test_killed_hub(void)
 	CHECK(!close(ring));
 }
 
+/* End the role of the process that has it now. */
+static int kick(const struct endpoint *hub)
+{
+	const struct shmring_half *other = hub->role == CONSUMER ? &hub->lane->producer :
+								   &hub->lane->consumer;
+	struct shmring_ioc_kick k = { .epoch = other->epoch };
+
+	return call(hub->fd, SHMRING_IOC_KICK, &k);
+}
+
 static void test_kick_errors(void)
 {
 	int ring = make_lanes(FAN_IN, 1), plain = make_ring(page_size());
 	struct endpoint hub = lane_endpoint(ring, CONSUMER, 0);
 	int c = attach(plain, CONSUMER), end = attach(ring, PRODUCER);
+	struct shmring_ioc_kick k = { .epoch = 1, .flags = 1 };
 
-	refused(ring, ring, SHMRING_IOC_KICK, NULL, -ENOTTY);
-	refused(ring, end, SHMRING_IOC_KICK, NULL, -EPERM);
-	refused(plain, c, SHMRING_IOC_KICK, NULL, -EPERM);
-	refused(ring, hub.fd, resized(SHMRING_IOC_KICK, 8), NULL, -ENOTTY);
+	refused(ring, hub.fd, SHMRING_IOC_KICK, &k, -EINVAL);
+	k.flags = 0;
+	refused(ring, ring, SHMRING_IOC_KICK, &k, -ENOTTY);
+	refused(ring, end, SHMRING_IOC_KICK, &k, -EPERM);
+	refused(plain, c, SHMRING_IOC_KICK, &k, -EPERM);
 	CHECK(!close(end));
-	refused(ring, hub.fd, SHMRING_IOC_KICK, NULL, -ENOENT);
+	refused(ring, hub.fd, SHMRING_IOC_KICK, &k, -ENOENT);
+	/* The next one is another one. */
+	end = attach(ring, PRODUCER);
+	refused(ring, hub.fd, SHMRING_IOC_KICK, &k, -ESTALE);
+	CHECK(!close(end));
 	unmap(&hub);
 	end = attach(ring, PRODUCER);
-	refused(ring, hub.fd, SHMRING_IOC_KICK, NULL, -ESHUTDOWN);
+	refused(ring, hub.fd, SHMRING_IOC_KICK, &k, -ESHUTDOWN);
 	CHECK(!close(end) && !close(hub.fd) && !close(c) && !close(plain) && !close(ring));
 }
 
@@ -277,10 +293,10 @@ static void test_kick(void)
 	ask(&a, VERB_MOVE, page_size(), 0, 0);
 	start_verb(&a, VERB_WAIT, 8, 8, 0);
 	await_sleep(&a, ring, 0);
-	EXPECT_EQ(call(hub.fd, SHMRING_IOC_KICK, NULL), 0);
+	EXPECT_EQ(kick(&hub), 0);
 	EXPECT_EQ(result_of(&a), -ESHUTDOWN);
 	EXPECT_EQ(ask(&a, VERB_WAKE, 0, 0, 0), -ESHUTDOWN);
-	EXPECT_EQ(call(hub.fd, SHMRING_IOC_KICK, NULL), -ENOENT);
+	EXPECT_EQ(kick(&hub), -ENOENT);
 	/* It writes on, and the hub does not follow it. The other lane goes on. */
 	ask(&a, VERB_SET, 2 * page_size(), 0, 0);
 	EXPECT_EQ(hub.lane->producer.end, page_size());
@@ -302,7 +318,7 @@ static void test_kick(void)
 	drop(&next);
 	move(&hub, 8);
 	a = actor(ring, PRODUCER, true);
-	EXPECT_EQ(call(hub.fd, SHMRING_IOC_KICK, NULL), 0);
+	EXPECT_EQ(kick(&hub), 0);
 	EXPECT_EQ(attach(ring, PRODUCER), -EBUSY);
 	kill_actor(&a);
 	next = endpoint(ring, PRODUCER);
@@ -325,7 +341,7 @@ static void test_kicked_process_lies(uint32_t topology)
 
 	move(work ? &hub : &end, 64);
 	move(work ? &end : &hub, 16);
-	EXPECT_EQ(call(hub.fd, SHMRING_IOC_KICK, NULL), 0);
+	EXPECT_EQ(kick(&hub), 0);
 	set_position(&end, SHMRING_POSITION_LIMIT / 2 + 64);
 	drop(&hub);
 	hub = lane_endpoint(ring, role, 0);

@@ -31,6 +31,7 @@ static struct {
 	struct shmring_ioc_lowat lowat;
 	struct shmring_ioc_waitset_wait wait;
 	unsigned int added, kicked, lowats, waits;
+	struct shmring_ioc_kick kick;
 	unsigned long fails;		/* this request, ... */
 	int error;			/* ... so */
 	void (*in_wait)(void);		/* what happens while the hub sleeps */
@@ -121,6 +122,7 @@ int __wrap_ioctl(int fd, unsigned long request, ...)
 		return 0;
 	case SHMRING_IOC_KICK:
 		fake.kicked++;
+		fake.kick = *(struct shmring_ioc_kick *)arg;
 		return 0;
 	}
 	return 0;
@@ -370,6 +372,7 @@ static void liar_is_kicked(void **state)
 	p->head = 5 * CAPACITY;
 	assert_null(shmring_hub_next(h));
 	assert_int_equal(fake.kicked, 1);
+	assert_int_equal(fake.kick.epoch, 1);
 	assert_null(shmring_hub_next(h));
 	assert_int_equal(fake.kicked, 1);
 	p->head = 0;
@@ -378,6 +381,28 @@ static void liar_is_kicked(void **state)
 	assert_int_equal(shmring_hub_wait(h, &nowait), -ENODATA);
 	lane_of(0)->producer.state = SHMRING_PEER_LIVE;
 	lane_of(0)->producer.epoch = 2;
+	publish(0);
+	assert_int_equal(shmring_hub_wait(h, &nowait), 0);
+	assert_int_equal(shmring_hub_lane(h, shmring_hub_next(h)), 0);
+	shmring_hub_close(h);
+}
+
+/* Between the false value and the kick another producer has come: it keeps its role and its lane. */
+static void next_producer_is_not_kicked(void **state)
+{
+	struct shmring_producer *p = (void *)(fake.memory[0] + 2 * page_size());
+	struct shmring_hub *h = new_hub();
+	struct shmring *lane = shmring_hub_endpoint(h, 0);
+
+	(void)state;
+	lane_of(0)->producer.state = SHMRING_PEER_LIVE;
+	lane_of(0)->producer.epoch = 1;
+	p->head = 5 * CAPACITY;
+	assert_null(shmring_peek(lane, &(size_t){ 0 }));
+	p->head = 0;
+	lane_of(0)->producer.epoch = 2;
+	assert_null(shmring_hub_next(h));
+	assert_int_equal(fake.kicked, 0);
 	publish(0);
 	assert_int_equal(shmring_hub_wait(h, &nowait), 0);
 	assert_int_equal(shmring_hub_lane(h, shmring_hub_next(h)), 0);
@@ -464,6 +489,7 @@ int main(void)
 		TEST(hot_lanes_are_looked_at),
 		TEST(held_bytes_are_no_news),
 		TEST(liar_is_kicked),
+		TEST(next_producer_is_not_kicked),
 		TEST(lane_goes_on_beyond_the_end),
 		TEST(end_is_of_one_moment),
 	};

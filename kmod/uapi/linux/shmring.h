@@ -606,15 +606,23 @@ struct shmring_ioc_access {
 #define SHMRING_ACCESS_ALL	(SHMRING_ACCESS_MODE | SHMRING_ACCESS_UID | SHMRING_ACCESS_GID)
 
 /*
- * KICK (no argument): end the other side's role in this lane, as if its process had died. The
- * lane is free again only when that process no longer maps it, so that it writes into no other
- * process's lane. The kicked process gets ESHUTDOWN.
+ * KICK: end the other side's role in this lane, as if its process had died. The lane is free
+ * again only when that process no longer maps it, so that it writes into no other process's lane.
+ * The kicked process gets ESHUTDOWN. @epoch is that of the other half in struct shmring_lane:
+ * the hub reads the epoch, then sees that it wants to kick the process, and so ends the role of
+ * that process and not of another one that has taken the lane meanwhile.
  *
+ * EINVAL	flags is not 0
  * EPERM	this is not the hub's endpoint
  * ENOENT	the other role is not taken
+ * ESTALE	another process has it: its epoch is not @epoch
  * ESHUTDOWN	this endpoint's own role is over
  * ENOTTY	not an endpoint
  */
+struct shmring_ioc_kick {
+	__u32 epoch;
+	__u32 flags;		/* 0 */
+};
 
 /*
  * WAITSET_CREATE: make a wait set for up to @max endpoints, with the numbers 0 to @max - 1. One
@@ -725,7 +733,7 @@ struct shmring_uring_wait {
 #define SHMRING_IOC_SET_LOWAT	_IOW(SHMRING_IOC_TYPE, 11, struct shmring_ioc_lowat)
 #define SHMRING_IOC_WAIT_PEER	_IOW(SHMRING_IOC_TYPE, 12, struct shmring_ioc_wait_peer)
 #define SHMRING_IOC_SET_ACCESS	_IOW(SHMRING_IOC_TYPE, 13, struct shmring_ioc_access)
-#define SHMRING_IOC_KICK	_IO(SHMRING_IOC_TYPE, 14)
+#define SHMRING_IOC_KICK	_IOW(SHMRING_IOC_TYPE, 14, struct shmring_ioc_kick)
 #define SHMRING_IOC_WAITSET_CREATE _IOW(SHMRING_IOC_TYPE, 15, struct shmring_ioc_waitset_create)
 #define SHMRING_IOC_WAITSET_CHANGE _IOW(SHMRING_IOC_TYPE, 16, struct shmring_ioc_waitset_change)
 #define SHMRING_IOC_WAITSET_WAIT _IOW(SHMRING_IOC_TYPE, 17, struct shmring_ioc_waitset_wait)
