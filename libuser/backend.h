@@ -91,10 +91,11 @@ struct shmring_backend {
 	/*
 	 * Arm each hot lane, and sleep until one may have data or it is @until (0: for ever).
 	 * 0: look again; -ETIMEDOUT; -EINTR. hub_arm: do not sleep, but have the poll descriptor
-	 * ready then.
+	 * ready then. hub_cool: only arm.
 	 */
 	int (*hub_wait)(struct shmring_hub *h, uint64_t until);
 	void (*hub_arm)(struct shmring_hub *h);
+	void (*hub_cool)(struct shmring_hub *h);
 	int (*hub_poll_fd)(struct shmring_hub *h);		/* a descriptor */
 };
 

@@ -3,3 +3,4 @@
 #define __SHMRING_PUBLIC
 #pragma GCC diagnostic ignored "-Wmissing-prototypes"	/* the definitions are in the header */
 #include "shmring.h"
+#include "shmring/hub.h"

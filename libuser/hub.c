@@ -112,6 +112,7 @@ static int attach_lanes(struct shmring_hub *h)
 		h->all[i / 64] |= shmring_lane_bit(i);
 		ret = attach_lane(h, i);
 	}
+	h->turn.lane = h->lanes[0];
 	return ret ? ret : h->backend->hub_open(h);
 }
 

@@ -15,13 +15,14 @@
  * lanes that it has not armed itself.
  */
 struct shmring_hub {
+	struct __shmring_hub_turn turn;	/* of lane @at */
 	const struct shmring_backend *backend;
 	struct shmring *ring;		/* a handle: the files and the name */
 	struct shmring **lanes;		/* the hub's endpoints */
 	uint32_t nr;
-	uint32_t at;			/* the lane that shmring_hub_next() returned last ... */
-	uint64_t until;			/* ... and the position at which its turn ends */
+	uint32_t at;			/* the lane that shmring_hub_next() returned last */
 	uint32_t rounds;		/* times that it went to another lane */
+	uint32_t empty;			/* looks in vain at hot lanes: see cool_empty_lanes() */
 	const __shmring_word *hot;
 	uint64_t mine[SHMRING_HUB_WORDS];
 	uint64_t all[SHMRING_HUB_WORDS];	/* a bit for each lane that there is */

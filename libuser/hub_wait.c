@@ -10,6 +10,7 @@
 
 #define TURN		4		/* a lane's turn: this part of its ring */
 #define ROUNDS		4096		/* turns until the hub looks at all lanes, hot or not */
+#define EMPTY_MAX	(16 * ROUNDS)	/* looks at hot lanes in vain until those become cold */
 #define IN_VAIN_MAX	16		/* after so many wake-ups for nothing, ... */
 #define PAUSE_NS	1000000		/* ... pause before each further sleep */
 #define YIELD_NS	50000		/* SPIN: the time between two yields */
@@ -33,7 +34,10 @@ static bool has_data(struct shmring_hub *h, uint32_t lane)
 		__shmring_refresh_data(r);
 	if (r->error)
 		shmring_hub_leave_out(h, lane);
-	return !r->error && r->c.tail != r->c.limit;
+	if (!r->error && r->c.tail != r->c.limit)
+		return true;
+	h->empty++;
+	return false;
 }
 
 /* The first lane with data in this word, among the @bits; -1: none. */
@@ -96,21 +100,36 @@ static void look_around(struct shmring_hub *h, uint64_t now)
 		look_at_heads(h);
 }
 
-struct shmring *shmring_hub_next(struct shmring_hub *h)
+/*
+ * Each hot lane that is empty costs every round a look. A sleep makes such lanes cold; a hub that
+ * does not sleep does it here. A lane that is only empty now costs its producer one WAKE.
+ */
+static void cool_empty_lanes(struct shmring_hub *h)
 {
-	struct shmring *r = h->lanes[h->at];
+	if (h->empty < EMPTY_MAX)
+		return;
+	h->empty = 0;
+	h->backend->hub_cool(h);
+}
+
+struct shmring *__shmring_hub_next(struct shmring_hub *h)
+{
+	struct shmring *r = h->turn.lane;
 	int lane;
 
-	if (r->c.tail < h->until && !is_out(h, h->at) && has_data(h, h->at))
+	if (r->c.tail < h->turn.until && !is_out(h, h->at) && has_data(h, h->at))
 		return r;
-	if (!(++h->rounds % ROUNDS))
+	if (!(++h->rounds % ROUNDS)) {
 		look_around(h, shmring_now());
+		cool_empty_lanes(h);
+		h->empty = 0;
+	}
 	lane = find_lane(h, (h->at + 1) % h->nr);
 	if (lane < 0)
 		return NULL;
 	r = h->lanes[lane];
 	h->at = (uint32_t)lane;
-	h->until = r->c.tail + r->span / TURN + 1;
+	h->turn = (struct __shmring_hub_turn){ r, r->c.tail + r->span / TURN + 1 };
 	return r;
 }
 
@@ -191,19 +210,28 @@ static bool has_passed(uint64_t deadline)
 	return deadline && shmring_now() >= deadline;
 }
 
+/* A look has found data in @lane: learn how long to pause before the first look, see spin.c. */
+static void learn_pauses(struct shmring_hub *h, int lane, unsigned int looks)
+{
+	const struct shmring *r = h->lanes[lane];
+
+	shmring_pauses_learn(&h->spin, looks, r->c.limit - r->c.tail, r->span);
+}
+
 /* As the spin of an endpoint. Returns as look_closely(). */
 static int spin_for(struct shmring_hub *h, uint64_t budget, uint64_t deadline, uint64_t *spun)
 {
-	unsigned int looks = h->spin.looks / (1 + h->nr / LANES_PER_LOOK) + 1, left = looks;
+	unsigned int most = h->spin.looks / (1 + h->nr / LANES_PER_LOOK) + 1, left = most, looks = 1;
 	uint64_t now, start = 0, yield_at = 0;
-	int ret;
+	int ret, lane;
 
 	*spun = 0;
-	while (find_lane(h, h->at) < 0) {
+	shmring_relax(h->spin.pauses * h->spin.relaxes_of_64 / 64);
+	for (; (lane = find_lane(h, h->at)) < 0; looks++) {
 		shmring_relax(h->spin.relaxes);
 		if (--left)
 			continue;
-		left = looks;
+		left = most;
 		now = shmring_now();
 		if (!start)
 			start = yield_at = now;
@@ -215,10 +243,12 @@ static int spin_for(struct shmring_hub *h, uint64_t budget, uint64_t deadline, u
 			ret = look_closely(h);
 			if (ret)
 				return ret;
+			cool_empty_lanes(h);
 			sched_yield();
 			yield_at = now + YIELD_NS;
 		}
 	}
+	learn_pauses(h, lane, looks);
 	return 1;
 }
 

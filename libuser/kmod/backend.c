@@ -310,5 +310,6 @@ const struct shmring_backend shmring_backend_kmod = {
 	.hub_close = shmring_kmod_hub_close,
 	.hub_wait = shmring_kmod_hub_wait,
 	.hub_arm = shmring_kmod_hub_arm,
+	.hub_cool = shmring_kmod_hub_arm,
 	.hub_poll_fd = shmring_kmod_hub_poll_fd,
 };

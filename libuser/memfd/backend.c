@@ -380,5 +380,6 @@ const struct shmring_backend shmring_backend_memfd = {
 	.hub_close = shmring_memfd_hub_close,
 	.hub_wait = shmring_memfd_hub_wait,
 	.hub_arm = shmring_memfd_hub_arm,
+	.hub_cool = shmring_memfd_hub_cool,
 	.hub_poll_fd = shmring_memfd_hub_poll_fd,
 };

@@ -93,6 +93,11 @@ static bool cool_lanes(struct shmring_hub *h)
 	return !any;
 }
 
+void shmring_memfd_hub_cool(struct shmring_hub *h)
+{
+	cool_lanes(h);
+}
+
 int shmring_memfd_hub_wait(struct shmring_hub *h, uint64_t until)
 {
 	struct shmring_memfd_hub *page = page_of(h);

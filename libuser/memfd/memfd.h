@@ -145,6 +145,7 @@ int shmring_memfd_hub_open(struct shmring_hub *h);
 void shmring_memfd_hub_close(struct shmring_hub *h);
 int shmring_memfd_hub_wait(struct shmring_hub *h, uint64_t until);
 void shmring_memfd_hub_arm(struct shmring_hub *h);
+void shmring_memfd_hub_cool(struct shmring_hub *h);
 int shmring_memfd_hub_poll_fd(struct shmring_hub *h);
 
 /* wait.c */

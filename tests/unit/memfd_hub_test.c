@@ -104,6 +104,31 @@ static void lanes_take_turns(void **state)
 	shmring_hub_close(h);
 }
 
+/* A hub that never sleeps stops looking at lanes that stay empty; what they send is found all the same. */
+static void empty_lanes_become_cold(void **state)
+{
+	struct shmring_hub *h = new_hub(64, 0);
+	struct shmring *p[2] = { new_producer(), new_producer() };
+	unsigned int i;
+
+	(void)state;
+	for (i = 0; i < 5000; i++) {
+		send_one(p[0]);
+		take_one(shmring_hub_next(h));
+		assert_null(shmring_hub_next(h));
+	}
+	assert_int_equal(shmring_hot_lanes(h, 0) & ~1ull, 0);
+	for (i = 0; i < 100; i++) {
+		send_one(p[1]);
+		assert_ptr_equal(shmring_hub_next(h), shmring_hub_endpoint(h, 1));
+		take_one(shmring_hub_next(h));
+		assert_null(shmring_hub_next(h));
+	}
+	shmring_close(p[0]);
+	shmring_close(p[1]);
+	shmring_hub_close(h);
+}
+
 /* One lane alone has turn after turn. */
 static void lane_alone_stays(void **state)
 {
@@ -729,6 +754,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(lanes_take_turns),
 		TEST(lane_alone_stays),
+		TEST(empty_lanes_become_cold),
 		TEST(each_lane_is_found),
 		TEST(cold_lane_becomes_hot),
 		TEST(all_ready_lanes_stay_hot),
