@@ -21,7 +21,7 @@ run:		## stream this tree through /dev/shmring in a VM, compare, measure (HOST=1
 	@KERNEL='$(KERNEL)' HOST='$(HOST)' BACKEND='$(BACKEND)' tools/run.sh
 
 csv	= $(BUILD)/bench/report.csv
-bench:		## measure shmring beside everything else there is (BENCH=--help)
+bench:		## measure shmring beside everything else there is (BENCH=--help: only some of it)
 	@tests/vm/deps.sh build bench || echo "bench: goes on with what is installed" >&2
 	@$(MAKE) --no-print-directory tools
 	@mkdir -p $(BUILD)/bench && rm -f $(csv) $(csv:.csv=.html)
@@ -29,6 +29,7 @@ bench:		## measure shmring beside everything else there is (BENCH=--help)
 		echo; echo "every figure: $(csv)"; \
 		python3 tools/bench/report $(csv) $(csv:.csv=.html) && \
 		echo "with plots:   $(csv:.csv=.html)"; }; exit $$ret
+	$(if $(BENCH),,@$(BUILD)/tools/bench-many)
 
 test:		## everything that is tested (PARTS="unit kunit ...": some of it)
 	@tests/all.sh $(PARTS)

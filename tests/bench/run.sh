@@ -29,4 +29,6 @@ for size in 8 64 4096; do
 		quietly nothing_broken $size
 done
 check "the report has plots and tables" quietly report
+check "every message of many producers arrives once and in order" \
+	quietly "$bench-many" --backend memfd --rounds 1 --seconds 0.02
 verdict
