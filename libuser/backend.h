@@ -76,12 +76,13 @@ struct shmring_backend {
 	void (*close)(struct shmring *r);
 
 	/*
-	 * Hubs, see hub.h. What lanes the ring has; -EPROTO: none. Make @r, a new object, the
-	 * hub's endpoint of a lane of the handle @ring. End the other side's role, if its epoch is
+	 * Hubs, see hub.h. What lanes the ring has; -EPROTO: none. Make @r, a new object, an
+	 * endpoint of the hub's in a lane of the handle @ring. End the other side's role, if its epoch is
 	 * still this one.
 	 */
 	int (*lanes)(const struct shmring_private *p, struct shmring_lanes *lanes);
-	int (*attach_lane)(struct shmring *r, const struct shmring *ring, uint32_t lane);
+	int (*attach_lane)(struct shmring *r, const struct shmring *ring, uint32_t lane,
+			   enum shmring_role role);
 	int (*kick)(struct shmring *r, uint32_t epoch);
 
 	/* All lanes are attached: find the words with the hot bits. And the reverse, at the end. */
@@ -126,6 +127,7 @@ struct shmring_geometry {
 	uint32_t slot_size;	/* 0: records */
 	uint32_t align;
 	uint32_t nr_lanes;	/* of a file with lanes; 0: one, or each lane is a ring of its own */
+	uint32_t topology;	/* of a file: SHMRING_TOPOLOGY_* */
 };
 
 /* Where the parts of a ring are mapped, and its geometry from a source that is trusted. */

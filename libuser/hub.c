@@ -10,9 +10,17 @@
 #include "wait.h"
 
 #define DEFAULT_LANES	16
+#define DEFAULT_DELIVERIES 3
 #define RING_FLAGS	(SHMRING_PERSIST | SHMRING_QUEUE | SHMRING_MARKS)	/* of the ring */
 
 /* ------------------------------------------------------------------ options */
+
+static bool is_topology(const struct shmring_hub_options *o)
+{
+	if (o->topology == SHMRING_WORK)
+		return !(o->flags & SHMRING_HUB_EOF);
+	return o->topology == SHMRING_FAN_IN;
+}
 
 /* Members that an older program does not have are 0. */
 static int copy_options(struct shmring_hub_options *to, const struct shmring_hub_options *opt)
@@ -29,7 +37,11 @@ static int copy_options(struct shmring_hub_options *to, const struct shmring_hub
 		to->topology = SHMRING_FAN_IN;
 	if (!to->lanes)
 		to->lanes = DEFAULT_LANES;
-	return to->topology != SHMRING_FAN_IN || to->lanes > SHMRING_LANES_MAX ||
+	if (!to->depth)
+		to->depth = 1;
+	if (!to->max_deliveries)
+		to->max_deliveries = DEFAULT_DELIVERIES;
+	return !is_topology(to) || to->lanes > SHMRING_LANES_MAX || to->depth > SHMRING_DEALS_MAX ||
 	       (to->flags & ~(RING_FLAGS | SHMRING_HUB_EOF)) ? -EINVAL : 0;
 }
 
@@ -70,6 +82,7 @@ void shmring_hub_close(struct shmring_hub *h)
 
 	if (!h)
 		return;
+	shmring_work_close(h);
 	if (h->backend)
 		h->backend->hub_close(h);
 	close_lanes(h);
@@ -77,43 +90,51 @@ void shmring_hub_close(struct shmring_hub *h)
 	free(h);
 }
 
-static int attach_lane(struct shmring_hub *h, uint32_t i)
+/* An endpoint in a lane. Whatever is returned, @out is to be closed. */
+int shmring_hub_open_lane(struct shmring_hub *h, uint32_t lane, enum shmring_role role,
+			  struct shmring **out)
 {
 	const struct shmring_options opt = { .policy = h->policy };
 	struct shmring *r;
 	int ret = shmring_new_object(&r, &opt);
 
+	*out = ret ? NULL : r;
 	if (ret)
 		return ret;
-	h->lanes[i] = r;
 	r->priv->backend = h->backend;
 	r->priv->reason = h->ring->priv->reason;
-	r->priv->lane = i;
+	r->priv->lane = lane;
 	r->priv->of_hub = true;
-	return h->backend->attach_lane(r, h->ring, i);
+	return h->backend->attach_lane(r, h->ring, lane, role);
 }
 
 /* Take the hub's role in all lanes of h->ring. */
-static int attach_lanes(struct shmring_hub *h)
+static int attach_lanes(struct shmring_hub *h, const struct shmring_hub_options *o)
 {
 	struct shmring_lanes lanes = { 0 };
 	int ret = h->backend->lanes(h->ring->priv, &lanes);
+	bool works = lanes.topology == SHMRING_TOPOLOGY_WORK;
 	uint32_t i;
 
-	if (!ret && lanes.topology != SHMRING_TOPOLOGY_FAN_IN)
+	if (!ret && !works && lanes.topology != SHMRING_TOPOLOGY_FAN_IN)
 		ret = -EPROTO;
+	if (!ret && works && h->eof)
+		ret = -EINVAL;
 	if (ret)
 		return ret;
+	h->role = works ? SHMRING_PRODUCER : SHMRING_CONSUMER;
 	h->lanes = calloc(lanes.nr, sizeof(*h->lanes));
 	if (!h->lanes)
 		return -ENOMEM;
 	h->nr = lanes.nr;
 	for (i = 0; !ret && i < h->nr; i++) {
 		h->all[i / 64] |= shmring_lane_bit(i);
-		ret = attach_lane(h, i);
+		ret = shmring_hub_open_lane(h, i, h->role, &h->lanes[i]);
 	}
 	h->turn.lane = h->lanes[0];
-	return ret ? ret : h->backend->hub_open(h);
+	if (!ret)
+		ret = h->backend->hub_open(h);
+	return ret || !works ? ret : shmring_work_open(h, o->depth, o->max_deliveries);
 }
 
 /* ------------------------------------------------------------------ set-up */
@@ -137,11 +158,12 @@ static int new_hub(struct shmring_hub **out, const struct shmring_hub_options *o
 }
 
 /* h->ring has been made or found, with @ret: attach, and hand the hub out; or free it. */
-static int finish_hub(struct shmring_hub **out, struct shmring_hub *h, int ret)
+static int finish_hub(struct shmring_hub **out, struct shmring_hub *h,
+		      const struct shmring_hub_options *o, int ret)
 {
 	if (!ret) {
 		h->backend = h->ring->priv->backend;
-		ret = attach_lanes(h);
+		ret = attach_lanes(h, o);
 	}
 	if (ret)
 		shmring_hub_close(h);
@@ -188,7 +210,7 @@ int shmring_hub_create(struct shmring_hub **out, const char *name,
 		return ret;
 	}
 	made = !ret;
-	ret = finish_hub(out, h, ret);
+	ret = finish_hub(out, h, &o, ret);
 	/* If there is no hub, leave no ring behind. -EBUSY: another process is its hub already. */
 	if (ret && made && ret != -EBUSY && (o.flags & SHMRING_PERSIST))
 		shmring_unlink_opt(clean, &of_ring);
@@ -204,7 +226,7 @@ int shmring_hub_attach(struct shmring_hub **out, const char *name,
 	struct shmring_hub *h;
 	int ret = begin_hub(&h, &o, &of_ring, opt);
 
-	return ret ? ret : finish_hub(out, h, shmring_attach_opt(&h->ring, name, &of_ring));
+	return ret ? ret : finish_hub(out, h, &o, shmring_attach_opt(&h->ring, name, &of_ring));
 }
 
 int shmring_hub_attach_fd(struct shmring_hub **out, int fd, const struct shmring_hub_options *opt)
@@ -215,7 +237,7 @@ int shmring_hub_attach_fd(struct shmring_hub **out, int fd, const struct shmring
 	struct shmring_hub *h;
 	int ret = begin_hub(&h, &o, &of_ring, opt);
 
-	return ret ? ret : finish_hub(out, h, shmring_attach_fd_opt(&h->ring, fd, &of_ring));
+	return ret ? ret : finish_hub(out, h, &o, shmring_attach_fd_opt(&h->ring, fd, &of_ring));
 }
 
 /* ---------------------------------------------------- lanes that are left out */
@@ -238,6 +260,8 @@ static bool is_still_false(struct shmring *r)
 {
 	size_t len;
 
+	if (r->role == SHMRING_PRODUCER)
+		return shmring_work_is_still_false(r);
 	r->error = 0;
 	r->c.limit = r->c.tail;
 	__shmring_refresh_data(r);
@@ -255,7 +279,7 @@ static bool is_still_false(struct shmring *r)
 void shmring_hub_leave_out(struct shmring_hub *h, uint32_t lane)
 {
 	struct shmring *r = h->lanes[lane];
-	uint32_t epoch = __atomic_load_n(&r->lane->producer.epoch, __ATOMIC_ACQUIRE);
+	uint32_t epoch = __atomic_load_n(&half_of(r, peer_role(r))->epoch, __ATOMIC_ACQUIRE);
 	bool sure = is_still_false(r);
 
 	r->error = -EBADMSG;
@@ -294,6 +318,10 @@ static void take_lane_back(struct shmring_hub *h, uint32_t lane)
 	struct shmring *r = h->lanes[lane];
 	uint64_t restart, old = r->c.tail;
 
+	if (h->work) {
+		shmring_work_take_back(h, lane);
+		return;
+	}
 	if (!find_restart(r, old, &restart))
 		return;
 	r->priv->refused = false;
@@ -335,8 +363,8 @@ int shmring_hub_kick(struct shmring_hub *h, struct shmring *lane)
 {
 	SHMRING_NO_CANCEL;
 
-	return h->backend->kick(lane,
-				__atomic_load_n(&lane->lane->producer.epoch, __ATOMIC_RELAXED));
+	return h->backend->kick(lane, __atomic_load_n(&half_of(lane, peer_role(lane))->epoch,
+						      __ATOMIC_RELAXED));
 }
 
 int shmring_hub_poll_fd(struct shmring_hub *h)

@@ -31,7 +31,9 @@ struct shmring_hub {
 	bool grouped;			/* a member of a group */
 	enum shmring_policy policy;
 	struct shmring_spin spin;
-	uint64_t checked;		/* when the producers were last seen alive, ns */
+	uint64_t checked;		/* when the other sides were last seen alive, ns */
+	enum shmring_role role;		/* in each lane */
+	struct shmring_work *work;	/* of a work queue: see work.h; else NULL */
 
 	/* The backends'. */
 	void *page;			/* where @hot is mapped */
@@ -55,7 +57,21 @@ void shmring_hub_leave_out(struct shmring_hub *h, uint32_t lane);
 void shmring_hub_take_back(struct shmring_hub *h);
 bool shmring_hub_has_liars(const struct shmring_hub *h);
 
+int shmring_hub_open_lane(struct shmring_hub *h, uint32_t lane, enum shmring_role role,
+			  struct shmring **r);
+
+/* work.c, of work queues. ready: a lane that can be given a message, or -1 */
+int shmring_work_open(struct shmring_hub *h, uint32_t depth, uint32_t max_deliveries);
+void shmring_work_close(struct shmring_hub *h);
+struct shmring *shmring_work_next(struct shmring_hub *h);
+int shmring_work_ready(struct shmring_hub *h);
+uint64_t shmring_work_bytes(const struct shmring_hub *h, uint32_t lane);
+bool shmring_work_is_still_false(struct shmring *r);
+void shmring_work_take_back(struct shmring_hub *h, uint32_t lane);
+
 /* hub_wait.c */
+void shmring_hub_look_around(struct shmring_hub *h);
+uint64_t shmring_hub_bytes(const struct shmring_hub *h, uint32_t lane);
 bool shmring_hub_has_news(struct shmring_hub *h);
 int shmring_hub_check(struct shmring_hub *h, uint64_t now);
 

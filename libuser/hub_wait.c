@@ -53,13 +53,16 @@ static int find_in_word(struct shmring_hub *h, uint32_t word, uint64_t bits)
 	return -1;
 }
 
-/* The first lane with data from @first on, all round; -1: none. */
+/* The first lane with data from @first on, all round; -1: none. Of a work queue: one with room. */
 static int find_lane(struct shmring_hub *h, uint32_t first)
 {
 	uint32_t words = (h->nr + 63) / 64, word = first / 64, n;
 	uint64_t from = ~0ull << (first % 64);
-	int lane = find_in_word(h, word, from);
+	int lane;
 
+	if (h->work)
+		return shmring_work_ready(h);
+	lane = find_in_word(h, word, from);
 	for (n = 1; lane < 0 && n < words; n++)
 		lane = find_in_word(h, (word + n) % words, ~0ull);
 	return lane < 0 ? find_in_word(h, word, ~from) : lane;
@@ -83,7 +86,7 @@ static void look_at_heads(struct shmring_hub *h)
 	uint32_t i;
 
 	for (i = 0; i < h->nr; i++)
-		if (__atomic_load_n(&h->lanes[i]->producer->head, __ATOMIC_RELAXED) !=
+		if (h->work || __atomic_load_n(&h->lanes[i]->producer->head, __ATOMIC_RELAXED) !=
 		    h->lanes[i]->c.limit)
 			h->mine[i / 64] |= shmring_lane_bit(i);
 }
@@ -112,11 +115,31 @@ static void cool_empty_lanes(struct shmring_hub *h)
 	h->backend->hub_cool(h);
 }
 
+void shmring_hub_look_around(struct shmring_hub *h)
+{
+	look_around(h, shmring_now());
+}
+
+/* Bytes of data or space, counted from what has been published, at which a lane is ready. */
+uint64_t shmring_hub_bytes(const struct shmring_hub *h, uint32_t lane)
+{
+	return h->work ? shmring_work_bytes(h, lane) : shmring_beyond_told(h->lanes[lane], 1);
+}
+
+static struct shmring *next_worker(struct shmring_hub *h)
+{
+	if (!(++h->rounds % ROUNDS))
+		look_around(h, shmring_now());
+	return shmring_work_next(h);
+}
+
 struct shmring *__shmring_hub_next(struct shmring_hub *h)
 {
 	struct shmring *r = h->turn.lane;
 	int lane;
 
+	if (h->work)
+		return next_worker(h);
 	if (r->c.tail < h->turn.until && !is_out(h, h->at) && has_data(h, h->at))
 		return r;
 	if (!(++h->rounds % ROUNDS)) {
@@ -190,6 +213,8 @@ static int look_closely(struct shmring_hub *h)
 	uint64_t bits;
 	int ret;
 
+	if (h->work)
+		return shmring_work_ready(h) >= 0;
 	for (word = 0; word < SHMRING_HUB_WORDS; word++) {
 		for (bits = shmring_hot_lanes(h, word); bits; bits &= bits - 1) {
 			lane = 64 * word + (uint32_t)__builtin_ctzll(bits);
@@ -248,7 +273,8 @@ static int spin_for(struct shmring_hub *h, uint64_t budget, uint64_t deadline, u
 			yield_at = now + YIELD_NS;
 		}
 	}
-	learn_pauses(h, lane, looks);
+	if (!h->work)
+		learn_pauses(h, lane, looks);
 	return 1;
 }
 

@@ -45,6 +45,8 @@ struct shmring_private {
 	bool created;		/* this object has made the ring */
 	bool grouped;		/* a member of a group */
 	bool of_hub;		/* a lane of a hub: the hub waits for it */
+	bool both;		/* of_hub: this hub has the other role of the lane, too */
+	uint32_t topology;	/* of an endpoint's ring: SHMRING_TOPOLOGY_* */
 	uint32_t lane;		/* of an endpoint: which lane of the ring */
 	uint32_t liar;		/* of_hub: the epoch of the last producer that wrote a false value */
 	bool liar_again;	/* and it has done so before */
@@ -93,5 +95,8 @@ static inline uint64_t shmring_bytes_between(uint64_t tail, uint64_t head, uint6
 		return 0;
 	return bytes < span ? bytes : span;
 }
+
+/* work.c: where the next message of a worker begins, which finds this tail. */
+uint64_t shmring_work_first(const struct shmring *r, uint64_t tail);
 
 #endif /* SHMRING_PRIVATE_H */

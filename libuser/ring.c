@@ -115,10 +115,22 @@ static void begin_producer(struct shmring *r)
 	__atomic_store_n(&r->producer->cpu, 0, __ATOMIC_RELAXED);
 }
 
+/* The last worker may have left its tail inside a message: the rest would be taken for another. */
+static void skip_part_of_message(struct shmring *r)
+{
+	uint64_t old = r->c.tail;
+
+	r->c.tail = shmring_work_first(r, old);
+	if (r->c.tail != old)
+		__shmring_give_back(r, old, r->c.tail);
+}
+
 /* As if the ring were empty. */
 static void begin_consumer(struct shmring *r)
 {
 	r->c.tail = first_position(r, &r->consumer->tail);
+	if (r->priv->topology == SHMRING_TOPOLOGY_WORK && !r->error)
+		skip_part_of_message(r);
 	r->c.end = r->c.tail;
 	r->c.limit = r->c.tail;
 	__atomic_store_n(&r->consumer->cpu, 0, __ATOMIC_RELAXED);

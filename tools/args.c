@@ -29,6 +29,8 @@ static const struct option_help {
 	  "a new ring queues while it has no receiver: no error" },
 	{ { "fan-in", required_argument, NULL, 'f' }, "N",
 	  "of N senders, each in a lane of its own, to one receiver" },
+	{ { "work", required_argument, NULL, 'W' }, "N",
+	  "of N receivers, of which each message goes to one" },
 	{ { "marks", no_argument, NULL, 'k' }, "",
 	  "slots of a new ring say themselves that they are full" },
 	{ { "wait", no_argument, NULL, 'w' }, "",
@@ -175,7 +177,10 @@ static int parse_option(struct args *a, int letter, const char *value)
 		a->opt.flags |= SHMRING_QUEUE;
 		return 0;
 	case 'f':
-		a->fan_in = true;
+		a->topology = SHMRING_TOPOLOGY_FAN_IN;
+		return parse_size(value, &a->lanes);
+	case 'W':
+		a->topology = SHMRING_TOPOLOGY_WORK;
 		return parse_size(value, &a->lanes);
 	case 'k':
 		a->opt.flags |= SHMRING_MARKS;

@@ -71,8 +71,8 @@ static int make_ring(const struct args *a)
 	return ret;
 }
 
-/* Its hub is the first receiver. */
-static int make_fan_in(const struct args *a)
+/* Its hub is the first receiver; of a work queue, the first sender. */
+static int make_lanes(const struct args *a)
 {
 	const struct shmring_hub_options opt = {
 		.size = sizeof(opt),
@@ -82,7 +82,7 @@ static int make_fan_in(const struct args *a)
 		.align = a->opt.align,
 		.mode = a->opt.mode,
 		.flags = a->opt.flags | SHMRING_PERSIST,
-		.topology = SHMRING_FAN_IN,
+		.topology = (enum shmring_topology)a->topology,
 		.lanes = (unsigned int)a->lanes,
 		.backend = a->opt.backend,
 	};
@@ -94,9 +94,10 @@ int cmd_create(const struct args *a)
 {
 	int ret;
 
-	if (a->fan_in && (!a->lanes || a->lanes > SHMRING_LANES_MAX))
-		return refuse(a, "--fan-in", a->lanes, "is not from 1 to %u", SHMRING_LANES_MAX);
-	ret = a->fan_in ? make_fan_in(a) : make_ring(a);
+	if (a->topology && (!a->lanes || a->lanes > SHMRING_LANES_MAX))
+		return refuse(a, a->topology == SHMRING_TOPOLOGY_WORK ? "--work" : "--fan-in",
+			      a->lanes, "is not from 1 to %u", SHMRING_LANES_MAX);
+	ret = a->topology ? make_lanes(a) : make_ring(a);
 	if (ret)
 		return ret == -EINVAL ? explain(a) : fail_verb(a, NULL, ret);
 	return EXIT_OK;

@@ -216,6 +216,8 @@ int cmd_send(const struct args *a)
 	bool made;
 
 	ret = open_endpoint(a, SHMRING_PRODUCER, &r, &made);
+	if (ret == -EPROTO)	/* a work queue: the producer is a hub */
+		return deal_as_hub(a);
 	if (ret)
 		return fail_to_attach(a, ret);
 	t.start = now_ns();

@@ -8,14 +8,15 @@
 static const struct verb verbs[] = {
 	{ "send", "NAME", 1, 1, "cCmpqwPMlbv", "Send standard input through a ring.",
 	  "Each read(2) makes one message. Waits while the ring is full. After it has\n"
-	  "made a ring that does not persist, stays until everything has been received.", cmd_send },
+	  "made a ring that does not persist, stays until everything has been received.\n"
+	  "To a work queue: each line makes one; stays until all are finished.", cmd_send },
 	{ "recv", "NAME", 1, 1, "cCmpqwPbv", "Write what comes out of a ring to standard output.",
 	  "Waits while the ring is empty; ends when the sender has gone and all is taken.\n"
 	  "From a ring with lanes: ends when the last sender has gone.", cmd_recv },
 	{ "list", "", 0, 0, "b", "List the rings that you may see.", "", cmd_list },
 	{ "info", "NAME", 1, 1, "b", "Show one ring.", "", cmd_info },
-	{ "create", "NAME", 1, 1, "Csnamqfkb", "Make a ring that stays until it is unlinked.",
-	  "With --fan-in, capacity and slots are those of each lane.", cmd_create },
+	{ "create", "NAME", 1, 1, "CsnamqfWkb", "Make a ring that stays until it is unlinked.",
+	  "With --fan-in and --work, capacity and slots are those of each lane.", cmd_create },
 	{ "chmod", "OCTAL NAME...", 2, 1024, "b", "Change who may receive (r) and send (w).",
 	  "What is attached already stays so.", cmd_chmod },
 	{ "chown", "UID[:GID] NAME...", 2, 1024, "b", "Change the owner, the group (:GID), or both.",

@@ -27,7 +27,7 @@ struct args {
 	const char *verb;
 	char **names;			/* ends with NULL */
 	struct shmring_options opt;
-	bool fan_in;			/* make a ring with lanes ... */
+	uint32_t topology;		/* SHMRING_TOPOLOGY_*: make a ring with lanes ... */
 	size_t lanes;			/* ... and so many */
 	bool lines;			/* a message ends with a line */
 	bool create;			/* make the ring if it is not there */
@@ -73,6 +73,9 @@ int open_endpoint(const struct args *a, enum shmring_role role, struct shmring *
 int change_each(const struct args *a, int (*change)(struct shmring *r, const void *to),
 		const void *to);
 int bad_operand(const struct args *a);
+
+/* deal.c */
+int deal_as_hub(const struct args *a);	/* send to a work queue */
 
 /* cmd_*.c */
 int cmd_send(const struct args *a);

@@ -130,6 +130,7 @@ int shmring_kmod_take_up(struct shmring *r, const struct shmring_ioc_query *q)
 {
 	int ret = map_all(r->priv, q, q->role);
 
+	r->priv->topology = q->topology;
 	if (!ret)
 		ret = bind(r, q);
 	if (!ret)

@@ -26,10 +26,11 @@ int shmring_kmod_lanes(const struct shmring_private *p, struct shmring_lanes *la
 	return 0;
 }
 
-int shmring_kmod_attach_lane(struct shmring *r, const struct shmring *ring, uint32_t lane)
+int shmring_kmod_attach_lane(struct shmring *r, const struct shmring *ring, uint32_t lane,
+			     enum shmring_role role)
 {
 	const struct shmring_ioc_attach a = {
-		.role = SHMRING_ROLE_CONSUMER,
+		.role = role,
 		.flags = SHMRING_ATTACH_F_LANE,
 		.lane = lane,
 	};
@@ -106,7 +107,7 @@ static void tell_what_is_held(struct shmring_hub *h)
 		for (bits = shmring_hot_lanes(h, word); bits; bits &= bits - 1) {
 			lane = 64 * word + (uint32_t)__builtin_ctzll(bits);
 			shmring_kmod_arm_poll(h->lanes[lane],
-					      shmring_beyond_told(h->lanes[lane], 1));
+					      shmring_hub_bytes(h, lane));
 		}
 	}
 }

@@ -31,7 +31,8 @@ void shmring_kmod_arm_poll(struct shmring *r, uint64_t bytes);
 
 /* hub.c */
 int shmring_kmod_lanes(const struct shmring_private *p, struct shmring_lanes *lanes);
-int shmring_kmod_attach_lane(struct shmring *r, const struct shmring *ring, uint32_t lane);
+int shmring_kmod_attach_lane(struct shmring *r, const struct shmring *ring, uint32_t lane,
+			     enum shmring_role role);
 int shmring_kmod_kick(struct shmring *r, uint32_t epoch);
 int shmring_kmod_hub_open(struct shmring_hub *h);
 void shmring_kmod_hub_close(struct shmring_hub *h);

@@ -48,6 +48,7 @@ static int bind(struct shmring *r, const struct shmring_geometry *geometry)
 	};
 
 	r->priv->memfd.flags = m.status->flags;
+	r->priv->topology = geometry->topology;
 	if (geometry->nr_lanes)
 		r->priv->memfd.hub = (void *)(m.data + 2 * geometry->capacity);
 	return shmring_bind(r, &m);
@@ -81,19 +82,25 @@ static int memfd_attach(struct shmring *r, enum shmring_role role)
 
 	if (!ret && (p->lowat > g.capacity || p->space_mark > g.capacity))
 		ret = -EINVAL;
-	if (!ret && g.nr_lanes && role == SHMRING_CONSUMER)
-		ret = -EPROTO;		/* the hub's role */
+	if (!ret && g.nr_lanes && role == hub_role(g.topology))
+		ret = -EPROTO;
 	if (ret)
 		return ret;
-	/* Of several lanes, the first that is free. */
+	/* Of several lanes, the first that is free; of a work queue, first one with messages. */
+	r->priv->memfd.picky = g.topology == SHMRING_TOPOLOGY_WORK;
 	do {
 		ret = attach_to(r, role, &g, lane);
-	} while (ret == -EBUSY && ++lane < g.nr_lanes);
+		if (ret == -EBUSY && ++lane >= g.nr_lanes && r->priv->memfd.picky) {
+			r->priv->memfd.picky = false;
+			lane = 0;
+		}
+	} while (ret == -EBUSY && lane < g.nr_lanes);
 	return ret;
 }
 
 /* The lanes of a hub share the files of the handle. */
-static int memfd_attach_lane(struct shmring *r, const struct shmring *ring, uint32_t lane)
+static int memfd_attach_lane(struct shmring *r, const struct shmring *ring, uint32_t lane,
+			     enum shmring_role role)
 {
 	const struct shmring_private *of_ring = ring->priv;
 	struct shmring_geometry g = { 0 };
@@ -105,7 +112,7 @@ static int memfd_attach_lane(struct shmring *r, const struct shmring *ring, uint
 	r->priv->memfd.lock_fd = of_ring->memfd.lock_fd;
 	r->priv->memfd.pid_ns = of_ring->memfd.pid_ns;
 	r->priv->memfd.started = of_ring->memfd.started;
-	return lane < g.nr_lanes ? attach_to(r, SHMRING_CONSUMER, &g, lane) : -EPROTO;
+	return lane < g.nr_lanes ? attach_to(r, role, &g, lane) : -EPROTO;
 }
 
 /* A forked child shares the parent's descriptions, so it must not change the locks. */
@@ -226,7 +233,7 @@ static void fill_info(const struct shmring *r, const struct snapshot *s,
 	info->head = s->producer.head;
 	info->tail = s->consumer.tail;
 	info->used = shmring_bytes_between(info->tail, info->head, shmring_span_of(g));
-	info->topology = g->nr_lanes ? SHMRING_TOPOLOGY_FAN_IN : SHMRING_TOPOLOGY_RING;
+	info->topology = g->topology;
 	info->nr_lanes = nr_lanes_of(g);
 	info->flags = s->status.flags & SHMRING_QUEUE;
 	if (g->features & SHMRING_FEATURE_MARKS)

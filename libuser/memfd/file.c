@@ -59,10 +59,17 @@ static struct shmring_geometry geometry_of(const struct shmring_options *opt,
 		.slot_size = (uint32_t)opt->slot_size,
 		.align = (uint32_t)opt->align,
 		.nr_lanes = lanes->nr,
+		.topology = lanes->topology,
 	};
 }
 
-/* The status of the lane at @base, or of a ring. @flags: SHMRING_QUEUE, FLAG_FAN_IN. */
+static uint32_t flag_of(uint32_t topology)
+{
+	return topology == SHMRING_TOPOLOGY_FAN_IN ? FLAG_FAN_IN :
+	       topology == SHMRING_TOPOLOGY_WORK ? FLAG_WORK : 0;
+}
+
+/* The status of the lane at @base, or of a ring. @flags: SHMRING_QUEUE, and that of the topology. */
 static int write_status(int fd, const struct shmring_geometry *g, uint32_t flags, off_t base)
 {
 	const struct {
@@ -117,7 +124,7 @@ static int fill_file(const struct shmring_private *p, const char *name,
 		     const struct shmring_options *opt)
 {
 	const struct shmring_geometry g = geometry_of(opt, &p->lanes);
-	const uint32_t flags = (opt->flags & SHMRING_QUEUE) | (g.nr_lanes ? FLAG_FAN_IN : 0);
+	const uint32_t flags = (opt->flags & SHMRING_QUEUE) | flag_of(g.topology);
 	off_t base, end = g.nr_lanes ? hub_offset(&g) : lane_size(&g);
 	int ret = allocate_pages(p->fd, g.nr_lanes ? end + (off_t)page_size() : end);
 
@@ -240,7 +247,13 @@ int shmring_memfd_open(struct shmring_private *p, const char *name, enum shmring
 
 static uint32_t lanes_of(const struct shmring_status *s)
 {
-	return s->flags & FLAG_FAN_IN ? s->nr_lanes : 0;
+	return s->flags & FLAGS_OF_LANES ? s->nr_lanes : 0;
+}
+
+static uint32_t topology_of(const struct shmring_status *s)
+{
+	return s->flags & FLAG_FAN_IN ? SHMRING_TOPOLOGY_FAN_IN :
+	       s->flags & FLAG_WORK ? SHMRING_TOPOLOGY_WORK : SHMRING_TOPOLOGY_RING;
 }
 
 /* The capacity that makes a file so large; 0: none does. */
@@ -248,7 +261,7 @@ static uint64_t capacity_of(const struct shmring_status *s, uint64_t size)
 {
 	uint32_t lanes = lanes_of(s);
 
-	if (!(s->flags & FLAG_FAN_IN))
+	if (!(s->flags & FLAGS_OF_LANES))
 		return size - data_offset();
 	if (!lanes || lanes > SHMRING_LANES_MAX || (size - page_size()) % lanes)
 		return 0;
@@ -274,10 +287,12 @@ int shmring_memfd_geometry(const struct shmring_private *p, struct shmring_geome
 		.slot_size = status.slot_size,
 		.align = status.align,
 		.nr_lanes = lanes_of(&status),
+		.topology = topology_of(&status),
 	};
 	if (!shmring_is_geometry(g) || status.abi != SHMRING_ABI ||
 	    (status.nr_lanes != 1 && !g->nr_lanes) || status.capacity != g->capacity ||
-	    (status.flags & ~(SHMRING_QUEUE | FLAG_FAN_IN)))
+	    (status.flags & ~(SHMRING_QUEUE | FLAGS_OF_LANES)) ||
+	    (status.flags & FLAGS_OF_LANES) == FLAGS_OF_LANES)
 		return -EPROTO;	/* and not a word is written */
 	return 0;
 }

@@ -23,7 +23,7 @@ int shmring_memfd_lanes(const struct shmring_private *p, struct shmring_lanes *l
 
 	if (ret)
 		return ret;
-	lanes->topology = g.nr_lanes ? SHMRING_TOPOLOGY_FAN_IN : SHMRING_TOPOLOGY_RING;
+	lanes->topology = g.topology;
 	lanes->nr = g.nr_lanes;
 	return 0;
 }
@@ -61,12 +61,20 @@ static bool is_held_to_the_end(const struct shmring *r)
 	       __atomic_load_n(&r->producer->head, __ATOMIC_RELAXED) == r->c.tail;
 }
 
-/* Arm the lane. False: it has data all the same, and is not armed. */
-static bool cool_lane(struct shmring *r)
+/* Is there nothing in this lane that the hub waits for, whatever its positions say? */
+static bool is_idle(const struct shmring_hub *h, const struct shmring *r)
 {
-	if (!shmring_memfd_arm(r, shmring_beyond_told(r, 1)) || is_held_to_the_end(r))
+	return h->work ? !shmring_memfd_is_live(r, SHMRING_CONSUMER) : is_held_to_the_end(r);
+}
+
+/* Arm the lane. False: it is ready all the same, and is not armed. */
+static bool cool_lane(const struct shmring_hub *h, uint32_t lane)
+{
+	struct shmring *r = h->lanes[lane];
+
+	if (!shmring_memfd_arm(r, shmring_hub_bytes(h, lane)) || is_idle(h, r))
 		return true;
-	__atomic_store_n(&r->lane->consumer.wake_at, SHMRING_NO_WAKE, __ATOMIC_RELAXED);
+	__atomic_store_n(&half_of(r, r->role)->wake_at, SHMRING_NO_WAKE, __ATOMIC_RELAXED);
 	return false;
 }
 
@@ -85,7 +93,7 @@ static bool cool_lanes(struct shmring_hub *h)
 		h->mine[word] = 0;
 		for (bits = hot & h->all[word] & ~h->out[word]; bits; bits &= bits - 1) {
 			lane = 64 * word + (uint32_t)__builtin_ctzll(bits);
-			if (!cool_lane(h->lanes[lane]))
+			if (!cool_lane(h, lane))
 				h->mine[word] |= shmring_lane_bit(lane);	/* O */
 		}
 		any |= h->mine[word];
@@ -112,8 +120,8 @@ int shmring_memfd_hub_wait(struct shmring_hub *h, uint64_t until)
 
 /* ------------------------------------------------------------------ polling */
 
-/* Is there a producer that lives? If a process has gone, end the roles of those that do not. */
-static void look_for_producers(struct shmring_hub *h, struct shmring_look *look)
+/* Is there another side that lives? If a process has gone, end the roles of those that do not. */
+static void look_for_peers(struct shmring_hub *h, struct shmring_look *look)
 {
 	bool gone = look->closed || look->due || h->ring->priv->memfd.look_ns;
 	uint32_t i;
@@ -121,22 +129,23 @@ static void look_for_producers(struct shmring_hub *h, struct shmring_look *look)
 	look->live = false;
 	look->done = true;
 	for (i = 0; i < h->nr; i++) {
-		if (!shmring_memfd_is_live(h->lanes[i], SHMRING_PRODUCER))
+		if (!shmring_memfd_is_live(h->lanes[i], peer_role(h->lanes[i])))
 			continue;
 		if (gone)
 			look->done &= shmring_memfd_end_dead_peer(h->lanes[i]);
-		look->live |= shmring_memfd_is_live(h->lanes[i], SHMRING_PRODUCER);
+		look->live |= shmring_memfd_is_live(h->lanes[i], peer_role(h->lanes[i]));
 	}
 }
 
-/* Changes when a message is there that the hub has not yet seen, or when a lane wakes the hub. */
-static uint64_t sum_of_heads(const struct shmring_hub *h)
+/* Changes when the other side of a lane has moved, or when a lane wakes the hub. */
+static uint64_t sum_of_positions(const struct shmring_hub *h)
 {
 	uint64_t sum = __atomic_load_n(&page_of(h)->futex, __ATOMIC_RELAXED);
 	uint32_t i;
 
 	for (i = 0; i < h->nr; i++)
-		sum += __atomic_load_n(&h->lanes[i]->producer->head, __ATOMIC_RELAXED);
+		sum += __atomic_load_n(position_of(h->lanes[i], peer_role(h->lanes[i])),
+				       __ATOMIC_RELAXED);
 	return sum;
 }
 
@@ -150,7 +159,7 @@ static void arm_poll(struct shmring_hub *h, bool closed)
 	if (p->poll_fd < 0)
 		return;
 	if (!p->memfd.watch.fd) {
-		shmring_memfd_arm_timer(p, sum_of_heads(h));
+		shmring_memfd_arm_timer(p, sum_of_positions(h));
 		return;
 	}
 	look.closed = shmring_memfd_take_events(&p->memfd.watch) || closed;
@@ -158,7 +167,7 @@ static void arm_poll(struct shmring_hub *h, bool closed)
 	__atomic_store_n(&page->poll, 1, __ATOMIC_SEQ_CST);
 	if (!cool_lanes(h))
 		shmring_memfd_poke(p);
-	look_for_producers(h, &look);
+	look_for_peers(h, &look);
 	shmring_memfd_plan_look(p, &look);
 }
 

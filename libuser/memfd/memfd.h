@@ -52,8 +52,10 @@ static inline __shmring_word *position_of(const struct shmring *r, enum shmring_
 	return role == SHMRING_CONSUMER ? &r->consumer->tail : &r->producer->head;
 }
 
-/* Of a file with lanes: a flag in its status, which older libraries refuse. */
+/* Of a file with lanes: one of these flags in its status, which older libraries refuse. */
 #define FLAG_FAN_IN	0x10000u
+#define FLAG_WORK	0x20000u
+#define FLAGS_OF_LANES	(FLAG_FAN_IN | FLAG_WORK)
 #define LANE_LOCKS	40	/* a shift: no epoch gets there */
 
 /* How far one lane of the file is from the next, and where the page of the hub is. */
@@ -65,6 +67,12 @@ static inline off_t lane_size(const struct shmring_geometry *g)
 static inline off_t hub_offset(const struct shmring_geometry *g)
 {
 	return (off_t)g->nr_lanes * lane_size(g);
+}
+
+/* The role that the hub has in each lane. */
+static inline enum shmring_role hub_role(uint32_t topology)
+{
+	return topology == SHMRING_TOPOLOGY_WORK ? SHMRING_PRODUCER : SHMRING_CONSUMER;
 }
 
 /* Which process has a role: in its page, beside the position. */

@@ -97,7 +97,9 @@ static bool is_owner_alive(const struct shmring *r, enum shmring_role role)
 	};
 	uint32_t epoch = __atomic_load_n(&half_of(r, role)->epoch, __ATOMIC_RELAXED);
 
-	return shmring_memfd_alive(r->priv, role, epoch, &owner);
+	/* The locks of one description do not exclude each other, and so do not show. */
+	return (r->priv->both && owner.pid == (uint64_t)getpid()) ||
+	       shmring_memfd_alive(r->priv, role, epoch, &owner);
 }
 
 /*
@@ -137,7 +139,6 @@ static void set_owner(struct shmring *r, enum shmring_role role)
 	__atomic_store_n(&owner->unlocked, (uint64_t)(p->memfd.lock_fd < 0), __ATOMIC_RELAXED);
 }
 
-/* A lane that has messages of an earlier producer is not for another one. */
 static bool is_drained(const struct shmring *r)
 {
 	return __atomic_load_n(&r->producer->head, __ATOMIC_RELAXED) ==
@@ -156,7 +157,10 @@ static int take_role(struct shmring *r, enum shmring_role role)
 			return -EBUSY;
 		end_role(r, role);
 	}
-	if (p->memfd.hub && role == SHMRING_PRODUCER && !is_drained(r))
+	/* A lane that has messages of an earlier producer is not for another one. */
+	if (p->topology == SHMRING_TOPOLOGY_FAN_IN && role == SHMRING_PRODUCER && !is_drained(r))
+		return -EBUSY;
+	if (p->memfd.picky && is_drained(r))
 		return -EBUSY;
 	epoch = __atomic_load_n(&half->epoch, __ATOMIC_RELAXED) + 1;
 	if (p->memfd.lock_fd >= 0)

@@ -49,6 +49,7 @@ struct shmring_memfd_hub {
 
 struct shmring_memfd {
 	char name[SHMRING_NAME_MAX];	/* of the ring; "": anonymous */
+	bool picky;		/* attaching to a work queue: only a lane with messages will do */
 	bool persists;		/* the name stays when the last holder goes */
 	uint32_t flags;		/* of the ring, as its status had them at the attach */
 	int lock_fd;		/* a description for the locks; -1: none may be had */

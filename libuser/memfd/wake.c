@@ -42,13 +42,13 @@ static void wake(const struct shmring_private *p, uint32_t *word, uint32_t *poll
 		shmring_memfd_poke(p);
 }
 
-/* Wakes the hub if the consumer is one. The hub that is woken sees which lane is hot. */
+/* Wakes the hub if it has this role. The hub that is woken sees which lane is hot. */
 void shmring_memfd_wake_role(const struct shmring *r, enum shmring_role role)
 {
 	struct shmring_memfd_hub *hub = r->priv->memfd.hub;
 	uint32_t lane = r->priv->lane;
 
-	if (!hub || role != SHMRING_CONSUMER) {
+	if (!hub || role != hub_role(r->priv->topology)) {
 		wake(r->priv, &half_of(r, role)->futex, &half_of(r, role)->poll);
 		return;
 	}

@@ -494,7 +494,7 @@ static void test_options(void)
 		{ 1, 1u << 16, 0, 0, -EINVAL },
 		{ 1, SHMRING_MARKS, 0, 0, -EINVAL },
 		{ 1, SHMRING_PERSIST, 0, 0, -EINVAL },
-		{ 1, 0, (enum shmring_topology)2, 0, -EINVAL },
+		{ 1, 0, (enum shmring_topology)3, 0, -EINVAL },
 	};
 	struct shmring_hub *h;
 	struct shmring *p, *lane;

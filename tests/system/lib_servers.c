@@ -131,10 +131,46 @@ static void test_collector(void)
 	EXPECT_EQ(lines, LOGGERS);
 }
 
+static int run_thumbnails(void *name)
+{
+	char path[PATH_MAX];
+
+	path_of(path, "thumbnails");
+	execl(path, path, name, NULL);
+	return TEST_FAIL;
+}
+
+/* A pool and two workers, of which one is stopped with a picture, and killed. */
+static void test_pool(void)
+{
+	char path[PATH_MAX], command[PATH_MAX + 64];
+	const char *name = unique("pictures");
+	pid_t pids[2];
+	FILE *in;
+	int i;
+
+	path_of(path, "pool");
+	snprintf(command, sizeof(command), "%s %s", path, name);
+	in = popen(command, "we");	/* not for the workers */
+	CHECK(in);
+	for (i = 0; i < 2; i++)
+		pids[i] = start(run_thumbnails, (void *)name);
+	await_asleep(pids[0]);
+	CHECK(!kill(pids[0], SIGSTOP));
+	for (i = 0; i < 10; i++)
+		fprintf(in, "picture %d\n", i);
+	CHECK(!fflush(in));
+	await_asleep(pids[1]);
+	kill_child(pids[0]);
+	EXPECT_EQ(pclose(in), 0);
+	EXPECT_EQ(end_of(pids[1]), TEST_PASS);
+}
+
 int main(void)
 {
 	need_backend();
 	RUN(test_collector);
+	RUN(test_pool);
 	RUN(test_producer_that_comes_first);
 	test_server("server_epoll");
 	if (can_uring())

@@ -325,9 +325,20 @@ has_one_receiver_of_all_lanes() {
 		run 3 send $ring <"$dir/in" && complains "the consumer has gone" && run 0 unlink $ring
 }
 
+# Each line goes to one of the receivers, the line too that a killed one had.
+deals_lines_to_receivers() {
+	run 0 create --work 2 $ring && run 0 info $ring && says "^topology *work, 2 lanes" || return 1
+	timeout 60 "$shmring" recv $ring >"$dir/copy.1" &
+	timeout 60 "$shmring" recv $ring >"$dir/copy.2" &
+	until_listed consumers 2 && lines_of a 1000 | run 0 send --verbose $ring && wait &&
+		cat "$dir/copy.1" "$dir/copy.2" | sort >"$dir/copy" && lines_of a 1000 | sort |
+		cmp - "$dir/copy" && run 0 unlink $ring
+}
+
 refuses_wrong_lanes() {
 	for bad in 0 257 4G; do
-		run 1 create --fan-in $bad $ring && complains "--fan-in [0-9]* is not from 1 to 256" ||
+		run 1 create --fan-in $bad $ring && complains "--fan-in [0-9]* is not from 1 to 256" &&
+			run 1 create --work $bad $ring && complains "--work [0-9]* is not from 1 to 256" ||
 			return 1
 	done
 	for bad in x -1 ''; do
@@ -389,6 +400,7 @@ for backend; do
 	verify "one receiver collects from many senders" collects_from_many_senders
 	verify "a lane keeps what its sender has left" keeps_what_senders_have_left
 	verify "all lanes have one receiver" has_one_receiver_of_all_lanes
+	verify "a work queue deals lines to its receivers" deals_lines_to_receivers
 	verify "a wrong number of lanes is refused" refuses_wrong_lanes
 	verify "messages end with lines" sends_whole_lines
 	verify "the backend is named, and why it is that one" says_which_backend_and_why

@@ -307,7 +307,7 @@ static void false_answers_are_refused(void **state)
 	fake.query.nr_lanes = 1;
 	fake.query.topology = SHMRING_TOPOLOGY_RING;
 	assert_int_equal(create_hub(&h), -EPROTO);
-	fake.query.topology = SHMRING_TOPOLOGY_WORK;
+	fake.query.topology = SHMRING_TOPOLOGY_WORK + 1;
 	assert_int_equal(create_hub(&h), -EPROTO);
 }
 

@@ -328,6 +328,20 @@ struct shmring_producer {
 	__aligned_u64 refused;	/* times that it found a value that no consumer may write */
 };
 
+/*
+ * In a lane of WORK the producer's region goes on with SHMRING_DEALS_MAX of these, for the last
+ * messages of the lane. A deal is stored before the head is, (A). The message at @start was given
+ * to @before workers before the one with this epoch of the consumer's role. The kernel does not
+ * look at deals.
+ */
+struct shmring_deal {
+	__aligned_u64 start;	/* the position of the message */
+	__u32 epoch;		/* 0: no deal */
+	__u32 before;
+};
+
+#define SHMRING_DEALS_MAX	16u
+
 /* The consumer's region. Only the consumer writes it; after its end, the kernel. */
 struct shmring_consumer {
 	__aligned_u64 tail;	/* bytes released since the ring was made */
