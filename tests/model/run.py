@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Checks the models of the wake-up protocol: wait.pml and waitset.pml with Spin, the litmus
-tests with herd7; and the library against a hostile peer, with CBMC. README.md says what each is about.
+"""Checks the models of the wake-up protocol: wait.pml, waitset.pml and work.pml with
+Spin, the litmus tests with herd7; and the library against a hostile peer, with CBMC. README.md says what each is about.
 A right model must hold in every case, and a model that is broken on purpose must be found
 broken.
 
   run.py [NAME...]    only those whose name contains one of these
 
-spin.txt, waitset.txt and cbmc.txt list the searches. LONG=1: the largest, too, which take a third of the
-time.
+spin.txt, waitset.txt, work.txt and cbmc.txt list the searches. LONG=1: the largest, too, which
+take a third of the time.
 """
 import os
 import re
@@ -73,7 +73,7 @@ def expect(want, got, name, details, folder, why):
 
 
 # What lists the searches of each model.
-SPIN = {"wait.pml": "spin.txt", "waitset.pml": "waitset.txt"}
+SPIN = {"wait.pml": "spin.txt", "waitset.pml": "waitset.txt", "work.pml": "work.txt"}
 
 
 def spin(model, want, name, flags):
