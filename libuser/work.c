@@ -31,6 +31,7 @@ uint64_t shmring_work_first(const struct shmring *r, uint64_t tail)
 {
 	uint64_t head = __atomic_load_n(&r->producer->head, __ATOMIC_ACQUIRE); /* B, matches A */
 	uint64_t start, first = head;
+	uint64_t step = __shmring_has_marks(r) ? r->stride : r->align;
 	const struct shmring_deal *deals = shmring_deals_of(r);
 	bool any = false;
 	uint32_t i;
@@ -41,7 +42,7 @@ uint64_t shmring_work_first(const struct shmring *r, uint64_t tail)
 		if (start - tail < first - tail)
 			first = start;
 	}
-	return any && head - tail <= r->span && !((first - tail) & (r->align - 1)) ? first : tail;
+	return any && head - tail <= r->span && !((first - tail) & (step - 1)) ? first : tail;
 }
 
 /* -------------------------------------------------------- unfinished messages */

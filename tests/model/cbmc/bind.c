@@ -22,6 +22,15 @@ void __shmring_wake(struct shmring *r)
 	(void)r;
 }
 
+/* By its contract in work.c: where a message begins, from the tail on. */
+uint64_t shmring_work_first(const struct shmring *r, uint64_t tail)
+{
+	uint64_t first, step = __shmring_has_marks(r) ? r->stride : r->align;
+
+	assume(first - tail <= r->span && !((first - tail) & (step - 1)));
+	return first;
+}
+
 static int bind_as(struct shmring *r, enum shmring_role role)
 {
 	struct shmring_mapping m = {
@@ -31,9 +40,12 @@ static int bind_as(struct shmring *r, enum shmring_role role)
 		.producer = &producer,
 		.data = data,
 	};
+	static struct shmring_private private;
 	struct shmring_geometry geometry;
 	int ret;
 
+	__CPROVER_havoc_object(&private);
+	r->priv = &private;
 	__CPROVER_havoc_object(&page);
 	assume(geometry.capacity == CAPACITY && geometry.align <= ALIGN_MAX);
 	assume(shmring_is_geometry(&geometry));
