@@ -234,8 +234,12 @@ static void test_killed_mapper(void)
 		printf("# the mapper is killed: ");
 		print_since(start);
 		EXPECT_EQ(*progress, MAPPING);
-		EXPECT_EQ(query(ring).producer_state, SHMRING_PEER_LIVE);
-		CHECK(!munmap(map_region(m.fd, &q.data, PROT_READ | PROT_WRITE), q.data.length));
+		/* It may have been killed after the mapping was complete, on its way out of mmap(). */
+		if (query(ring).producer_state == SHMRING_PEER_LIVE)
+			CHECK(!munmap(map_region(m.fd, &q.data, PROT_READ | PROT_WRITE),
+				      q.data.length));
+		else
+			printf("# the mapping was complete: the signal came too late\n");
 		EXPECT_EQ(query(ring).producer_state, SHMRING_PEER_GONE);
 	} else {
 		stop_spinners();
